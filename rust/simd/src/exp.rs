@@ -1,0 +1,214 @@
+//! The exponential, at most 1 unit in the last place (ULP) from the truth.
+//!
+//! `e^x = 2^n e^r` with `n = round(x / ln 2)` and `r = x - n ln 2`, so `|r| <= ln(2)/2`. `ln 2` is
+//! split in two so that `n * hi` is exact in every level, fused or not, and `r = high + low`
+//! likewise; `e^r = 1 + (high + (low + r^2 q(r)))`, smallest first, with `q` the Chebyshev fit of degree 9 (f64, error 0.15 of half an ULP) or 4 (f32, 0.18).
+//! `2^n` is applied with a single rounding, so results in the subnormal range are right too.
+//!
+//! Special values: `-inf` gives 0, `+inf` gives `+inf`, NaN gives NaN; above 709.78 (88.72 in f32)
+//! the result is `+inf`, below -745.13 (-103.97) it is 0.
+//!
+//! Worst error found: 0.91 ULP in f64 (5e5 arguments) and in f32 (every argument there is), alike
+//! for all instruction sets; the tests assert 1.
+
+use crate::lanes::{Vector, kernel};
+
+macro_rules! exp_vector {
+    ($name:ident, $float:ty, $lo:literal, $hi:literal, $log2e:literal, $ln2_hi:literal, $ln2_lo:literal,
+     [$first:literal $(, $rest:literal)*]) => {
+        #[inline(always)]
+        pub(crate) fn $name<V: Vector<Elem = $float>>(x: V) -> V {
+            // The bounds come first: `min` and `max` then let a NaN through.
+            let x = V::splat($lo).max(x);
+            let x = V::splat($hi).min(x);
+            let n = x.mul(V::splat($log2e)).round();
+            let high = n.mul_add(V::splat(-$ln2_hi), x);
+            let low = n.mul(V::splat(-$ln2_lo));
+            let r = high.add(low);
+            let q = V::splat($first);
+            $(let q = q.mul_add(r, V::splat($rest));)*
+            // `r` was rounded; adding `low` to the small term instead keeps what that lost.
+            let e = q.mul_add(r.mul(r), low).add(high).add(V::splat(1.0));
+            e.scale(n)
+        }
+    };
+}
+
+exp_vector!(
+    exp64,
+    f64,
+    -746.0,
+    710.0,
+    1.4426950408889634,
+    0.6931471805598903,
+    5.497923018708371e-14,
+    [
+        2.5100395159429243e-08,
+        2.7620101012098e-07,
+        2.7557268439678e-06,
+        2.4801521269532122e-05,
+        0.00019841269863066696,
+        0.0013888888917230724,
+        0.00833333333333006,
+        0.041666666666624094,
+        0.16666666666666669,
+        0.5000000000000001
+    ]
+);
+exp_vector!(
+    exp32,
+    f32,
+    -105.0,
+    89.0,
+    1.442_695,
+    0.693145751953125,
+    1.428606765330187e-06,
+    [0.0013926191, 0.0083631854, 0.041666556, 0.16666577, 0.5]
+);
+
+macro_rules! exp_in_place {
+    ($name:ident, $float:ty, $register:ident, $vector:ident) => {
+        kernel! {
+            /// Replaces each value by its exponential.
+            pub fn $name<'a, S>(x: &'a mut [$float]) {
+                let mut chunks = x.chunks_exact_mut(S::$register::LANES);
+                for chunk in &mut chunks {
+                    $vector(S::$register::load(chunk)).store(chunk);
+                }
+                let tail = chunks.into_remainder();
+                $vector(S::$register::load_tail(tail, 0.0)).store_tail(tail, 0.0);
+            }
+        }
+    };
+}
+exp_in_place!(exp_f64, f64, F64, exp64);
+exp_in_place!(exp_f32, f32, F32, exp32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::level::Level;
+
+    /// `e^x` as an unevaluated sum of two doubles, good to about 2^-100: Taylor in double-double.
+    fn exp_double_double(x: f64) -> (f64, f64, i32) {
+        let two_sum = |a: f64, b: f64| {
+            let s = a + b;
+            let t = s - a;
+            (s, (a - (s - t)) + (b - t))
+        };
+        let two_prod = |a: f64, b: f64| {
+            let p = a * b;
+            (p, a.mul_add(b, -p))
+        };
+        let mul = |x: (f64, f64), y: (f64, f64)| {
+            let (p, e) = two_prod(x.0, y.0);
+            two_sum(p, e + (x.0 * y.1 + x.1 * y.0))
+        };
+        // ln 2 to 160 bits as three doubles.
+        const LN2: [f64; 3] = [0.6931471805599453, 2.3190468138462996e-17, 5.707708438416212e-34];
+        let n = (x / std::f64::consts::LN_2).round();
+        let (p0, e0) = two_prod(n, LN2[0]);
+        let (p1, e1) = two_prod(n, LN2[1]);
+        let (s, t) = two_sum(x, -p0);
+        let (r, low) = two_sum(s, t - e0 - p1);
+        let r = (r, low - e1 - n * LN2[2]);
+        let mut sum = (1.0, 0.0);
+        for k in (1..=30).rev() {
+            let term = mul(r, sum);
+            let q = term.0 / f64::from(k);
+            let (p, e) = two_prod(q, f64::from(k));
+            let q_low = ((term.0 - p) - e + term.1) / f64::from(k);
+            let (s, e) = two_sum(1.0, q);
+            sum = two_sum(s, e + q_low);
+        }
+        (sum.0, sum.1, n as i32)
+    }
+
+    fn ulp_error_f64(x: f64, computed: f64) -> f64 {
+        let (high, low, n) = exp_double_double(x);
+        // Both are scaled so that neither is subnormal before they are compared.
+        let up = 2f64.powi(-n / 2) * 2f64.powi(-(n - n / 2));
+        let (scaled, ulp) = if n < -1000 {
+            (computed * 2f64.powi(600) * 2f64.powi(-n - 600), {
+                let result = f64::from_bits(1).max(high * 2f64.powi(-500) * 2f64.powi(n + 500));
+                let gap = f64::from_bits(result.to_bits() + 1) - result;
+                gap * 2f64.powi(600) * 2f64.powi(-n - 600)
+            })
+        } else {
+            (computed * up, f64::from_bits(high.to_bits() + 1) - high)
+        };
+        ((scaled - high) - low).abs() / ulp
+    }
+
+    #[test]
+    fn f64_is_within_one_ulp_at_every_level() {
+        for level in Level::available() {
+            let mut worst: f64 = 0.0;
+            let count = 400_000;
+            let mut x: Vec<f64> = (0..count)
+                .map(|i| -745.0 + 1454.7 * (f64::from(i) + 0.37) / f64::from(count))
+                .collect();
+            // Dense around zero and around the points where n changes.
+            x.extend((0..100_000).map(|i| (f64::from(i) - 5e4) * 2e-5));
+            x.extend((-1000..1000).map(|n| (f64::from(n) + 0.5) * std::f64::consts::LN_2));
+            x.retain(|x| (-745.0..=709.78).contains(x));
+            let mut y = x.clone();
+            exp_f64::at(level, &mut y);
+            for (x, y) in x.iter().zip(&y) {
+                worst = worst.max(ulp_error_f64(*x, *y));
+            }
+            assert!(worst <= 1.0, "{level:?}: {worst} ULP");
+            assert!(worst > 0.4, "the reference itself is suspect: {worst} ULP at worst");
+        }
+    }
+
+    fn worst_f32(level: Level, patterns: impl Iterator<Item = u32>) -> f64 {
+        let x: Vec<f32> =
+            patterns.map(f32::from_bits).filter(|x| (-103.9..=88.72).contains(x)).collect();
+        let mut y = x.clone();
+        exp_f32::at(level, &mut y);
+        let mut worst: f64 = 0.0;
+        for (x, y) in x.iter().zip(&y) {
+            let truth = f64::from(*x).exp();
+            let down = (truth as f32).max(f32::from_bits(1));
+            let ulp = f64::from(f32::from_bits(down.to_bits() + 1)) - f64::from(down);
+            worst = worst.max((f64::from(*y) - truth).abs() / ulp);
+        }
+        worst
+    }
+
+    #[test]
+    fn f32_is_within_one_ulp_at_every_level() {
+        for level in Level::available() {
+            let worst = worst_f32(level, (0..u32::MAX).step_by(997));
+            assert!(worst <= 1.0, "{level:?}: {worst} ULP");
+        }
+    }
+
+    #[test]
+    #[ignore = "every f32 there is: half a minute a level"]
+    fn f32_is_within_one_ulp_everywhere() {
+        for level in Level::available() {
+            for high in 0..256u32 {
+                let worst = worst_f32(level, (high << 24)..=((high << 24) | 0x00ff_ffff));
+                assert!(worst <= 1.0, "{level:?}: {worst} ULP");
+            }
+        }
+    }
+
+    #[test]
+    fn special_values_are_kept() {
+        for level in Level::available() {
+            let mut x =
+                [f64::NEG_INFINITY, -1e300, -746.0, 0.0, -0.0, 710.0, f64::INFINITY, f64::NAN];
+            exp_f64::at(level, &mut x);
+            assert_eq!(x[..7], [0.0, 0.0, 0.0, 1.0, 1.0, f64::INFINITY, f64::INFINITY]);
+            assert!(x[7].is_nan());
+            let mut x =
+                [f32::NEG_INFINITY, -1e30, -105.0, 0.0, -0.0, 89.0, f32::INFINITY, f32::NAN];
+            exp_f32::at(level, &mut x);
+            assert_eq!(x[..7], [0.0, 0.0, 0.0, 1.0, 1.0, f32::INFINITY, f32::INFINITY]);
+            assert!(x[7].is_nan());
+        }
+    }
+}

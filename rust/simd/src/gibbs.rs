@@ -1,0 +1,98 @@
+//! Rows of a Gibbs kernel, `t_j = exp(phi + psi_j - c_j)`, and the log-domain reductions over them.
+//!
+//! The row holds the scaled costs `c` on entry, so that costs of any kind (a matrix, points) share
+//! these loops. Forbidden edges (`c_j = +inf`) and weightless points (`psi_j = -inf`) give 0.
+
+use crate::exp::exp64;
+use crate::lanes::{Vector, kernel};
+
+kernel! {
+    /// Replaces `row = c` by `exp(phi + psi_j - c_j)` and returns the sum.
+    pub fn exp_row<'a, S>(phi: f64, psi: &'a [f64], row: &'a mut [f64]) -> f64 {
+        let lanes = S::F64::LANES;
+        let n = row.len();
+        let psi = &psi[..n];
+        let shift = S::F64::splat(phi);
+        let entry = |psi: S::F64, c: S::F64| exp64(shift.add(psi.sub(c)));
+        let mut acc = [S::F64::splat(0.0); 2];
+        let mut j = 0;
+        while j + 2 * lanes <= n {
+            let e0 = entry(S::F64::load(&psi[j..]), S::F64::load(&row[j..]));
+            let e1 = entry(S::F64::load(&psi[j + lanes..]), S::F64::load(&row[j + lanes..]));
+            e0.store(&mut row[j..]);
+            e1.store(&mut row[j + lanes..]);
+            acc[0] = acc[0].add(e0);
+            acc[1] = acc[1].add(e1);
+            j += 2 * lanes;
+        }
+        while j < n {
+            let end = (j + lanes).min(n);
+            let e = entry(
+                S::F64::load_tail(&psi[j..end], f64::NEG_INFINITY),
+                S::F64::load_tail(&row[j..end], 0.0),
+            );
+            if end - j == lanes { e.store(&mut row[j..end]) } else { e.store_tail(&mut row[j..end], 0.0) }
+            acc[0] = acc[0].add(e);
+            j = end;
+        }
+        acc[0].add(acc[1]).fold(0.0, |a, b| a + b)
+    }
+}
+
+kernel! {
+    /// `most_j = max(most_j, phi - c_j)`: the running column maxima of a log-sum-exp.
+    pub fn max_column<'a, S>(phi: f64, row: &'a [f64], most: &'a mut [f64]) {
+        let lanes = S::F64::LANES;
+        let row = &row[..most.len()];
+        let shift = S::F64::splat(phi);
+        let mut m = most.chunks_exact_mut(lanes);
+        let mut c = row.chunks_exact(lanes);
+        for (m, c) in (&mut m).zip(&mut c) {
+            shift.sub(S::F64::load(c)).max(S::F64::load(m)).store(m);
+        }
+        for (m, c) in m.into_remainder().iter_mut().zip(c.remainder()) {
+            *m = m.max(phi - c);
+        }
+    }
+}
+
+/// `min_j (c_j - psi_j)`, `+inf` for no values: the c-transform of a potential.
+#[inline]
+pub fn c_transform(row: &[f64], psi: &[f64]) -> f64 {
+    -crate::reduce::max_difference(psi, row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::level::Level;
+
+    #[test]
+    fn agrees_with_the_definition_at_every_length_and_level() {
+        for n in (0..40).chain([333]) {
+            let psi: Vec<f64> = (0..n)
+                .map(|j| if j % 11 == 3 { f64::NEG_INFINITY } else { (j % 7) as f64 * 0.3 })
+                .collect();
+            let cost: Vec<f64> = (0..n)
+                .map(|j| if j % 13 == 5 { f64::INFINITY } else { (j % 5) as f64 * 0.7 })
+                .collect();
+            let phi = -0.25;
+            for level in Level::available() {
+                let mut row = cost.clone();
+                let sum = exp_row::at(level, phi, &psi, &mut row);
+                let mut expected = 0.0;
+                for j in 0..n {
+                    let e = (phi + (psi[j] - cost[j])).exp();
+                    assert!((row[j] - e).abs() <= 4e-16 * e, "{level:?} n={n} j={j}");
+                    expected += e;
+                }
+                assert!((sum - expected).abs() <= 1e-14 * expected);
+                let mut most = vec![-0.5; n];
+                max_column::at(level, phi, &cost, &mut most);
+                assert!((0..n).all(|j| most[j] == f64::max(-0.5, phi - cost[j])));
+            }
+            let least = (0..n).map(|j| cost[j] - psi[j]).fold(f64::INFINITY, f64::min);
+            assert_eq!(c_transform(&cost, &psi), least);
+        }
+    }
+}

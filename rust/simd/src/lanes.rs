@@ -1,0 +1,146 @@
+//! The vector operations a kernel may use, and the macro that compiles it for each level.
+//!
+//! The traits are private to this crate. Their methods are safe to write and are only ever
+//! reached through `enter`, which the dispatcher calls for levels that the processor has.
+
+use crate::level::Level;
+
+/// A register of floating-point lanes.
+pub(crate) trait Vector: Copy {
+    type Elem: Copy + PartialOrd;
+    const LANES: usize;
+    /// Zeroed lanes, `LANES` long: where the tail of a slice is copied.
+    type Array: AsRef<[Self::Elem]> + AsMut<[Self::Elem]> + Copy;
+
+    fn splat(x: Self::Elem) -> Self;
+    fn filled_array(x: Self::Elem) -> Self::Array;
+    /// The first `LANES` values of `x`.
+    fn load(x: &[Self::Elem]) -> Self;
+    /// Into the first `LANES` values of `x`.
+    fn store(self, x: &mut [Self::Elem]);
+
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
+    fn sqrt(self) -> Self;
+    fn abs(self) -> Self;
+    /// `self * b + c`, fused where the level has it.
+    fn mul_add(self, b: Self, c: Self) -> Self;
+    /// The smaller; `other` where either is NaN.
+    fn min(self, other: Self) -> Self;
+    /// The larger; `other` where either is NaN.
+    fn max(self, other: Self) -> Self;
+    /// To the nearest integer, ties to even; exact for magnitudes below 2^22 (f32), 2^51 (f64).
+    fn round(self) -> Self;
+    /// `self * 2^n`, rounded once, for integer-valued `n` with `|n| <= 2 * max exponent`.
+    fn scale(self, n: Self) -> Self;
+    /// Bit `l` is set where lane `l` of `self` is greater than that of `other`.
+    fn mask_gt(self, other: Self) -> u32;
+
+    /// The values of `x`, which is shorter than a register, then `fill`.
+    #[inline(always)]
+    fn load_tail(x: &[Self::Elem], fill: Self::Elem) -> Self {
+        let mut lanes = Self::filled_array(fill);
+        lanes.as_mut()[..x.len()].copy_from_slice(x);
+        Self::load(lanes.as_ref())
+    }
+    /// The first `x.len()` lanes into `x`, which is shorter than a register.
+    #[inline(always)]
+    fn store_tail(self, x: &mut [Self::Elem], zero: Self::Elem) {
+        let mut lanes = Self::filled_array(zero);
+        self.store(lanes.as_mut());
+        x.copy_from_slice(&lanes.as_ref()[..x.len()]);
+    }
+    /// Folds the lanes pairwise: `(0+h), (1+h)...` with `h` half the lanes, until one is left.
+    #[inline(always)]
+    fn fold(
+        self,
+        zero: Self::Elem,
+        f: impl Fn(Self::Elem, Self::Elem) -> Self::Elem,
+    ) -> Self::Elem {
+        let mut lanes = Self::filled_array(zero);
+        self.store(lanes.as_mut());
+        let lanes = lanes.as_mut();
+        let mut half = Self::LANES / 2;
+        while half > 0 {
+            for l in 0..half {
+                lanes[l] = f(lanes[l], lanes[l + half]);
+            }
+            half /= 2;
+        }
+        lanes[0]
+    }
+}
+
+/// An instruction set: its registers, and the way into code compiled for it.
+pub(crate) trait Simd {
+    type F64: Vector<Elem = f64>;
+    type F32: Vector<Elem = f32>;
+}
+
+/// A computation that can be compiled for any instruction set.
+pub(crate) trait Kernel {
+    type Output;
+    fn run<S: Simd>(self) -> Self::Output;
+}
+
+/// Runs the kernel with the instructions of `level`, which must be one this machine has.
+#[inline]
+pub(crate) fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
+    debug_assert!(level.is_available());
+    match level {
+        // SAFETY: `active()` and the tests hand out only levels the processor was found to have.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { crate::x86::avx512::enter(kernel) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { crate::x86::avx2::enter(kernel) },
+        _ => kernel.run::<crate::portable::Portable>(),
+    }
+}
+
+/// Defines `pub fn name(args)` that runs its body, generic over a level `S`, at the active level.
+///
+/// In tests the same body can be run at each level in turn: `name::at(level, args)`.
+macro_rules! kernel {
+    ($(#[$meta:meta])* pub fn $name:ident<'a, $simd:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
+        $(#[$meta])*
+        #[inline]
+        #[allow(clippy::too_many_arguments, reason = "a kernel takes plain slices, not a structure")]
+        pub fn $name<'a>($($arg: $ty),*) $(-> $out)? {
+            $name::at($crate::level::active(), $($arg),*)
+        }
+
+        #[doc(hidden)]
+        pub(crate) mod $name {
+            #[allow(unused_imports, reason = "each kernel uses some of its file's names")]
+            use super::*;
+            use $crate::lanes::{Kernel, Simd};
+
+            struct Args<'a> {
+                $($arg: $ty,)*
+                _slices: std::marker::PhantomData<&'a ()>,
+            }
+
+            #[allow(unused_parens, reason = "a kernel without a result returns ()")]
+            impl<'a> Kernel for Args<'a> {
+                type Output = kernel!(@out $($out)?);
+                #[inline(always)]
+                fn run<$simd: Simd>(self) -> Self::Output {
+                    let Args { $($arg,)* .. } = self;
+                    $body
+                }
+            }
+
+            #[inline]
+            #[allow(clippy::too_many_arguments, reason = "as above")]
+            pub(crate) fn at<'a>(level: $crate::level::Level, $($arg: $ty),*) -> kernel!(@out $($out)?) {
+                $crate::lanes::dispatch(level, Args { $($arg,)* _slices: std::marker::PhantomData })
+            }
+        }
+    };
+    (@out) => { () };
+    (@out $out:ty) => { $out };
+}
+pub(crate) use kernel;

@@ -1,0 +1,35 @@
+//! Vector primitives, written once and compiled for every instruction set.
+//!
+//! A kernel is a generic function over [`lanes::Simd`]; the `kernel!` macro compiles it for each
+//! level of [`Level`] and picks the best one the processor has, once per process. Set
+//! `SPARROT_SIMD=baseline|avx2|avx512` to force a level.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | [`level`] | which levels exist, which one is active |
+//! | `lanes` | the vector operations a kernel may use, and the dispatch macro |
+//! | `portable`, `x86` | those operations for plain arrays (SSE2, NEON), AVX2+FMA and AVX-512 |
+//! | [`exp`] | the exponential, for f32 and f64, at most 1 unit in the last place from the truth |
+//! | [`reduce`] | dot products, sums, maxima, L1 distances, each in a fixed order |
+//! | [`linear`] | axpy and the blocked matrix-vector products of a fused sweep |
+//! | [`gibbs`] | rows of `exp(phi_i + psi_j - c_ij)`, the kernel of entropic transport |
+//! | [`points`] | a row of distances from one point to many |
+//! | [`select`] | the k-th largest of many values, and collecting what exceeds a threshold |
+//!
+//! Reductions run in an order fixed by the length of the data and the level, never by the number
+//! of threads, so that the same input gives the same bits.
+
+mod lanes;
+pub mod level;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub mod exp;
+pub mod gibbs;
+pub mod linear;
+pub mod points;
+pub mod reduce;
+pub mod select;
+
+pub use level::Level;

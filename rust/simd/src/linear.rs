@@ -1,0 +1,111 @@
+//! axpy, and the two halves of a fused sweep over four rows of a matrix.
+//!
+//! A sweep `u_i = a_i / (T v)_i`, `acc = T' u` reads the matrix once: four rows are multiplied by
+//! `v`, then, while they are still in the first cache, added to `acc` with their new weights. Four
+//! rows share each load of `v` and of `acc`, which is what makes it run at the speed of memory.
+
+use crate::lanes::{Vector, kernel};
+
+kernel! {
+    /// `y_j += alpha x_j`.
+    pub fn axpy<'a, S>(alpha: f64, x: &'a [f64], y: &'a mut [f64]) {
+        let lanes = S::F64::LANES;
+        let x = &x[..y.len()];
+        let a = S::F64::splat(alpha);
+        let mut ys = y.chunks_exact_mut(lanes);
+        let mut xs = x.chunks_exact(lanes);
+        for (y, x) in (&mut ys).zip(&mut xs) {
+            a.mul_add(S::F64::load(x), S::F64::load(y)).store(y);
+        }
+        let (y, x) = (ys.into_remainder(), xs.remainder());
+        let sum = a.mul_add(S::F64::load_tail(x, 0.0), S::F64::load_tail(y, 0.0));
+        sum.store_tail(y, 0.0);
+    }
+}
+
+kernel! {
+    /// The products of four rows with `v`.
+    pub fn dot4<'a, S>(rows: [&'a [f64]; 4], v: &'a [f64]) -> [f64; 4] {
+        let lanes = S::F64::LANES;
+        let n = v.len();
+        let rows = rows.map(|r| &r[..n]);
+        let mut acc = [[S::F64::splat(0.0); 2]; 4];
+        let mut j = 0;
+        while j + 2 * lanes <= n {
+            let (v0, v1) = (S::F64::load(&v[j..]), S::F64::load(&v[j + lanes..]));
+            for q in 0..4 {
+                acc[q][0] = S::F64::load(&rows[q][j..]).mul_add(v0, acc[q][0]);
+                acc[q][1] = S::F64::load(&rows[q][j + lanes..]).mul_add(v1, acc[q][1]);
+            }
+            j += 2 * lanes;
+        }
+        while j < n {
+            let end = (j + lanes).min(n);
+            let w = S::F64::load_tail(&v[j..end], 0.0);
+            for q in 0..4 {
+                acc[q][0] = S::F64::load_tail(&rows[q][j..end], 0.0).mul_add(w, acc[q][0]);
+            }
+            j = end;
+        }
+        acc.map(|[a, b]| a.add(b).fold(0.0, |a, b| a + b))
+    }
+}
+
+kernel! {
+    /// `y_j += alpha_0 rows_0j + ... + alpha_3 rows_3j`.
+    pub fn axpy4<'a, S>(alpha: [f64; 4], rows: [&'a [f64]; 4], y: &'a mut [f64]) {
+        let lanes = S::F64::LANES;
+        let n = y.len();
+        let rows = rows.map(|r| &r[..n]);
+        let a = alpha.map(S::F64::splat);
+        let mut j = 0;
+        while j + lanes <= n {
+            let mut t = S::F64::load(&y[j..]);
+            for q in 0..4 {
+                t = a[q].mul_add(S::F64::load(&rows[q][j..]), t);
+            }
+            t.store(&mut y[j..]);
+            j += lanes;
+        }
+        if j < n {
+            let mut t = S::F64::load_tail(&y[j..], 0.0);
+            for q in 0..4 {
+                t = a[q].mul_add(S::F64::load_tail(&rows[q][j..], 0.0), t);
+            }
+            t.store_tail(&mut y[j..], 0.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::level::Level;
+
+    #[test]
+    fn agrees_with_the_definition_at_every_length_and_level() {
+        for n in (0..70).chain([256, 1001]) {
+            let row = |k: usize| {
+                (0..n).map(|j| ((j * 7 + k * 13) % 23) as f64 - 11.0).collect::<Vec<_>>()
+            };
+            let (r, v) = ([row(1), row(2), row(3), row(4)], row(5));
+            let rows = [&r[0][..], &r[1][..], &r[2][..], &r[3][..]];
+            let alpha = [0.5, -1.0, 2.0, 0.25];
+            for level in Level::available() {
+                // Small integers: every sum is exact, so equality is the right test.
+                let products = dot4::at(level, rows, &v);
+                for q in 0..4 {
+                    assert_eq!(products[q], r[q].iter().zip(&v).map(|(a, b)| a * b).sum::<f64>());
+                }
+                let mut y = v.clone();
+                axpy::at(level, 2.0, &r[0], &mut y);
+                assert!(y.iter().enumerate().all(|(j, y)| *y == v[j] + 2.0 * r[0][j]));
+                let mut y = v.clone();
+                axpy4::at(level, alpha, rows, &mut y);
+                for j in 0..n {
+                    assert_eq!(y[j], v[j] + (0..4).map(|q| alpha[q] * r[q][j]).sum::<f64>());
+                }
+            }
+        }
+    }
+}

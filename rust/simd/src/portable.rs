@@ -1,0 +1,130 @@
+//! The operations on plain arrays, which the compiler turns into the registers every processor
+//! of the architecture has: SSE2 on x86-64, NEON on 64-bit ARM.
+
+use crate::lanes::{Simd, Vector};
+
+pub(crate) struct Portable;
+
+impl Simd for Portable {
+    type F64 = Array<f64, 4>;
+    type F32 = Array<f32, 8>;
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Array<T, const N: usize>([T; N]);
+
+macro_rules! portable_vector {
+    ($float:ty, $lanes:literal, $mantissa:literal, $bias:literal, $magic:literal) => {
+        impl Vector for Array<$float, $lanes> {
+            type Elem = $float;
+            const LANES: usize = $lanes;
+            type Array = [$float; $lanes];
+
+            #[inline(always)]
+            fn splat(x: $float) -> Self {
+                Array([x; $lanes])
+            }
+            #[inline(always)]
+            fn filled_array(x: $float) -> Self::Array {
+                [x; $lanes]
+            }
+            #[inline(always)]
+            fn load(x: &[$float]) -> Self {
+                let mut lanes = [0.0; $lanes];
+                lanes.copy_from_slice(&x[..$lanes]);
+                Array(lanes)
+            }
+            #[inline(always)]
+            fn store(self, x: &mut [$float]) {
+                x[..$lanes].copy_from_slice(&self.0);
+            }
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                self.zip(other, |a, b| a + b)
+            }
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                self.zip(other, |a, b| a - b)
+            }
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self {
+                self.zip(other, |a, b| a * b)
+            }
+            #[inline(always)]
+            fn div(self, other: Self) -> Self {
+                self.zip(other, |a, b| a / b)
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                self.map(<$float>::sqrt)
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                self.map(<$float>::abs)
+            }
+            #[inline(always)]
+            fn mul_add(self, b: Self, c: Self) -> Self {
+                // Without the instruction a fused product is a library call, so it is not fused.
+                const FUSED: bool = cfg!(target_arch = "aarch64") || cfg!(target_feature = "fma");
+                let mut lanes = self.0;
+                for l in 0..$lanes {
+                    lanes[l] = if FUSED {
+                        lanes[l].mul_add(b.0[l], c.0[l])
+                    } else {
+                        lanes[l] * b.0[l] + c.0[l]
+                    };
+                }
+                Array(lanes)
+            }
+            #[inline(always)]
+            fn min(self, other: Self) -> Self {
+                self.zip(other, |a, b| if a < b { a } else { b })
+            }
+            #[inline(always)]
+            fn max(self, other: Self) -> Self {
+                self.zip(other, |a, b| if a > b { a } else { b })
+            }
+            #[inline(always)]
+            fn round(self) -> Self {
+                // Adding 1.5 * 2^mantissa leaves no room for a fraction.
+                self.map(|x| (x + $magic) - $magic)
+            }
+            #[inline(always)]
+            fn scale(self, n: Self) -> Self {
+                // 2^n may lie outside the range of the type, so it is applied as two halves.
+                let power =
+                    |k: $float| <$float>::from_bits((k + ($magic + $bias)).to_bits() << $mantissa);
+                self.zip(n, |x, n| {
+                    let half = (n * 0.5 + $magic) - $magic;
+                    x * power(half) * power(n - half)
+                })
+            }
+            #[inline(always)]
+            fn mask_gt(self, other: Self) -> u32 {
+                let mut mask = 0;
+                for l in 0..$lanes {
+                    mask |= u32::from(self.0[l] > other.0[l]) << l;
+                }
+                mask
+            }
+        }
+    };
+}
+
+impl<T: Copy, const N: usize> Array<T, N> {
+    #[inline(always)]
+    fn map(self, f: impl Fn(T) -> T) -> Self {
+        Array(self.0.map(f))
+    }
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(T, T) -> T) -> Self {
+        let mut lanes = self.0;
+        for (lane, &o) in lanes.iter_mut().zip(&other.0) {
+            *lane = f(*lane, o);
+        }
+        Array(lanes)
+    }
+}
+
+portable_vector!(f64, 4, 52, 1023.0, 6755399441055744.0);
+portable_vector!(f32, 8, 23, 127.0, 12582912.0);

@@ -1,0 +1,121 @@
+//! Dot products, sums, maxima and L1 distances.
+//!
+//! Each runs four accumulators of whole registers, then the remainder, then folds pairwise: an
+//! order that depends on the length and the level only.
+
+use crate::lanes::{Vector, kernel};
+
+/// `dot`, `sum` and the like differ in what one element adds; the loop is written once.
+macro_rules! accumulate {
+    ($V:ty, $start:expr, $join:ident, $fold:expr, $x:ident, $fill:expr, |$acc:ident, $load:ident| $step:expr) => {{
+        let lanes = <$V>::LANES;
+        let n = $x.len();
+        let mut acc = [<$V>::splat($start); 4];
+        let mut j = 0;
+        while j + 4 * lanes <= n {
+            for (q, slot) in acc.iter_mut().enumerate() {
+                let at = j + q * lanes;
+                let $load = |s: &[f64]| <$V>::load(&s[at..]);
+                let $acc = *slot;
+                *slot = $step;
+            }
+            j += 4 * lanes;
+        }
+        while j + lanes <= n {
+            let $load = |s: &[f64]| <$V>::load(&s[j..]);
+            let $acc = acc[0];
+            acc[0] = $step;
+            j += lanes;
+        }
+        if j < n {
+            let $load = |s: &[f64]| <$V>::load_tail(&s[j..], $fill);
+            let $acc = acc[1];
+            acc[1] = $step;
+        }
+        acc[0].$join(acc[1]).$join(acc[2].$join(acc[3])).fold($start, $fold)
+    }};
+}
+
+kernel! {
+    /// `sum_j x_j y_j`.
+    pub fn dot<'a, S>(x: &'a [f64], y: &'a [f64]) -> f64 {
+        let y = &y[..x.len()];
+        accumulate!(S::F64, 0.0, add, |a, b| a + b, x, 0.0, |acc, load| load(x).mul_add(load(y), acc))
+    }
+}
+
+kernel! {
+    /// `sum_j x_j`.
+    pub fn sum<'a, S>(x: &'a [f64]) -> f64 {
+        accumulate!(S::F64, 0.0, add, |a, b| a + b, x, 0.0, |acc, load| acc.add(load(x)))
+    }
+}
+
+kernel! {
+    /// `sum_j |x_j|`.
+    pub fn l1_norm<'a, S>(x: &'a [f64]) -> f64 {
+        accumulate!(S::F64, 0.0, add, |a, b| a + b, x, 0.0, |acc, load| acc.add(load(x).abs()))
+    }
+}
+
+kernel! {
+    /// `sum_j |x_j - y_j|`.
+    pub fn l1_distance<'a, S>(x: &'a [f64], y: &'a [f64]) -> f64 {
+        let y = &y[..x.len()];
+        accumulate!(S::F64, 0.0, add, |a, b| a + b, x, 0.0, |acc, load| {
+            acc.add(load(x).sub(load(y)).abs())
+        })
+    }
+}
+
+kernel! {
+    /// `max_j x_j`, `-inf` for no values. A NaN may be passed over.
+    pub fn max<'a, S>(x: &'a [f64]) -> f64 {
+        accumulate!(S::F64, f64::NEG_INFINITY, max, f64::max, x, f64::NEG_INFINITY, |acc, load| {
+            load(x).max(acc)
+        })
+    }
+}
+
+kernel! {
+    /// `max_j (x_j - y_j)`, `-inf` for no values. A NaN may be passed over.
+    pub fn max_difference<'a, S>(x: &'a [f64], y: &'a [f64]) -> f64 {
+        let y = &y[..x.len()];
+        let (whole, tail) = x.split_at(x.len() - x.len() % S::F64::LANES);
+        let (y_whole, y_tail) = y.split_at(whole.len());
+        let most = accumulate!(S::F64, f64::NEG_INFINITY, max, f64::max, whole, 0.0, |acc, load| {
+            load(whole).sub(load(y_whole)).max(acc)
+        });
+        tail.iter().zip(y_tail).fold(most, |most, (x, y)| most.max(x - y))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::level::Level;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_definition(pairs in prop::collection::vec((-1e3f64..1e3, -1e3f64..1e3), 0..200)) {
+            let (x, y): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
+            let size: f64 = x.iter().zip(&y).map(|(a, b)| (a * b).abs() + a.abs() + b.abs()).sum();
+            let close = |a: f64, b: f64| (a - b).abs() <= 1e-14 * size;
+            for level in Level::available() {
+                prop_assert!(close(dot::at(level, &x, &y), x.iter().zip(&y).map(|(a, b)| a * b).sum()));
+                prop_assert!(close(sum::at(level, &x), x.iter().sum()));
+                prop_assert!(close(l1_norm::at(level, &x), x.iter().map(|a| a.abs()).sum()));
+                prop_assert!(close(
+                    l1_distance::at(level, &x, &y),
+                    x.iter().zip(&y).map(|(a, b)| (a - b).abs()).sum()
+                ));
+                prop_assert_eq!(max::at(level, &x), x.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+                prop_assert_eq!(
+                    max_difference::at(level, &x, &y),
+                    x.iter().zip(&y).map(|(a, b)| a - b).fold(f64::NEG_INFINITY, f64::max)
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The operations for x86-64: AVX2 with FMA, and AVX-512.
+
+use std::arch::x86_64::*;
+
+use crate::lanes::{Kernel, Simd, Vector};
+
+/// The operations whose intrinsics are named alike in both instruction sets.
+macro_rules! common_operations {
+    ($float:ty, $array:ty, $lanes:literal, $set1:ident, $loadu:ident, $storeu:ident, $add:ident,
+     $sub:ident, $mul:ident, $div:ident, $sqrt:ident, $fmadd:ident, $min:ident, $max:ident) => {
+        type Elem = $float;
+        const LANES: usize = $lanes;
+        type Array = $array;
+
+        #[inline(always)]
+        fn splat(x: $float) -> Self {
+            // SAFETY: registers of this level are only made inside its `enter`.
+            Self(unsafe { $set1(x) })
+        }
+        #[inline(always)]
+        fn filled_array(x: $float) -> Self::Array {
+            [x; $lanes]
+        }
+        #[inline(always)]
+        fn load(x: &[$float]) -> Self {
+            let lanes = &x[..$lanes];
+            // SAFETY: as in `splat`, and the slice holds a whole register.
+            Self(unsafe { $loadu(lanes.as_ptr()) })
+        }
+        #[inline(always)]
+        fn store(self, x: &mut [$float]) {
+            let lanes = &mut x[..$lanes];
+            // SAFETY: as in `load`.
+            unsafe { $storeu(lanes.as_mut_ptr(), self.0) }
+        }
+        #[inline(always)]
+        fn add(self, other: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { $add(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn sub(self, other: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { $sub(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn mul(self, other: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { $mul(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn div(self, other: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { $div(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn sqrt(self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { $sqrt(self.0) })
+        }
+        #[inline(always)]
+        fn mul_add(self, b: Self, c: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { $fmadd(self.0, b.0, c.0) })
+        }
+        #[inline(always)]
+        fn min(self, other: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { $min(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn max(self, other: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { $max(self.0, other.0) })
+        }
+    };
+}
+
+pub(crate) mod avx2 {
+    use super::*;
+
+    pub(crate) struct Avx2;
+    impl Simd for Avx2 {
+        type F64 = F64;
+        type F32 = F32;
+    }
+
+    /// Runs the kernel as code compiled for AVX2 and FMA.
+    ///
+    /// # Safety
+    /// The processor must have both.
+    #[target_feature(enable = "avx2,fma")]
+    pub(crate) unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run::<Avx2>()
+    }
+
+    #[derive(Clone, Copy)]
+    pub(crate) struct F64(__m256d);
+    impl Vector for F64 {
+        common_operations!(
+            f64,
+            [f64; 4],
+            4,
+            _mm256_set1_pd,
+            _mm256_loadu_pd,
+            _mm256_storeu_pd,
+            _mm256_add_pd,
+            _mm256_sub_pd,
+            _mm256_mul_pd,
+            _mm256_div_pd,
+            _mm256_sqrt_pd,
+            _mm256_fmadd_pd,
+            _mm256_min_pd,
+            _mm256_max_pd
+        );
+        #[inline(always)]
+        fn abs(self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { _mm256_andnot_pd(_mm256_set1_pd(-0.0), self.0) })
+        }
+        #[inline(always)]
+        fn round(self) -> Self {
+            const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+            // SAFETY: as in `splat`.
+            Self(unsafe { _mm256_round_pd::<NEAREST>(self.0) })
+        }
+        #[inline(always)]
+        fn scale(self, n: Self) -> Self {
+            // 2^k: k + bias lands in the low bits of k + 1.5 * 2^52, and is shifted into place.
+            let power = |k: F64| {
+                let biased = k.add(F64::splat(6755399441055744.0 + 1023.0));
+                // SAFETY: as in `splat`.
+                F64(unsafe {
+                    _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(biased.0)))
+                })
+            };
+            // 2^n may lie outside the range of the type, so it is applied as two halves.
+            let half = n.mul(F64::splat(0.5)).round();
+            self.mul(power(half)).mul(power(n.sub(half)))
+        }
+        #[inline(always)]
+        fn mask_gt(self, other: Self) -> u32 {
+            // SAFETY: as in `splat`.
+            unsafe { _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_GT_OQ>(self.0, other.0)) as u32 }
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    pub(crate) struct F32(__m256);
+    impl Vector for F32 {
+        common_operations!(
+            f32,
+            [f32; 8],
+            8,
+            _mm256_set1_ps,
+            _mm256_loadu_ps,
+            _mm256_storeu_ps,
+            _mm256_add_ps,
+            _mm256_sub_ps,
+            _mm256_mul_ps,
+            _mm256_div_ps,
+            _mm256_sqrt_ps,
+            _mm256_fmadd_ps,
+            _mm256_min_ps,
+            _mm256_max_ps
+        );
+        #[inline(always)]
+        fn abs(self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0) })
+        }
+        #[inline(always)]
+        fn round(self) -> Self {
+            const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+            // SAFETY: as in `splat`.
+            Self(unsafe { _mm256_round_ps::<NEAREST>(self.0) })
+        }
+        #[inline(always)]
+        fn scale(self, n: Self) -> Self {
+            let power = |k: F32| {
+                let biased = k.add(F32::splat(12582912.0 + 127.0));
+                // SAFETY: as in `splat`.
+                F32(unsafe {
+                    _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(biased.0)))
+                })
+            };
+            let half = n.mul(F32::splat(0.5)).round();
+            self.mul(power(half)).mul(power(n.sub(half)))
+        }
+        #[inline(always)]
+        fn mask_gt(self, other: Self) -> u32 {
+            // SAFETY: as in `splat`.
+            unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(self.0, other.0)) as u32 }
+        }
+    }
+}
+
+pub(crate) mod avx512 {
+    use super::*;
+
+    pub(crate) struct Avx512;
+    impl Simd for Avx512 {
+        type F64 = F64;
+        type F32 = F32;
+    }
+
+    /// Runs the kernel as code compiled for AVX-512.
+    ///
+    /// # Safety
+    /// The processor must have AVX-512 F, BW, DQ and VL.
+    #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+    pub(crate) unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run::<Avx512>()
+    }
+
+    #[derive(Clone, Copy)]
+    pub(crate) struct F64(__m512d);
+    impl Vector for F64 {
+        common_operations!(
+            f64,
+            [f64; 8],
+            8,
+            _mm512_set1_pd,
+            _mm512_loadu_pd,
+            _mm512_storeu_pd,
+            _mm512_add_pd,
+            _mm512_sub_pd,
+            _mm512_mul_pd,
+            _mm512_div_pd,
+            _mm512_sqrt_pd,
+            _mm512_fmadd_pd,
+            _mm512_min_pd,
+            _mm512_max_pd
+        );
+        #[inline(always)]
+        fn abs(self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { _mm512_abs_pd(self.0) })
+        }
+        #[inline(always)]
+        fn round(self) -> Self {
+            // SAFETY: as in `splat`. The immediate asks for no fraction bits, nearest, quiet.
+            Self(unsafe { _mm512_roundscale_pd::<8>(self.0) })
+        }
+        #[inline(always)]
+        fn scale(self, n: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { _mm512_scalef_pd(self.0, n.0) })
+        }
+        #[inline(always)]
+        fn mask_gt(self, other: Self) -> u32 {
+            // SAFETY: as in `splat`.
+            unsafe { u32::from(_mm512_cmp_pd_mask::<_CMP_GT_OQ>(self.0, other.0)) }
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    pub(crate) struct F32(__m512);
+    impl Vector for F32 {
+        common_operations!(
+            f32,
+            [f32; 16],
+            16,
+            _mm512_set1_ps,
+            _mm512_loadu_ps,
+            _mm512_storeu_ps,
+            _mm512_add_ps,
+            _mm512_sub_ps,
+            _mm512_mul_ps,
+            _mm512_div_ps,
+            _mm512_sqrt_ps,
+            _mm512_fmadd_ps,
+            _mm512_min_ps,
+            _mm512_max_ps
+        );
+        #[inline(always)]
+        fn abs(self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { _mm512_abs_ps(self.0) })
+        }
+        #[inline(always)]
+        fn round(self) -> Self {
+            // SAFETY: as in `splat`. The immediate asks for no fraction bits, nearest, quiet.
+            Self(unsafe { _mm512_roundscale_ps::<8>(self.0) })
+        }
+        #[inline(always)]
+        fn scale(self, n: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { _mm512_scalef_ps(self.0, n.0) })
+        }
+        #[inline(always)]
+        fn mask_gt(self, other: Self) -> u32 {
+            // SAFETY: as in `splat`.
+            unsafe { u32::from(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, other.0)) }
+        }
+    }
+}
