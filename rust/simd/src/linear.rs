@@ -77,6 +77,44 @@ kernel! {
     }
 }
 
+// The loops below are left to the compiler, which vectorises them for each level.
+
+kernel! {
+    /// `out_j = scale * x_j`.
+    pub fn scaled_f64<'a, S>(scale: f64, x: &'a [f64], out: &'a mut [f64]) {
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = scale * x;
+        }
+    }
+}
+
+kernel! {
+    /// `out_j = scale * x_j`, in double precision.
+    pub fn scaled_f32<'a, S>(scale: f64, x: &'a [f32], out: &'a mut [f64]) {
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = scale * f64::from(*x);
+        }
+    }
+}
+
+kernel! {
+    /// `y_j += x_j`.
+    pub fn add_to<'a, S>(x: &'a [f64], y: &'a mut [f64]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y += x;
+        }
+    }
+}
+
+kernel! {
+    /// `y_j *= x_j`.
+    pub fn multiply_by<'a, S>(x: &'a [f64], y: &'a mut [f64]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y *= x;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +138,14 @@ mod tests {
                 let mut y = v.clone();
                 axpy::at(level, 2.0, &r[0], &mut y);
                 assert!(y.iter().enumerate().all(|(j, y)| *y == v[j] + 2.0 * r[0][j]));
+                let mut y = v.clone();
+                scaled_f64::at(level, 2.0, &r[0], &mut y);
+                add_to::at(level, &r[1], &mut y);
+                multiply_by::at(level, &r[2], &mut y);
+                assert!((0..n).all(|j| y[j] == (2.0 * r[0][j] + r[1][j]) * r[2][j]));
+                let narrow: Vec<f32> = r[0].iter().map(|x| *x as f32).collect();
+                scaled_f32::at(level, 0.5, &narrow, &mut y);
+                assert!((0..n).all(|j| y[j] == 0.5 * r[0][j]));
                 let mut y = v.clone();
                 axpy4::at(level, alpha, rows, &mut y);
                 for j in 0..n {

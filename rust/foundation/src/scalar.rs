@@ -1,0 +1,31 @@
+//! The element types of input and output. Potentials, sums and certificates are always f64.
+
+/// f32 or f64.
+pub trait Scalar: Copy + Send + Sync + PartialOrd + 'static {
+    /// Widened, exactly.
+    fn to_f64(self) -> f64;
+    /// Rounded to the nearest.
+    fn from_f64(x: f64) -> Self;
+}
+
+impl Scalar for f32 {
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+    #[inline(always)]
+    fn from_f64(x: f64) -> Self {
+        x as f32
+    }
+}
+
+impl Scalar for f64 {
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self
+    }
+    #[inline(always)]
+    fn from_f64(x: f64) -> Self {
+        x
+    }
+}

@@ -1,0 +1,123 @@
+//! The stop token: Ctrl-C, `max_time`, a callback.
+//!
+//! The thread that called the solver is the one that asks: [`Stop::poll`] is called by it between
+//! blocks of work and asks at most every [`POLL_EVERY`]; the other threads only read a flag. An
+//! interrupt abandons the pass under way (there is no answer to return); time and callbacks are
+//! looked at between iterations, where there is an answer.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::{Error, Record, Status};
+
+/// The longest a calling thread that is at work goes without asking for interrupts.
+pub const POLL_EVERY: Duration = Duration::from_millis(10);
+
+/// The outside world, as a solver sees it.
+pub trait Observer: Sync {
+    /// Whether the user wants the solve abandoned.
+    fn interrupted(&self) -> bool {
+        false
+    }
+    /// Sees an iteration; `true` ends the solve with the answer so far.
+    fn observe(&self, _record: &Record) -> bool {
+        false
+    }
+}
+
+/// Nobody is watching.
+pub struct Unobserved;
+impl Observer for Unobserved {}
+
+/// Decides whether a solve goes on.
+pub struct Stop<'a> {
+    observer: &'a dyn Observer,
+    started: Instant,
+    max_time: Duration,
+    interrupted: AtomicBool,
+    next_poll: AtomicU64,
+}
+
+impl<'a> Stop<'a> {
+    /// The clock starts now.
+    pub fn new(observer: &'a dyn Observer, max_time: Option<f64>) -> Stop<'a> {
+        let max_time = max_time.and_then(|s| Duration::try_from_secs_f64(s).ok());
+        Stop {
+            observer,
+            started: Instant::now(),
+            max_time: max_time.unwrap_or(Duration::MAX),
+            interrupted: AtomicBool::new(false),
+            next_poll: AtomicU64::new(0),
+        }
+    }
+
+    /// Seconds since the solve began.
+    pub fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
+    /// Whether the solve is being abandoned. Cheap; for any thread.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// Asks for interrupts, if it is time to. For the calling thread.
+    pub fn poll(&self) -> Result<(), Error> {
+        let now = self.started.elapsed();
+        if now.as_micros() as u64 >= self.next_poll.load(Ordering::Relaxed) {
+            self.next_poll.store((now + POLL_EVERY).as_micros() as u64, Ordering::Relaxed);
+            if self.observer.interrupted() {
+                self.interrupted.store(true, Ordering::Relaxed);
+            }
+        }
+        if self.is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// Shows an iteration to the observer; says why to end there, if there is a reason.
+    pub fn after(&self, record: &Record) -> Result<Option<Status>, Error> {
+        let wants_end = self.observer.observe(record);
+        self.poll()?;
+        Ok(if wants_end {
+            Some(Status::Callback)
+        } else if self.started.elapsed() >= self.max_time {
+            Some(Status::MaxTime)
+        } else {
+            None
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Impatient;
+    impl Observer for Impatient {
+        fn interrupted(&self) -> bool {
+            true
+        }
+        fn observe(&self, record: &Record) -> bool {
+            record.iteration == 2
+        }
+    }
+
+    fn record(iteration: usize) -> Record {
+        Record { iteration, time: 0.0, objective: 0.0, certificate: 0.0, sparsity: 0, phase: 0 }
+    }
+
+    #[test]
+    fn each_reason_to_stop_is_told_apart() {
+        assert_eq!(Stop::new(&Unobserved, None).after(&record(1)), Ok(None));
+        assert_eq!(Stop::new(&Unobserved, Some(0.0)).after(&record(1)), Ok(Some(Status::MaxTime)));
+        assert_eq!(Stop::new(&Unobserved, Some(f64::INFINITY)).after(&record(1)), Ok(None));
+        assert_eq!(Stop::new(&Impatient, None).poll(), Err(Error::Interrupted));
+        struct Patient;
+        impl Observer for Patient {
+            fn observe(&self, record: &Record) -> bool {
+                record.iteration == 2
+            }
+        }
+        assert_eq!(Stop::new(&Patient, None).after(&record(1)), Ok(None));
+        assert_eq!(Stop::new(&Patient, None).after(&record(2)), Ok(Some(Status::Callback)));
+    }
+}

@@ -1,0 +1,198 @@
+//! The threads of a solve.
+//!
+//! Work comes as a list of items, cut by the size of the problem and never by the number of
+//! threads; whoever is free takes the next. Results are returned in the order of the items, so a
+//! reduction over them gives the same bits for any number of threads.
+//!
+//! The calling thread takes its share and asks for interrupts between items. Helpers come from one
+//! pool per process, built on first use and found again by process id: after a `fork` the child
+//! has none of its parent's threads, so it leaves the parent's pool alone and builds its own.
+//! Helpers sleep when there is nothing to do.
+
+use std::ptr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::{Error, Stop};
+
+/// More threads than this are never used.
+pub const MAX_THREADS: usize = 1024;
+
+struct Pool {
+    process: u32,
+    helpers: usize,
+    threads: ThreadPool,
+}
+
+// A plain pointer, not a lock: a lock held by another thread during a fork would stay locked in
+// the child for ever.
+static POOL: AtomicPtr<Pool> = AtomicPtr::new(ptr::null_mut());
+
+/// The limit set by [`set_num_threads`]; 0 for none.
+static LIMIT: AtomicUsize = AtomicUsize::new(0);
+
+/// The process's pool, with at least `helpers` threads; `None` if the system refuses threads.
+fn pool(helpers: usize) -> Option<&'static Pool> {
+    let process = std::process::id();
+    let current = POOL.load(Ordering::Acquire);
+    // SAFETY: the pointer is null or comes from `Box::leak` below and is never freed.
+    if let Some(pool) = unsafe { current.as_ref() }
+        && pool.process == process
+        && pool.helpers >= helpers
+    {
+        return Some(pool);
+    }
+    let helpers = helpers.next_power_of_two(); // so that growing leaves few pools behind
+    let threads = ThreadPoolBuilder::new()
+        .num_threads(helpers)
+        .thread_name(|i| format!("sparrot-{i}"))
+        .build()
+        .ok()?;
+    // Leaked on purpose: other threads may be using the pool this one replaces, whose threads
+    // sleep from now on, or belonged to the process this one was forked from.
+    let new: &'static Pool = Box::leak(Box::new(Pool { process, helpers, threads }));
+    POOL.store(ptr::from_ref(new).cast_mut(), Ordering::Release);
+    Some(new)
+}
+
+/// Limits every solve that is not given a number of its own; 0 lifts the limit.
+pub fn set_num_threads(limit: usize) {
+    LIMIT.store(limit.min(MAX_THREADS), Ordering::Relaxed);
+}
+
+/// The number of threads a solve uses when it is not given one: the limit of
+/// [`set_num_threads`], else `SPARROT_NUM_THREADS`, else `OMP_NUM_THREADS`, else the processors
+/// that this process may run on.
+pub fn num_threads() -> usize {
+    let from = |name| std::env::var(name).ok()?.trim().parse::<usize>().ok().filter(|n| *n > 0);
+    let count = match LIMIT.load(Ordering::Relaxed) {
+        0 => from("SPARROT_NUM_THREADS")
+            .or_else(|| from("OMP_NUM_THREADS"))
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get())),
+        limit => limit,
+    };
+    count.min(MAX_THREADS)
+}
+
+/// The threads of one solve.
+#[derive(Clone, Copy, Debug)]
+pub struct Team {
+    threads: usize,
+}
+
+impl Team {
+    /// A team of that many threads; of [`num_threads`] if not told.
+    pub fn new(threads: Option<usize>) -> Team {
+        Team { threads: threads.unwrap_or_else(num_threads).clamp(1, MAX_THREADS) }
+    }
+
+    /// How many threads there are, the calling one included.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// The team for a pass whose work is worth that many nanoseconds: alone below the cost of
+    /// waking a helper.
+    pub fn for_work(&self, nanoseconds: usize) -> Team {
+        const WORTH_WAKING: usize = 60_000;
+        Team { threads: self.threads.min(1 + nanoseconds / WORTH_WAKING) }
+    }
+
+    /// Does `work` on every item; the results, in the order of the items.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], with some items not done.
+    pub fn run<I: Send, R: Send>(
+        &self,
+        stop: &Stop<'_>,
+        items: Vec<I>,
+        work: impl Fn(I) -> R + Sync,
+    ) -> Result<Vec<R>, Error> {
+        let helpers = (self.threads - 1).min(items.len().saturating_sub(1));
+        let pool = if helpers > 0 { pool(helpers) } else { None };
+        let Some(pool) = pool else {
+            return items.into_iter().map(|item| stop.poll().map(|()| work(item))).collect();
+        };
+        let items: Vec<Mutex<Option<I>>> = items.into_iter().map(|i| Mutex::new(Some(i))).collect();
+        let results: Vec<Mutex<Option<R>>> = items.iter().map(|_| Mutex::new(None)).collect();
+        let next = AtomicUsize::new(0);
+        // Takes the next item, if one is left; the locks are never contended.
+        let take_one = || -> Option<()> {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let item = items.get(at)?.lock().ok()?.take()?;
+            let result = work(item);
+            *results[at].lock().ok()? = Some(result);
+            Some(())
+        };
+        pool.threads.in_place_scope(|scope| {
+            for _ in 0..helpers {
+                scope.spawn(|_| while !stop.is_interrupted() && take_one().is_some() {});
+            }
+            while stop.poll().is_ok() && take_one().is_some() {}
+        });
+        let results: Option<Vec<R>> =
+            results.into_iter().map(|slot| slot.into_inner().ok().flatten()).collect();
+        results.ok_or(Error::Interrupted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stop::{Observer, Unobserved};
+
+    #[test]
+    fn results_come_in_order_for_any_number_of_threads() {
+        let stop = Stop::new(&Unobserved, None);
+        for threads in [1, 2, 3, 8] {
+            let mut data = vec![0; 1000];
+            let items: Vec<_> = data.chunks_mut(7).enumerate().collect();
+            let sums = Team { threads }
+                .run(&stop, items, |(k, chunk)| {
+                    chunk.iter_mut().enumerate().for_each(|(j, x)| *x = 7 * k + j);
+                    chunk.iter().sum::<usize>()
+                })
+                .unwrap();
+            assert!(data.iter().enumerate().all(|(j, x)| *x == j));
+            assert_eq!(sums.iter().sum::<usize>(), 1000 * 999 / 2);
+            assert_eq!(sums[1], (7..14).sum::<usize>());
+        }
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_run() {
+        struct Now;
+        impl Observer for Now {
+            fn interrupted(&self) -> bool {
+                true
+            }
+        }
+        for threads in [1, 4] {
+            let stop = Stop::new(&Now, None);
+            let ended = Team { threads }.run(&stop, (0..100).collect(), |i: i32| i);
+            assert_eq!(ended, Err(Error::Interrupted));
+        }
+    }
+
+    #[test]
+    fn a_panic_in_a_helper_reaches_the_caller() {
+        let caught = std::panic::catch_unwind(|| {
+            let stop = Stop::new(&Unobserved, None);
+            Team { threads: 4 }.run(&stop, (0..100).collect(), |i: i32| assert!(i < 50))
+        });
+        assert!(caught.is_err());
+    }
+
+    #[test]
+    fn the_limit_comes_before_the_environment() {
+        set_num_threads(3);
+        assert_eq!(num_threads(), 3);
+        assert_eq!(Team::new(None).threads(), 3);
+        assert_eq!(Team::new(Some(2)).threads(), 2);
+        set_num_threads(0);
+        assert_eq!(Team { threads: 8 }.for_work(0).threads(), 1);
+        assert_eq!(Team { threads: 8 }.for_work(usize::MAX).threads(), 8);
+    }
+}
