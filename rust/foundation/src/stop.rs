@@ -13,15 +13,26 @@ use crate::{Error, Record, Status};
 /// The longest a calling thread that is at work goes without asking for interrupts.
 pub const POLL_EVERY: Duration = Duration::from_millis(10);
 
+/// What an observer makes of an iteration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on.
+    Continue,
+    /// End with the answer so far.
+    End,
+    /// Abandon the solve: there is to be no answer.
+    Abandon,
+}
+
 /// The outside world, as a solver sees it.
 pub trait Observer: Sync {
     /// Whether the user wants the solve abandoned.
     fn interrupted(&self) -> bool {
         false
     }
-    /// Sees an iteration; `true` ends the solve with the answer so far.
-    fn observe(&self, _record: &Record) -> bool {
-        false
+    /// Sees an iteration.
+    fn observe(&self, _record: &Record) -> Verdict {
+        Verdict::Continue
     }
 }
 
@@ -75,9 +86,12 @@ impl<'a> Stop<'a> {
 
     /// Shows an iteration to the observer; says why to end there, if there is a reason.
     pub fn after(&self, record: &Record) -> Result<Option<Status>, Error> {
-        let wants_end = self.observer.observe(record);
+        let verdict = self.observer.observe(record);
+        if verdict == Verdict::Abandon {
+            self.interrupted.store(true, Ordering::Relaxed);
+        }
         self.poll()?;
-        Ok(if wants_end {
+        Ok(if verdict == Verdict::End {
             Some(Status::Callback)
         } else if self.started.elapsed() >= self.max_time {
             Some(Status::MaxTime)
@@ -91,13 +105,17 @@ impl<'a> Stop<'a> {
 mod tests {
     use super::*;
 
+    struct At2(Verdict);
+    impl Observer for At2 {
+        fn observe(&self, record: &Record) -> Verdict {
+            if record.iteration == 2 { self.0 } else { Verdict::Continue }
+        }
+    }
+
     struct Impatient;
     impl Observer for Impatient {
         fn interrupted(&self) -> bool {
             true
-        }
-        fn observe(&self, record: &Record) -> bool {
-            record.iteration == 2
         }
     }
 
@@ -111,13 +129,10 @@ mod tests {
         assert_eq!(Stop::new(&Unobserved, Some(0.0)).after(&record(1)), Ok(Some(Status::MaxTime)));
         assert_eq!(Stop::new(&Unobserved, Some(f64::INFINITY)).after(&record(1)), Ok(None));
         assert_eq!(Stop::new(&Impatient, None).poll(), Err(Error::Interrupted));
-        struct Patient;
-        impl Observer for Patient {
-            fn observe(&self, record: &Record) -> bool {
-                record.iteration == 2
-            }
-        }
-        assert_eq!(Stop::new(&Patient, None).after(&record(1)), Ok(None));
-        assert_eq!(Stop::new(&Patient, None).after(&record(2)), Ok(Some(Status::Callback)));
+        let ending = At2(Verdict::End);
+        assert_eq!(Stop::new(&ending, None).after(&record(1)), Ok(None));
+        assert_eq!(Stop::new(&ending, None).after(&record(2)), Ok(Some(Status::Callback)));
+        let abandoning = At2(Verdict::Abandon);
+        assert_eq!(Stop::new(&abandoning, None).after(&record(2)), Err(Error::Interrupted));
     }
 }

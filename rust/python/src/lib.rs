@@ -1,1 +1,27 @@
+//! The Python bindings of sparrot: convert views without copying, call, convert back.
+//!
+//! No mathematics here, and no validation beyond what memory safety needs: `python/sparrot`
+//! validates before it calls, with messages for people. Every call runs detached from the
+//! interpreter, inside [`guard::call`], which turns panics and errors into Python exceptions.
 
+use pyo3::prelude::*;
+
+mod arrays;
+mod guard;
+mod observer;
+mod system;
+mod transport;
+
+/// The native part of sparrot. Private: import the public names from `sparrot`.
+#[pymodule]
+mod _sparrot {
+    #[pymodule_export]
+    use super::system::{
+        get_num_threads, panic_for_test, set_num_threads, simd_level, simd_levels, version,
+    };
+    #[pymodule_export]
+    use super::transport::{
+        transport_apply, transport_map, transport_plan, transport_round, transport_solve,
+        transport_sparse_plan, transport_survey,
+    };
+}

@@ -34,6 +34,8 @@ pub(crate) trait Vector: Copy {
     fn round(self) -> Self;
     /// `self * 2^n`, rounded once, for integer-valued `n` with `|n| <= 2 * max exponent`.
     fn scale(self, n: Self) -> Self;
+    /// 0 where the lane is at most that of `other`; a NaN stays.
+    fn zero_up_to(self, other: Self) -> Self;
     /// Bit `l` is set where lane `l` of `self` is greater than that of `other`.
     fn mask_gt(self, other: Self) -> u32;
 

@@ -96,6 +96,10 @@ macro_rules! portable_vector {
                 })
             }
             #[inline(always)]
+            fn zero_up_to(self, other: Self) -> Self {
+                self.zip(other, |a, b| if a <= b { 0.0 } else { a })
+            }
+            #[inline(always)]
             fn mask_gt(self, other: Self) -> u32 {
                 let mut mask = 0;
                 for l in 0..$lanes {

@@ -133,6 +133,11 @@ pub(crate) mod avx2 {
             self.mul(power(half)).mul(power(n.sub(half)))
         }
         #[inline(always)]
+        fn zero_up_to(self, other: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { _mm256_and_pd(self.0, _mm256_cmp_pd::<_CMP_NLE_UQ>(self.0, other.0)) })
+        }
+        #[inline(always)]
         fn mask_gt(self, other: Self) -> u32 {
             // SAFETY: as in `splat`.
             unsafe { _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_GT_OQ>(self.0, other.0)) as u32 }
@@ -179,6 +184,11 @@ pub(crate) mod avx2 {
             };
             let half = n.mul(F32::splat(0.5)).round();
             self.mul(power(half)).mul(power(n.sub(half)))
+        }
+        #[inline(always)]
+        fn zero_up_to(self, other: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { _mm256_and_ps(self.0, _mm256_cmp_ps::<_CMP_NLE_UQ>(self.0, other.0)) })
         }
         #[inline(always)]
         fn mask_gt(self, other: Self) -> u32 {
@@ -240,6 +250,14 @@ pub(crate) mod avx512 {
             Self(unsafe { _mm512_scalef_pd(self.0, n.0) })
         }
         #[inline(always)]
+        fn zero_up_to(self, other: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe {
+                let keep = _mm512_cmp_pd_mask::<_CMP_NLE_UQ>(self.0, other.0);
+                _mm512_maskz_mov_pd(keep, self.0)
+            })
+        }
+        #[inline(always)]
         fn mask_gt(self, other: Self) -> u32 {
             // SAFETY: as in `splat`.
             unsafe { u32::from(_mm512_cmp_pd_mask::<_CMP_GT_OQ>(self.0, other.0)) }
@@ -278,6 +296,14 @@ pub(crate) mod avx512 {
         fn scale(self, n: Self) -> Self {
             // SAFETY: as in `splat`.
             Self(unsafe { _mm512_scalef_ps(self.0, n.0) })
+        }
+        #[inline(always)]
+        fn zero_up_to(self, other: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe {
+                let keep = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(self.0, other.0);
+                _mm512_maskz_mov_ps(keep, self.0)
+            })
         }
         #[inline(always)]
         fn mask_gt(self, other: Self) -> u32 {

@@ -1,1 +1,56 @@
-//! x
+//! Entropic optimal transport with a certificate.
+//!
+//! **Problem.** Given costs `C` (n x m), weights `a` (n) and `b` (m) of equal mass, and `reg > 0`,
+//!
+//! ```text
+//! minimise  <C, P> + reg sum_ij P_ij log P_ij   over P >= 0 with  P 1 = a,  P' 1 = b.
+//! ```
+//!
+//! Its dual is unconstrained, and the plan is a function of the potentials `f`, `g`:
+//!
+//! ```text
+//! maximise  D(f, g) = f.a + g.b + reg (mass - sum_ij P_ij),   P_ij = exp((f_i + g_j - C_ij) / reg).
+//! ```
+//!
+//! **Source.** Tang, Shavlovsky, Rahmanian, Tardini, Thekumparampil, Xiao, Ying: *Accelerating
+//! Sinkhorn Algorithm with Sparse Newton Iterations*, ICLR 2024, arXiv 2401.12253 (SNS). The paper
+//! writes `eta = 1/reg`, `x`, `y` for the potentials and `exp(eta (x_i + y_j - C_ij) - 1)` for the
+//! plan; here the `-1` is absorbed in `f`. Inside this crate potentials and costs are in units of
+//! `reg` (`phi = f/reg`, `psi = g/reg`, `c = C/reg`), so nothing depends on the scale of the cost.
+//!
+//! | file | what it does | in the paper |
+//! |---|---|---|
+//! | [`geometry`] | rows of the cost, from a matrix or from points | - |
+//! | [`problem`] | the problem and its first look at the data | (1), section 2 |
+//! | [`gibbs`] | the plan of given potentials, stored; sweeps over it | (3), section 2 |
+//! | [`log_domain`] | Sinkhorn updates by log-sum-exp, for where sweeps would underflow | section 2 |
+//! | [`sinkhorn`] | stabilised Sinkhorn: stage 1, and a method by itself | Algorithm 1, lines 3-8 |
+//! | [`sparsify`] | the largest entries of the plan | Algorithm 1, `Sparsify` |
+//! | [`hessian`] | the Hessian of the dual, sparse or whole, and conjugate gradients on it | (5), section 3 |
+//! | [`sns`] | the Newton stage, its line search, and what happens when a step fails | Algorithm 1, lines 9-15 |
+//! | [`certificate`] | marginal error, rounding, duality gap, bounds, from the final plan | - |
+//! | [`plan`] | the plan as a matrix, sparse, or applied to vectors; the map to new points | - |
+//! | [`solve`](mod@solve) | settings, choice of method, solution | - |
+//!
+//! **Cost.** A Sinkhorn sweep reads the n x m plan once. A Newton step costs one pass of n x m
+//! exponentials per trial of the line search, one threshold selection, and conjugate gradients on
+//! as many entries as were kept. One n x m matrix of f64 is held.
+
+#![forbid(unsafe_code)]
+
+pub mod certificate;
+pub mod geometry;
+pub mod gibbs;
+pub mod hessian;
+pub mod log_domain;
+pub mod plan;
+pub mod problem;
+pub mod sinkhorn;
+pub mod sns;
+pub mod solve;
+pub mod sparsify;
+
+pub use certificate::Certificate;
+pub use geometry::{Cost, MatrixView, Metric, Points};
+pub use problem::Problem;
+pub use solve::{Method, Settings, Solution, solve};

@@ -1,0 +1,260 @@
+//! `sparrot_transport` for Python. Costs are a matrix or `(metric, X, Y)`: see [`CostInput`].
+
+use numpy::{
+    Element as NumpyElement, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1,
+    PyReadonlyArray2, PyReadwriteArray2,
+};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use sparrot_foundation::Scalar;
+use sparrot_simd::reduce;
+use sparrot_transport::certificate::Rounding;
+use sparrot_transport::plan::{self, Potentials};
+use sparrot_transport::problem;
+use sparrot_transport::sns::SnsSettings;
+use sparrot_transport::solve::Phase;
+use sparrot_transport::{Method, Problem, Settings, solve};
+
+use crate::arrays::{CostInput, CostView, slices};
+use crate::guard::{self, Limits};
+
+type Vector<'py> = PyReadonlyArray1<'py, f64>;
+type Matrix<'py> = PyReadonlyArray2<'py, f64>;
+
+/// (largest finite cost, mean cost weighted by a and b, first entry that is no cost or None).
+#[pyfunction]
+pub fn transport_survey(
+    py: Python<'_>,
+    cost: CostInput<'_>,
+    a: Vector<'_>,
+    b: Vector<'_>,
+    n_threads: Option<usize>,
+) -> PyResult<(f64, f64, Option<(usize, usize, f64)>)> {
+    let view = cost.view()?;
+    let (a, b) = slices(&a, &b)?;
+    let survey = guard::call(py, Limits::threads(n_threads), |team, stop| {
+        view.with(|cost| problem::survey(cost, a, b, team, stop))
+    })?;
+    Ok((survey.max, survey.mean, survey.not_a_cost))
+}
+
+/// Settings of the Newton stage, as Python names them; `None` for plain Sinkhorn.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct SnsOptions {
+    n_sinkhorn: usize,
+    density: Option<f64>,
+    growth: f64,
+    cg_tol: f64,
+    cg_max_iter: usize,
+    armijo: f64,
+    max_halvings: usize,
+}
+
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "the Python side passes keywords")]
+pub fn transport_solve<'py>(
+    py: Python<'py>,
+    cost: CostInput<'py>,
+    a: Vector<'py>,
+    b: Vector<'py>,
+    reg: f64,
+    sns: Option<SnsOptions>,
+    tol: f64,
+    max_iter: usize,
+    max_time: Option<f64>,
+    callback: Option<Py<PyAny>>,
+    n_threads: Option<usize>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let method = match sns {
+        None => Method::Sinkhorn,
+        Some(o) => Method::Sns(SnsSettings {
+            n_sinkhorn: o.n_sinkhorn,
+            density: o.density,
+            growth: o.growth,
+            cg_tol: o.cg_tol,
+            cg_max_iter: o.cg_max_iter,
+            armijo: o.armijo,
+            max_halvings: o.max_halvings,
+        }),
+    };
+    let settings = Settings { method, tol, max_iter };
+    let view = cost.view()?;
+    let (a, b) = slices(&a, &b)?;
+    let solution = guard::call(py, Limits { n_threads, max_time, callback }, |team, stop| {
+        view.with(|cost| solve(&Problem { cost, a, b, reg }, &settings, team, stop))
+    })?;
+
+    let trace = PyDict::new(py);
+    let records = &solution.trace;
+    trace.set_item("iteration", records.column(|r| r.iteration as i64).into_pyarray(py))?;
+    trace.set_item("time", records.column(|r| r.time).into_pyarray(py))?;
+    trace.set_item("objective", records.column(|r| r.objective).into_pyarray(py))?;
+    trace.set_item("certificate", records.column(|r| r.certificate).into_pyarray(py))?;
+    trace.set_item("sparsity", records.column(|r| r.sparsity as i64).into_pyarray(py))?;
+    trace.set_item("phase", records.column(|r| r.phase).into_pyarray(py))?;
+    let timings = PyDict::new(py);
+    timings.set_item("solve", solution.seconds)?;
+    timings.set_item("certificate", solution.certificate_seconds)?;
+
+    let certificate = solution.certificate;
+    let result = PyDict::new(py);
+    result.set_item("f", solution.f.into_pyarray(py))?;
+    result.set_item("g", solution.g.into_pyarray(py))?;
+    result.set_item("status", solution.status.name())?;
+    result.set_item("n_iter", solution.iterations)?;
+    result.set_item("n_newton", solution.newton_steps)?;
+    result.set_item("n_cg", solution.cg_iterations)?;
+    result.set_item("marginal_error", certificate.marginal_error)?;
+    result.set_item("gap", certificate.gap)?;
+    result.set_item("value", certificate.value)?;
+    result.set_item("value_linear", certificate.value_linear)?;
+    result.set_item("dual_value", certificate.dual_value)?;
+    result.set_item("lower_bound", certificate.lower_bound)?;
+    result.set_item("upper_bound", certificate.upper_bound)?;
+    result.set_item("trace", trace)?;
+    result.set_item("phases", Phase::NAMES)?;
+    result.set_item("timings", timings)?;
+    Ok(result)
+}
+
+/// What a plan is made from.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct PlanInput<'py> {
+    cost: CostInput<'py>,
+    a: Vector<'py>,
+    b: Vector<'py>,
+    f: Vector<'py>,
+    g: Vector<'py>,
+    reg: f64,
+    n_threads: Option<usize>,
+}
+
+/// The same, able to leave the interpreter.
+struct PlanView<'a> {
+    cost: CostView<'a>,
+    weights: (&'a [f64], &'a [f64]),
+    potentials: Potentials,
+    reg: f64,
+}
+
+impl<'py> PlanInput<'py> {
+    fn view(&self) -> PyResult<PlanView<'_>> {
+        let (f, g) = slices(&self.f, &self.g)?;
+        Ok(PlanView {
+            cost: self.cost.view()?,
+            weights: slices(&self.a, &self.b)?,
+            potentials: Potentials::scaled(f, g, self.reg),
+            reg: self.reg,
+        })
+    }
+}
+
+/// The n x m plan; float32 if the cost is.
+#[pyfunction]
+pub fn transport_plan<'py>(py: Python<'py>, plan: PlanInput<'py>) -> PyResult<Bound<'py, PyAny>> {
+    if plan.cost.is_single() {
+        Ok(dense_plan::<f32>(py, &plan)?.into_any())
+    } else {
+        Ok(dense_plan::<f64>(py, &plan)?.into_any())
+    }
+}
+
+fn dense_plan<'py, T: Scalar + NumpyElement>(
+    py: Python<'py>,
+    input: &PlanInput<'py>,
+) -> PyResult<Bound<'py, PyArray2<T>>> {
+    let PlanView { cost, weights: (a, b), potentials, reg } = input.view()?;
+    let plan = PyArray2::<T>::zeros(py, [a.len(), b.len()], false);
+    let mut writable = plan.readwrite();
+    let out = writable.as_slice_mut()?;
+    guard::call(py, Limits::threads(input.n_threads), |team, stop| {
+        cost.with(|cost| plan::dense(&Problem { cost, a, b, reg }, &potentials, out, team, stop))
+    })?;
+    drop(writable);
+    Ok(plan)
+}
+
+type CsrArrays<'py> =
+    (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>);
+
+/// (data, indices, indptr) of the entries above `threshold * a_i / m`.
+#[pyfunction]
+pub fn transport_sparse_plan<'py>(
+    py: Python<'py>,
+    plan: PlanInput<'py>,
+    threshold: f64,
+) -> PyResult<CsrArrays<'py>> {
+    let PlanView { cost, weights: (a, b), potentials, reg } = plan.view()?;
+    let csr = guard::call(py, Limits::threads(plan.n_threads), |team, stop| {
+        cost.with(|cost| {
+            plan::sparse(&Problem { cost, a, b, reg }, &potentials, threshold, team, stop)
+        })
+    })?;
+    let columns: Vec<i64> = csr.columns.into_iter().map(i64::from).collect();
+    let starts: Vec<i64> = csr.starts.into_iter().map(|start| start as i64).collect();
+    Ok((csr.values.into_pyarray(py), columns.into_pyarray(py), starts.into_pyarray(py)))
+}
+
+/// `P V` (by rows) for `V'` given (d x m), or, transposed, `P' W` (by columns) for `W` (n x d).
+#[pyfunction]
+pub fn transport_apply<'py>(
+    py: Python<'py>,
+    plan: PlanInput<'py>,
+    vectors: Matrix<'py>,
+    transpose: bool,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    let PlanView { cost, weights: (a, b), potentials, reg } = plan.view()?;
+    let d = vectors.as_array().ncols();
+    let vectors = vectors.as_slice()?;
+    let product = guard::call(py, Limits::threads(plan.n_threads), |team, stop| {
+        cost.with(|cost| {
+            let problem = Problem { cost, a, b, reg };
+            if transpose {
+                plan::apply_transposed(&problem, &potentials, vectors, d, team, stop)
+            } else {
+                plan::apply(&problem, &potentials, vectors, team, stop)
+            }
+        })
+    })?;
+    Ok(product.into_pyarray(py))
+}
+
+/// The entropic map of new points (rows of the cost) to averages of `V`, given as (d x m).
+#[pyfunction]
+pub fn transport_map<'py>(
+    py: Python<'py>,
+    cost: CostInput<'py>,
+    g: Vector<'py>,
+    reg: f64,
+    vectors: Matrix<'py>,
+    n_threads: Option<usize>,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    let view = cost.view()?;
+    let g = g.as_slice()?;
+    let psi = Potentials::scaled(&[], g, reg).psi;
+    let vectors = vectors.as_slice()?;
+    let mapped = guard::call(py, Limits::threads(n_threads), |team, stop| {
+        view.with(|cost| plan::barycentric_map(cost, reg, &psi, vectors, team, stop))
+    })?;
+    Ok(mapped.into_pyarray(py))
+}
+
+/// Rounds a plan to exact marginals, in place.
+#[pyfunction]
+pub fn transport_round(
+    py: Python<'_>,
+    mut plan: PyReadwriteArray2<'_, f64>,
+    a: Vector<'_>,
+    b: Vector<'_>,
+    n_threads: Option<usize>,
+) -> PyResult<()> {
+    let plan = plan.as_slice_mut()?;
+    let (a, b) = slices(&a, &b)?;
+    guard::call(py, Limits::threads(n_threads), |team, stop| {
+        let row_sums: Vec<f64> = plan.chunks(b.len().max(1)).map(reduce::sum).collect();
+        Rounding::new(plan, a, b, &row_sums, team, stop)?.apply(plan);
+        Ok(())
+    })
+}

@@ -1,0 +1,214 @@
+//! Rows of the cost, from a matrix or from points.
+//!
+//! Solvers ask for one row at a time, scaled, in f64. A matrix may be f32 or f64, in any layout,
+//! and is never copied; points are turned into distances as they are needed.
+
+use sparrot_foundation::Error;
+use sparrot_simd::{linear, points, reduce};
+
+/// The cost between n sources and m targets.
+pub trait Cost: Sync {
+    /// (n, m).
+    fn shape(&self) -> (usize, usize);
+    /// `out_j = scale * C_ij`, for `scale > 0`.
+    fn scaled_row(&self, i: usize, scale: f64, out: &mut [f64]);
+    /// The cost of the reverse problem, if it has rows to give without a detour.
+    fn transposed(&self) -> Option<Box<dyn Cost + '_>> {
+        None
+    }
+}
+
+/// Element types a cost matrix may have.
+pub trait Element: sparrot_foundation::Scalar {
+    /// `out_j = scale * x_j`.
+    fn scaled(scale: f64, x: &[Self], out: &mut [f64]);
+}
+
+impl Element for f64 {
+    fn scaled(scale: f64, x: &[f64], out: &mut [f64]) {
+        linear::scaled_f64(scale, x, out);
+    }
+}
+
+impl Element for f32 {
+    fn scaled(scale: f64, x: &[f32], out: &mut [f64]) {
+        linear::scaled_f32(scale, x, out);
+    }
+}
+
+/// A matrix in memory, in any layout: entry (i, j) is `data[start + i rows + j columns]` with the
+/// strides `rows`, `columns`.
+#[derive(Clone, Copy)]
+pub struct MatrixView<'a, T> {
+    /// Everything from the lowest to the highest entry in memory.
+    pub data: &'a [T],
+    /// Where entry (0, 0) is.
+    pub start: usize,
+    /// (n, m).
+    pub shape: (usize, usize),
+    /// Steps from row to row and from column to column, in elements.
+    pub strides: (isize, isize),
+}
+
+impl<'a, T: Element> MatrixView<'a, T> {
+    /// A matrix stored row by row.
+    pub fn row_major(data: &'a [T], n: usize, m: usize) -> MatrixView<'a, T> {
+        debug_assert_eq!(data.len(), n * m);
+        MatrixView { data, start: 0, shape: (n, m), strides: (m as isize, 1) }
+    }
+
+    fn at(&self, i: usize, j: usize) -> usize {
+        // The sum of all steps lies within the data, so no part of it overflows in a valid view.
+        (self.start as isize + i as isize * self.strides.0 + j as isize * self.strides.1) as usize
+    }
+}
+
+impl<T: Element> Cost for MatrixView<'_, T> {
+    fn shape(&self) -> (usize, usize) {
+        self.shape
+    }
+
+    fn scaled_row(&self, i: usize, scale: f64, out: &mut [f64]) {
+        if self.strides.1 == 1 {
+            let first = self.at(i, 0);
+            T::scaled(scale, &self.data[first..first + out.len()], out);
+        } else {
+            for (j, out) in out.iter_mut().enumerate() {
+                *out = scale * self.data[self.at(i, j)].to_f64();
+            }
+        }
+    }
+
+    /// For a matrix stored by columns: the reverse problem then reads along memory.
+    fn transposed(&self) -> Option<Box<dyn Cost + '_>> {
+        (self.strides.0.unsigned_abs() < self.strides.1.unsigned_abs()).then(|| {
+            let shape = (self.shape.1, self.shape.0);
+            let strides = (self.strides.1, self.strides.0);
+            Box::new(MatrixView { shape, strides, ..*self }) as Box<dyn Cost>
+        })
+    }
+}
+
+/// How far two points are apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// `|x - y|^2`.
+    SquaredEuclidean,
+    /// `|x - y|`.
+    Euclidean,
+    /// `1 - x.y / (|x| |y|)`, for points other than the origin.
+    Cosine,
+}
+
+/// Costs between two sets of points in d dimensions, computed when asked for.
+pub struct Points {
+    metric: Metric,
+    dimension: usize,
+    sources: Vec<f64>,
+    targets_by_coordinate: Vec<f64>,
+    shape: (usize, usize),
+}
+
+impl Points {
+    /// From points stored one after the other, `d` coordinates each.
+    ///
+    /// # Errors
+    /// Cosine distance of a point at the origin.
+    pub fn new(metric: Metric, x: &[f64], y: &[f64], d: usize) -> Result<Points, Error> {
+        let count = |points: &[f64]| if d == 0 { 0 } else { points.len() / d };
+        let (n, m) = (count(x), count(y));
+        let (mut sources, mut targets) = (x.to_vec(), y.to_vec());
+        if metric == Metric::Cosine {
+            normalise("X", &mut sources, d)?;
+            normalise("Y", &mut targets, d)?;
+        }
+        let mut targets_by_coordinate = vec![0.0; m * d];
+        for (j, y) in targets.chunks_exact(d.max(1)).enumerate() {
+            for (k, value) in y.iter().enumerate() {
+                targets_by_coordinate[k * m + j] = *value;
+            }
+        }
+        Ok(Points { metric, dimension: d, sources, targets_by_coordinate, shape: (n, m) })
+    }
+}
+
+/// Scales each point to length 1; the cosine distance is then half the squared Euclidean one.
+fn normalise(argument: &'static str, points: &mut [f64], d: usize) -> Result<(), Error> {
+    for (i, point) in points.chunks_exact_mut(d.max(1)).enumerate() {
+        let largest = point.iter().fold(0.0f64, |most, x| most.max(x.abs()));
+        if largest == 0.0 {
+            return Err(Error::invalid(
+                argument,
+                format!("row {i} is all zeros, for which the cosine distance is not defined"),
+            ));
+        }
+        point.iter_mut().for_each(|x| *x /= largest); // so that the squares cannot overflow
+        let length = reduce::dot(point, point).sqrt();
+        point.iter_mut().for_each(|x| *x /= length);
+    }
+    Ok(())
+}
+
+impl Cost for Points {
+    fn shape(&self) -> (usize, usize) {
+        self.shape
+    }
+
+    fn scaled_row(&self, i: usize, scale: f64, out: &mut [f64]) {
+        let x = &self.sources[i * self.dimension..(i + 1) * self.dimension];
+        let y = &self.targets_by_coordinate;
+        match self.metric {
+            Metric::SquaredEuclidean => points::squared_distances(x, y, scale, out),
+            Metric::Cosine => points::squared_distances(x, y, 0.5 * scale, out),
+            Metric::Euclidean => {
+                points::squared_distances(x, y, 1.0, out);
+                points::scaled_sqrt(scale, out);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all_rows(cost: &dyn Cost) -> Vec<f64> {
+        let (n, m) = cost.shape();
+        let mut all = vec![0.0; n * m];
+        for (i, row) in all.chunks_mut(m).enumerate() {
+            cost.scaled_row(i, 2.0, row);
+        }
+        all
+    }
+
+    #[test]
+    fn any_layout_gives_the_same_rows() {
+        let data: Vec<f64> = (0..12).map(f64::from).collect();
+        let by_rows = MatrixView::row_major(&data, 3, 4);
+        let expected: Vec<f64> = data.iter().map(|x| 2.0 * x).collect();
+        assert_eq!(all_rows(&by_rows), expected);
+        let narrow: Vec<f32> = data.iter().map(|x| *x as f32).collect();
+        assert_eq!(all_rows(&MatrixView::row_major(&narrow, 3, 4)), expected);
+        // The same matrix backwards in memory, and by columns.
+        let backwards: Vec<f64> = data.iter().rev().copied().collect();
+        let view = MatrixView { data: &backwards, start: 11, shape: (3, 4), strides: (-4, -1) };
+        assert_eq!(all_rows(&view), expected);
+        let by_columns = MatrixView { data: &data, start: 0, shape: (4, 3), strides: (1, 4) };
+        assert_eq!(all_rows(&*by_columns.transposed().unwrap()), expected);
+        assert!(by_rows.transposed().is_none());
+    }
+
+    #[test]
+    fn points_give_their_distances() {
+        let (x, y) = ([0.0, 0.0, 3.0, 4.0], [3.0, 4.0, 1.0, 0.0, 0.0, -2.0]);
+        let squared = Points::new(Metric::SquaredEuclidean, &x, &y, 2).unwrap();
+        assert_eq!(squared.shape(), (2, 3));
+        assert_eq!(all_rows(&squared), [50.0, 2.0, 8.0, 0.0, 40.0, 90.0]);
+        let plain = Points::new(Metric::Euclidean, &x, &y, 2).unwrap();
+        assert_eq!(all_rows(&plain)[..3], [10.0, 2.0, 4.0]);
+        let cosine = Points::new(Metric::Cosine, &x[2..], &y, 2).unwrap();
+        let expected = [0.0, 2.0 * (1.0 - 0.6), 2.0 * (1.0 + 0.8)];
+        assert!(all_rows(&cosine).iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-15));
+        assert!(Points::new(Metric::Cosine, &x, &y, 2).is_err());
+    }
+}

@@ -1,0 +1,184 @@
+//! The plan of given potentials, stored (equation 3), and Sinkhorn sweeps over it.
+//!
+//! `T_ij = exp(phi_i + psi_j - c_ij)`. A sweep works on scalings `u`, `v` on top of the potentials
+//! (the plan is then `u_i T_ij v_j`), reads `T` once and takes no exponential.
+
+use sparrot_foundation::{Error, Stop, Team, memory};
+use sparrot_simd::{gibbs, linear, reduce};
+
+use crate::problem::{Problem, row_blocks};
+
+/// Nanoseconds an entry costs, roughly: with an exponential, and when only read.
+const EXP: usize = 1;
+const READS_PER_NANOSECOND: usize = 4;
+
+/// The stored plan and its marginals.
+pub struct Gibbs {
+    /// `T`, by rows.
+    pub plan: Vec<f64>,
+    /// The row sums of `T`.
+    pub row_sums: Vec<f64>,
+    /// The column sums of `T`.
+    pub column_sums: Vec<f64>,
+    rows: usize,
+    accumulators: Vec<f64>,
+}
+
+impl Gibbs {
+    /// Room for the plan; the n x m matrix is the one large array of a solve.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn new(n: usize, m: usize) -> Result<Gibbs, Error> {
+        let rows = row_blocks(n, m);
+        Ok(Gibbs {
+            plan: memory::filled("the transport plan", n, m, 0.0)?,
+            row_sums: vec![0.0; n],
+            column_sums: vec![0.0; m],
+            rows,
+            accumulators: memory::filled("column sums", n.div_ceil(rows), m, 0.0)?,
+        })
+    }
+
+    /// The sum of all entries.
+    pub fn total(&self) -> f64 {
+        reduce::sum(&self.row_sums)
+    }
+
+    /// `T = exp(phi_i + psi_j - c_ij)`, with its row and column sums.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn fill(
+        &mut self,
+        problem: &Problem<'_>,
+        phi: &[f64],
+        psi: &[f64],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        let m = psi.len();
+        let rows = self.rows;
+        let blocks: Vec<_> = self
+            .plan
+            .chunks_mut(rows * m)
+            .zip(self.row_sums.chunks_mut(rows))
+            .zip(self.accumulators.chunks_mut(m))
+            .enumerate()
+            .collect();
+        team.for_work(phi.len() * m * EXP).run(
+            stop,
+            blocks,
+            |(block, ((plan, row_sums), sums))| {
+                sums.fill(0.0);
+                for (k, (row, row_sum)) in plan.chunks_mut(m).zip(row_sums).enumerate() {
+                    let i = block * rows + k;
+                    problem.scaled_row(i, row);
+                    *row_sum = gibbs::exp_row(phi[i], psi, row);
+                    linear::add_to(row, sums);
+                }
+            },
+        )?;
+        join(&self.accumulators, &mut self.column_sums);
+        Ok(())
+    }
+
+    /// One fused sweep: `u_i = a_i / (T v)_i`, then `acc = T' u`. Rows without weight get `u = 0`.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn sweep(
+        &mut self,
+        a: &[f64],
+        v: &[f64],
+        u: &mut [f64],
+        acc: &mut [f64],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        let m = v.len();
+        let rows = self.rows;
+        let blocks: Vec<_> = self
+            .plan
+            .chunks(rows * m)
+            .zip(u.chunks_mut(rows))
+            .zip(a.chunks(rows))
+            .zip(self.accumulators.chunks_mut(m))
+            .collect();
+        let work = a.len() * m / READS_PER_NANOSECOND;
+        team.for_work(work).run(stop, blocks, |(((plan, u), a), acc)| {
+            acc.fill(0.0);
+            by_fours(plan, m, |first, rows| {
+                let products = linear::dot4(rows, v);
+                let mut weights = [0.0; 4];
+                for (q, weight) in weights.iter_mut().enumerate().take(u.len() - first) {
+                    *weight = if a[first + q] > 0.0 { a[first + q] / products[q] } else { 0.0 };
+                    u[first + q] = *weight;
+                }
+                linear::axpy4(weights, rows, acc);
+            });
+        })?;
+        join(&self.accumulators, acc);
+        Ok(())
+    }
+
+    /// Both halves of `[T y; T' x]` in one read: what the Hessian needs of the whole plan.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn apply_both(
+        &mut self,
+        x: &[f64],
+        y: &[f64],
+        rows_out: &mut [f64],
+        columns_out: &mut [f64],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        let m = y.len();
+        let rows = self.rows;
+        let blocks: Vec<_> = self
+            .plan
+            .chunks(rows * m)
+            .zip(rows_out.chunks_mut(rows))
+            .zip(x.chunks(rows))
+            .zip(self.accumulators.chunks_mut(m))
+            .collect();
+        let work = x.len() * m / READS_PER_NANOSECOND;
+        team.for_work(work).run(stop, blocks, |(((plan, out), x), acc)| {
+            acc.fill(0.0);
+            by_fours(plan, m, |first, rows| {
+                let products = linear::dot4(rows, y);
+                let mut weights = [0.0; 4];
+                for (q, weight) in weights.iter_mut().enumerate().take(out.len() - first) {
+                    out[first + q] = products[q];
+                    *weight = x[first + q];
+                }
+                linear::axpy4(weights, rows, acc);
+            });
+        })?;
+        join(&self.accumulators, columns_out);
+        Ok(())
+    }
+}
+
+/// Calls `take(index of the first row, four rows)`; a last group of fewer repeats its last row,
+/// for which `take` must use a weight of zero.
+fn by_fours(plan: &[f64], m: usize, mut take: impl FnMut(usize, [&[f64]; 4])) {
+    let count = plan.len() / m.max(1);
+    for first in (0..count).step_by(4) {
+        let row = |q: usize| {
+            let i = (first + q).min(count - 1);
+            &plan[i * m..(i + 1) * m]
+        };
+        take(first, [row(0), row(1), row(2), row(3)]);
+    }
+}
+
+/// The sum of the blocks' accumulators, in their order.
+fn join(accumulators: &[f64], total: &mut [f64]) {
+    total.fill(0.0);
+    for block in accumulators.chunks(total.len().max(1)) {
+        linear::add_to(block, total);
+    }
+}

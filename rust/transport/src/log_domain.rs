@@ -1,0 +1,176 @@
+//! Sinkhorn updates by log-sum-exp (section 2): exact whatever the potentials were before.
+//!
+//! Row update: `phi_i = log a_i - log sum_j exp(psi_j - c_ij)`; the column update is its mirror.
+//! Each tries its old potential as the shift of the log-sum-exp, which saves the pass that looks
+//! for the maximum, and is right unless sums leave the range of the type.
+
+use sparrot_foundation::{Error, Stop, Team};
+use sparrot_simd::{gibbs, linear, reduce};
+
+use crate::problem::{Problem, row_blocks};
+
+/// Sums within these bounds have lost nothing to underflow or overflow.
+const SAFE: std::ops::Range<f64> = 1e-200..1e200;
+
+/// Nanoseconds an entry costs in these passes, roughly: what decides whether helpers are woken.
+const PER_ENTRY: usize = 1;
+
+/// Sets `phi` so that every row of the plan sums to its weight.
+///
+/// # Errors
+/// [`Error::Infeasible`] if a row with weight has only forbidden edges.
+pub fn update_rows(
+    problem: &Problem<'_>,
+    phi: &mut [f64],
+    psi: &[f64],
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<(), Error> {
+    let (n, m) = (problem.a.len(), problem.b.len());
+    let rows = row_blocks(n, m);
+    let blocks: Vec<_> = phi.chunks_mut(rows).enumerate().collect();
+    let stuck = team.for_work(n * m * PER_ENTRY).run(stop, blocks, |(block, phi)| {
+        let mut row = vec![0.0; m];
+        for (k, phi) in phi.iter_mut().enumerate() {
+            let i = block * rows + k;
+            let weight = problem.a[i];
+            if weight == 0.0 {
+                *phi = f64::NEG_INFINITY;
+                continue;
+            }
+            if phi.is_finite() {
+                problem.scaled_row(i, &mut row);
+                let sum = gibbs::exp_row(*phi, psi, &mut row);
+                if SAFE.contains(&sum) {
+                    *phi += (weight / sum).ln();
+                    continue;
+                }
+            }
+            problem.scaled_row(i, &mut row);
+            let most = reduce::max_difference(psi, &row);
+            if most == f64::NEG_INFINITY {
+                return Some(i);
+            }
+            *phi = (weight / gibbs::exp_row(-most, psi, &mut row)).ln() - most;
+        }
+        None
+    })?;
+    match stuck.into_iter().flatten().next() {
+        Some(i) => Err(no_edge("row", i, problem.a[i])),
+        None => Ok(()),
+    }
+}
+
+/// Sets `psi` so that every column of the plan sums to its weight.
+///
+/// # Errors
+/// [`Error::Infeasible`] if a column with weight has only forbidden edges.
+pub fn update_columns(
+    problem: &Problem<'_>,
+    phi: &[f64],
+    psi: &mut [f64],
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<(), Error> {
+    for (psi, b) in psi.iter_mut().zip(problem.b) {
+        if *b == 0.0 {
+            *psi = f64::NEG_INFINITY;
+        }
+    }
+    let weighted = |j: &usize| problem.b[*j] > 0.0;
+    if (0..psi.len()).filter(weighted).all(|j| psi[j].is_finite()) {
+        let sums = column_sums(problem, phi, psi, team, stop)?;
+        if (0..psi.len()).filter(weighted).all(|j| SAFE.contains(&sums[j])) {
+            for j in (0..psi.len()).filter(weighted) {
+                psi[j] += (problem.b[j] / sums[j]).ln();
+            }
+            return Ok(());
+        }
+    }
+    let most = column_maxima(problem, phi, team, stop)?;
+    for (j, psi) in psi.iter_mut().enumerate() {
+        if problem.b[j] > 0.0 {
+            if most[j] == f64::NEG_INFINITY {
+                return Err(no_edge("column", j, problem.b[j]));
+            }
+            *psi = -most[j];
+        }
+    }
+    let sums = column_sums(problem, phi, psi, team, stop)?;
+    for j in (0..psi.len()).filter(weighted) {
+        psi[j] += (problem.b[j] / sums[j]).ln();
+    }
+    Ok(())
+}
+
+fn no_edge(side: &str, index: usize, weight: f64) -> Error {
+    Error::Infeasible(format!(
+        "{side} {index} has weight {weight:e} but every cost in it is infinite or leads to a point \
+         without weight: no plan can move its mass"
+    ))
+}
+
+/// `sum_i exp(phi_i + psi_j - c_ij)` for every column.
+fn column_sums(
+    problem: &Problem<'_>,
+    phi: &[f64],
+    psi: &[f64],
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<Vec<f64>, Error> {
+    over_rows(problem, 0.0, team, stop, |i, row, sums| {
+        if phi[i] > f64::NEG_INFINITY {
+            gibbs::exp_row(phi[i], psi, row);
+            linear::add_to(row, sums);
+        }
+    })
+    .map(|blocks| fold(blocks, |block, sums| linear::add_to(block, sums)))
+}
+
+/// `max_i (phi_i - c_ij)` for every column.
+fn column_maxima(
+    problem: &Problem<'_>,
+    phi: &[f64],
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<Vec<f64>, Error> {
+    over_rows(problem, f64::NEG_INFINITY, team, stop, |i, row, most| {
+        if phi[i] > f64::NEG_INFINITY {
+            gibbs::max_column(phi[i], row, most);
+        }
+    })
+    .map(|blocks| {
+        fold(blocks, |block, most| {
+            most.iter_mut().zip(block).for_each(|(most, x)| *most = most.max(*x));
+        })
+    })
+}
+
+/// One accumulator of m values per block of rows, filled by `take(i, row of c, accumulator)`.
+fn over_rows(
+    problem: &Problem<'_>,
+    start: f64,
+    team: &Team,
+    stop: &Stop<'_>,
+    take: impl Fn(usize, &mut [f64], &mut [f64]) + Sync,
+) -> Result<Vec<Vec<f64>>, Error> {
+    let (n, m) = (problem.a.len(), problem.b.len());
+    let rows = row_blocks(n, m);
+    let blocks: Vec<usize> = (0..n).step_by(rows).collect();
+    team.for_work(n * m * PER_ENTRY).run(stop, blocks, |first| {
+        let (mut row, mut accumulated) = (vec![0.0; m], vec![start; m]);
+        for i in first..(first + rows).min(n) {
+            problem.scaled_row(i, &mut row);
+            take(i, &mut row, &mut accumulated);
+        }
+        accumulated
+    })
+}
+
+/// Joins the blocks' accumulators in their order.
+fn fold(blocks: Vec<Vec<f64>>, join: impl Fn(&[f64], &mut [f64])) -> Vec<f64> {
+    let mut blocks = blocks.into_iter();
+    let mut total = blocks.next().unwrap_or_default();
+    blocks.for_each(|block| join(&block, &mut total));
+    total
+}

@@ -1,0 +1,106 @@
+//! The problem, and a first look at its data.
+
+use sparrot_foundation::{Error, Stop, Team};
+use sparrot_simd::reduce;
+
+use crate::geometry::Cost;
+
+/// `minimise <C, P> + reg sum P log P` over plans with marginals `a`, `b` (equation 1).
+///
+/// Weights are finite and non-negative, of equal mass: the caller has seen to that.
+pub struct Problem<'a> {
+    /// The cost matrix, by rows.
+    pub cost: &'a dyn Cost,
+    /// Weights of the rows.
+    pub a: &'a [f64],
+    /// Weights of the columns.
+    pub b: &'a [f64],
+    /// The regularisation, in the units of the cost.
+    pub reg: f64,
+}
+
+impl Problem<'_> {
+    /// The total mass.
+    pub fn mass(&self) -> f64 {
+        reduce::sum(self.a)
+    }
+
+    /// Writes row i of `c = C / reg`.
+    pub fn scaled_row(&self, i: usize, out: &mut [f64]) {
+        self.cost.scaled_row(i, 1.0 / self.reg, out);
+    }
+}
+
+/// The rows of an n x m pass, cut into blocks. The cut depends on the shape alone, so that sums
+/// over blocks have the same bits for any number of threads; a block is worth waking a thread for.
+pub fn row_blocks(n: usize, m: usize) -> usize {
+    const ENTRIES: usize = 32 * 1024;
+    const MOST: usize = 64;
+    let blocks = (n.saturating_mul(m) / ENTRIES).clamp(1, MOST);
+    // A multiple of four, the number of rows that a sweep reads together.
+    n.div_ceil(blocks).next_multiple_of(4).max(4)
+}
+
+/// What a first pass over the costs finds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Survey {
+    /// The largest finite cost (`-inf` if there is none).
+    pub max: f64,
+    /// The mean of the finite costs, each weighted by `a_i b_j` (NaN if there is none).
+    pub mean: f64,
+    /// The first entry that is NaN or `-inf`, in row order: (row, column, value).
+    pub not_a_cost: Option<(usize, usize, f64)>,
+}
+
+/// Looks at every cost once.
+///
+/// # Errors
+/// [`Error::Interrupted`].
+pub fn survey(
+    cost: &dyn Cost,
+    a: &[f64],
+    b: &[f64],
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<Survey, Error> {
+    let (n, m) = cost.shape();
+    let rows = row_blocks(n, m);
+    let blocks: Vec<usize> = (0..n).step_by(rows).collect();
+    let total_b = reduce::sum(b);
+    let found = team.for_work(n.saturating_mul(m) / 2).run(stop, blocks, |first| {
+        let mut row = vec![0.0; m];
+        let (mut max, mut sum, mut weight) = (f64::NEG_INFINITY, 0.0, 0.0);
+        let mut not_a_cost = None;
+        for i in first..(first + rows).min(n) {
+            cost.scaled_row(i, 1.0, &mut row);
+            let (mut row_sum, mut row_weight) = (0.0, 0.0);
+            if reduce::l1_norm(&row).is_finite() {
+                max = max.max(reduce::max(&row));
+                (row_sum, row_weight) = (reduce::dot(&row, b), total_b);
+            } else {
+                for (j, (&c, &b)) in row.iter().zip(b).enumerate() {
+                    if c.is_finite() {
+                        max = max.max(c);
+                        row_sum += c * b;
+                        row_weight += b;
+                    } else if c != f64::INFINITY && not_a_cost.is_none() {
+                        not_a_cost = Some((i, j, c));
+                    }
+                }
+            }
+            sum += a[i] * row_sum;
+            weight += a[i] * row_weight;
+        }
+        (max, sum, weight, not_a_cost)
+    })?;
+    let (mut sum, mut weight) = (0.0, 0.0);
+    let mut survey = Survey { max: f64::NEG_INFINITY, mean: f64::NAN, not_a_cost: None };
+    for (block_max, block_sum, block_weight, not_a_cost) in found {
+        survey.max = survey.max.max(block_max);
+        sum += block_sum;
+        weight += block_weight;
+        survey.not_a_cost = survey.not_a_cost.or(not_a_cost);
+    }
+    survey.mean = sum / weight;
+    Ok(survey)
+}

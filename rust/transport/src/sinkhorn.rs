@@ -1,0 +1,157 @@
+//! Stabilised Sinkhorn (Algorithm 1, lines 3-8): stage 1 of SNS, and a method by itself.
+//!
+//! One iteration sets the rows of the plan right, then the columns: `f <- f + reg log(a / P 1)`,
+//! then `g` alike. Done by log-sum-exp it costs an exponential per entry; done by scalings on a
+//! stored plan it costs one read of it. So: log-domain iterations until every row and column of
+//! the stored plan holds mass that survives rounding, then scaling sweeps, and back ("absorb") when
+//! a scaling grows past `e^50`, long before anything overflows. Both are the same iteration, up to
+//! rounding.
+//!
+//! A sweep ends with exact rows, so the marginal error is the columns'.
+
+use sparrot_foundation::{Error, Status};
+use sparrot_simd::reduce;
+
+use crate::gibbs::Gibbs;
+use crate::log_domain;
+use crate::problem::Problem;
+use crate::solve::{Phase, Run};
+
+/// The logarithm of the largest scaling that is left on top of the stored plan.
+const ABSORB_ABOVE: f64 = 50.0;
+
+/// Sweeps without a new smallest error after which rounding has the last word. In exact
+/// arithmetic the error of Sinkhorn never grows.
+const PATIENCE: usize = 100;
+
+/// How a stage of Sinkhorn iterations ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Ended {
+    /// The target error, or the number of iterations, was reached.
+    Done,
+    /// The run is over for another reason.
+    Stopped(Status),
+}
+
+/// The potentials, the scalings on top of them, and the stored plan they refer to.
+pub struct Sinkhorn {
+    u: Vec<f64>,
+    v: Vec<f64>,
+    acc: Vec<f64>,
+}
+
+impl Sinkhorn {
+    /// For n rows and m columns.
+    pub fn new(n: usize, m: usize) -> Sinkhorn {
+        Sinkhorn { u: vec![1.0; n], v: vec![1.0; m], acc: vec![0.0; m] }
+    }
+
+    /// Up to `iterations` iterations from the run's potentials, until the marginal error is at most
+    /// `target`. The potentials are then up to date; the stored plan is not.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], [`Error::Infeasible`].
+    pub fn advance(
+        &mut self,
+        run: &mut Run<'_>,
+        gibbs: &mut Gibbs,
+        iterations: usize,
+        target: f64,
+    ) -> Result<Ended, Error> {
+        let last = run.iteration.saturating_add(iterations);
+        let (mut best, mut since_best) = (f64::INFINITY, 0);
+        'absorbed: while run.iteration < last {
+            self.iterate_in_log_domain(run, gibbs)?;
+            let error = run.relative(
+                reduce::l1_distance(&gibbs.row_sums, run.problem.a)
+                    + reduce::l1_distance(&gibbs.column_sums, run.problem.b),
+            );
+            let objective = run.dual_value(gibbs.total());
+            run.iteration += 1;
+            if let Some(status) = run.record(Phase::Sinkhorn, error, objective, gibbs.plan.len())? {
+                return Ok(Ended::Stopped(status));
+            }
+            if error <= target {
+                return Ok(Ended::Done);
+            }
+            if !holds_mass(&gibbs.row_sums, run.problem.a)
+                || !holds_mass(&gibbs.column_sums, run.problem.b)
+            {
+                continue;
+            }
+            self.v.fill(1.0);
+            while run.iteration < last {
+                let error = self.sweep(run, gibbs)?;
+                if !error.is_finite() || !self.scalings_are_moderate(run.problem) {
+                    self.absorb(run);
+                    continue 'absorbed;
+                }
+                run.iteration += 1;
+                let done = error <= target || run.iteration == last;
+                if done || run.iteration.is_multiple_of(run.record_every) {
+                    let objective = run.dual_value_with(&self.u, &self.v);
+                    if let Some(status) =
+                        run.record(Phase::Sinkhorn, error, objective, gibbs.plan.len())?
+                    {
+                        self.absorb(run);
+                        return Ok(Ended::Stopped(status));
+                    }
+                }
+                since_best = if error < best { 0 } else { since_best + 1 };
+                best = best.min(error);
+                if done || since_best > PATIENCE {
+                    self.absorb(run);
+                    return Ok(if done { Ended::Done } else { Ended::Stopped(Status::Stalled) });
+                }
+                for ((v, acc), b) in self.v.iter_mut().zip(&self.acc).zip(run.problem.b) {
+                    *v = if *b > 0.0 { b / acc } else { 0.0 };
+                }
+            }
+            self.absorb(run);
+        }
+        Ok(Ended::Done)
+    }
+
+    /// Rows, then columns, by log-sum-exp; stores the plan.
+    fn iterate_in_log_domain(&mut self, run: &mut Run<'_>, gibbs: &mut Gibbs) -> Result<(), Error> {
+        let (team, stop) = (run.team, run.stop);
+        log_domain::update_rows(run.problem, &mut run.phi, &run.psi, team, stop)?;
+        log_domain::update_columns(run.problem, &run.phi, &mut run.psi, team, stop)?;
+        gibbs.fill(run.problem, &run.phi, &run.psi, team, stop)
+    }
+
+    /// One sweep; the marginal error it leaves.
+    fn sweep(&mut self, run: &Run<'_>, gibbs: &mut Gibbs) -> Result<f64, Error> {
+        gibbs.sweep(run.problem.a, &self.v, &mut self.u, &mut self.acc, run.team, run.stop)?;
+        // The columns as the sweep leaves them, before the next one sets them right.
+        let error = self.acc.iter().zip(&self.v).zip(run.problem.b);
+        Ok(run.relative(error.map(|((acc, v), b)| (acc * v - b).abs()).sum()))
+    }
+
+    fn scalings_are_moderate(&self, problem: &Problem<'_>) -> bool {
+        let limit = ABSORB_ABOVE.exp();
+        let moderate = |scalings: &[f64], weights: &[f64]| {
+            scalings.iter().zip(weights).all(|(s, w)| *w == 0.0 || (*s < limit && *s * limit > 1.0))
+        };
+        moderate(&self.u, problem.a) && moderate(&self.v, problem.b)
+    }
+
+    /// Moves the scalings into the potentials. One that underflow made meaningless is dropped: the
+    /// log-domain iteration that follows does not need it.
+    fn absorb(&mut self, run: &mut Run<'_>) {
+        let into = |potentials: &mut [f64], scalings: &[f64]| {
+            for (potential, scaling) in potentials.iter_mut().zip(scalings) {
+                if *scaling > 0.0 && scaling.is_finite() {
+                    *potential += scaling.ln();
+                }
+            }
+        };
+        into(&mut run.phi, &self.u);
+        into(&mut run.psi, &self.v);
+    }
+}
+
+/// Whether every point with weight has mass that scaling can work with.
+fn holds_mass(sums: &[f64], weights: &[f64]) -> bool {
+    sums.iter().zip(weights).all(|(sum, weight)| *weight == 0.0 || *sum > 1e-150 * weight)
+}
