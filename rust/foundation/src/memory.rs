@@ -10,6 +10,16 @@ pub fn filled<T: Copy>(
     columns: usize,
     value: T,
 ) -> Result<Vec<T>, Error> {
+    let mut values = reserved(what, rows, columns)?;
+    values.resize(rows * columns, value);
+    Ok(values)
+}
+
+/// Room for `rows * columns` values, none of them written yet.
+///
+/// # Errors
+/// [`Error::OutOfMemory`], as [`filled`].
+pub fn reserved<T>(what: &'static str, rows: usize, columns: usize) -> Result<Vec<T>, Error> {
     let size = size_of::<T>() as u64;
     let bytes = (rows as u64)
         .checked_mul(columns as u64)
@@ -18,7 +28,6 @@ pub fn filled<T: Copy>(
     let count = rows.checked_mul(columns).ok_or(Error::OutOfMemory { what, bytes })?;
     let mut values = Vec::new();
     values.try_reserve_exact(count).map_err(|_| Error::OutOfMemory { what, bytes })?;
-    values.resize(count, value);
     Ok(values)
 }
 

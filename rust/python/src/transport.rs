@@ -21,7 +21,7 @@ use crate::guard::{self, Limits};
 type Vector<'py> = PyReadonlyArray1<'py, f64>;
 type Matrix<'py> = PyReadonlyArray2<'py, f64>;
 
-/// (largest finite cost, mean cost weighted by a and b, first entry that is no cost or None).
+/// (smallest and largest finite cost, mean cost weighted by a and b, first entry that is no cost or None).
 #[pyfunction]
 pub fn transport_survey(
     py: Python<'_>,
@@ -29,13 +29,13 @@ pub fn transport_survey(
     a: Vector<'_>,
     b: Vector<'_>,
     n_threads: Option<usize>,
-) -> PyResult<(f64, f64, Option<(usize, usize, f64)>)> {
+) -> PyResult<(f64, f64, f64, Option<(usize, usize, f64)>)> {
     let view = cost.view()?;
     let (a, b) = slices(&a, &b)?;
     let survey = guard::call(py, Limits::threads(n_threads), |team, stop| {
         view.with(|cost| problem::survey(cost, a, b, team, stop))
     })?;
-    Ok((survey.max, survey.mean, survey.not_a_cost))
+    Ok((survey.min, survey.max, survey.mean, survey.not_a_cost))
 }
 
 /// Settings of the Newton stage, as Python names them; `None` for plain Sinkhorn.

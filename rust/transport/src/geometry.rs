@@ -12,6 +12,11 @@ pub trait Cost: Sync {
     fn shape(&self) -> (usize, usize);
     /// `out_j = scale * C_ij`, for `scale > 0`.
     fn scaled_row(&self, i: usize, scale: f64, out: &mut [f64]);
+    /// Whether computing a row takes clearly longer than reading it, so that a solve, which asks
+    /// for each row many times, had better store them all.
+    fn is_dear(&self) -> bool {
+        false
+    }
     /// The cost of the reverse problem, if it has rows to give without a detour.
     fn transposed(&self) -> Option<Box<dyn Cost + '_>> {
         None
@@ -152,6 +157,10 @@ fn normalise(argument: &'static str, points: &mut [f64], d: usize) -> Result<(),
 impl Cost for Points {
     fn shape(&self) -> (usize, usize) {
         self.shape
+    }
+
+    fn is_dear(&self) -> bool {
+        self.dimension > 8
     }
 
     fn scaled_row(&self, i: usize, scale: f64, out: &mut [f64]) {

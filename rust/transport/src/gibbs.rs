@@ -6,7 +6,7 @@
 use sparrot_foundation::{Error, Stop, Team, memory};
 use sparrot_simd::{gibbs, linear, reduce};
 
-use crate::problem::{Problem, row_blocks};
+use crate::problem::{PLAN, Problem, row_blocks};
 
 /// Nanoseconds an entry costs, roughly: with an exponential, and when only read.
 const EXP: usize = 1;
@@ -32,7 +32,7 @@ impl Gibbs {
     pub fn new(n: usize, m: usize) -> Result<Gibbs, Error> {
         let rows = row_blocks(n, m);
         Ok(Gibbs {
-            plan: memory::filled("the transport plan", n, m, 0.0)?,
+            plan: memory::filled(PLAN, n, m, 0.0)?,
             row_sums: vec![0.0; n],
             column_sums: vec![0.0; m],
             rows,

@@ -1,6 +1,6 @@
 //! The problem, and a first look at its data.
 
-use sparrot_foundation::{Error, Stop, Team};
+use sparrot_foundation::{Error, Stop, Team, memory};
 use sparrot_simd::reduce;
 
 use crate::geometry::Cost;
@@ -31,6 +31,9 @@ impl Problem<'_> {
     }
 }
 
+/// What the one large array of a solve is called when it cannot be had.
+pub const PLAN: &str = "the transport plan";
+
 /// The rows of an n x m pass, cut into blocks. The cut depends on the shape alone, so that sums
 /// over blocks have the same bits for any number of threads; a block is worth waking a thread for.
 pub fn row_blocks(n: usize, m: usize) -> usize {
@@ -44,6 +47,8 @@ pub fn row_blocks(n: usize, m: usize) -> usize {
 /// What a first pass over the costs finds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Survey {
+    /// The smallest finite cost (`+inf` if there is none).
+    pub min: f64,
     /// The largest finite cost (`-inf` if there is none).
     pub max: f64,
     /// The mean of the finite costs, each weighted by `a_i b_j` (NaN if there is none).
@@ -55,7 +60,8 @@ pub struct Survey {
 /// Looks at every cost once.
 ///
 /// # Errors
-/// [`Error::Interrupted`].
+/// [`Error::OutOfMemory`] if a solve could not have its plan: better known before the costs are
+/// read. [`Error::Interrupted`].
 pub fn survey(
     cost: &dyn Cost,
     a: &[f64],
@@ -64,23 +70,27 @@ pub fn survey(
     stop: &Stop<'_>,
 ) -> Result<Survey, Error> {
     let (n, m) = cost.shape();
+    drop(memory::reserved::<f64>(PLAN, n, m)?);
     let rows = row_blocks(n, m);
     let blocks: Vec<usize> = (0..n).step_by(rows).collect();
     let total_b = reduce::sum(b);
     let found = team.for_work(n.saturating_mul(m) / 2).run(stop, blocks, |first| {
-        let mut row = vec![0.0; m];
-        let (mut max, mut sum, mut weight) = (f64::NEG_INFINITY, 0.0, 0.0);
+        let (mut row, zeros) = (vec![0.0; m], vec![0.0; m]);
+        let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
+        let (mut sum, mut weight) = (0.0, 0.0);
         let mut not_a_cost = None;
         for i in first..(first + rows).min(n) {
             cost.scaled_row(i, 1.0, &mut row);
             let (mut row_sum, mut row_weight) = (0.0, 0.0);
             if reduce::l1_norm(&row).is_finite() {
                 max = max.max(reduce::max(&row));
+                min = min.min(-reduce::max_difference(&zeros, &row));
                 (row_sum, row_weight) = (reduce::dot(&row, b), total_b);
             } else {
                 for (j, (&c, &b)) in row.iter().zip(b).enumerate() {
                     if c.is_finite() {
                         max = max.max(c);
+                        min = min.min(c);
                         row_sum += c * b;
                         row_weight += b;
                     } else if c != f64::INFINITY && not_a_cost.is_none() {
@@ -91,11 +101,13 @@ pub fn survey(
             sum += a[i] * row_sum;
             weight += a[i] * row_weight;
         }
-        (max, sum, weight, not_a_cost)
+        (min, max, sum, weight, not_a_cost)
     })?;
     let (mut sum, mut weight) = (0.0, 0.0);
-    let mut survey = Survey { max: f64::NEG_INFINITY, mean: f64::NAN, not_a_cost: None };
-    for (block_max, block_sum, block_weight, not_a_cost) in found {
+    let mut survey =
+        Survey { min: f64::INFINITY, max: f64::NEG_INFINITY, mean: f64::NAN, not_a_cost: None };
+    for (block_min, block_max, block_sum, block_weight, not_a_cost) in found {
+        survey.min = survey.min.min(block_min);
         survey.max = survey.max.max(block_max);
         sum += block_sum;
         weight += block_weight;

@@ -1,9 +1,10 @@
 //! Settings, choice of method, solution.
 
-use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
+use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace, memory};
 use sparrot_simd::reduce;
 
 use crate::certificate::{self, Certificate};
+use crate::geometry::MatrixView;
 use crate::gibbs::Gibbs;
 use crate::plan::Potentials;
 use crate::problem::Problem;
@@ -164,6 +165,14 @@ pub fn solve(
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<Solution, Error> {
+    if problem.cost.is_dear() {
+        let (n, m) = problem.cost.shape();
+        let mut table = memory::filled("the cost matrix", n, m, 0.0)?;
+        let rows: Vec<_> = table.chunks_mut(m.max(1)).enumerate().collect();
+        team.run(stop, rows, |(i, row)| problem.cost.scaled_row(i, 1.0, row))?;
+        let cost = MatrixView::row_major(&table, n, m);
+        return solve_by_rows(&Problem { cost: &cost, ..*problem }, settings, team, stop);
+    }
     // A matrix stored by columns is the reverse problem stored by rows.
     let Some(cost) = problem.cost.transposed() else {
         return solve_by_rows(problem, settings, team, stop);

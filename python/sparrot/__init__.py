@@ -1,0 +1,42 @@
+"""sparrot: optimal transport and sparse optimization, certified.
+
+Submodules are imported when they are first used:
+
+========================  ==================================================================
+``sparrot.transport``     entropic optimal transport: ``solve``, ``solve_sample``,
+                          ``round_plan``, the estimator ``EntropicTransport``
+``sparrot.errors``        the exceptions and warnings of the package
+``sparrot.plot``          pictures (needs matplotlib)
+========================  ==================================================================
+"""
+
+import importlib
+from types import ModuleType
+
+from sparrot._native import Status, get_num_threads, set_num_threads, simd_level
+from sparrot._sparrot import version as _version
+
+__version__ = _version()
+
+_SUBMODULES = ("errors", "plot", "transport")
+
+__all__ = [
+    "Status",
+    "__version__",
+    "errors",
+    "get_num_threads",
+    "plot",
+    "set_num_threads",
+    "simd_level",
+    "transport",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"sparrot.{name}")
+    raise AttributeError(f"module 'sparrot' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,39 @@
+"""Entropic optimal transport with a certificate.
+
+``minimise <C, P> + reg * sum(P * log(P))`` over plans ``P >= 0`` with ``P.sum(1) == a`` and
+``P.sum(0) == b``.
+
+============================  ==============================================================
+:func:`solve`                 from a cost matrix
+:func:`solve_sample`          from two sets of points
+:func:`round_plan`            the nearest plan with exact marginals, for any plan
+:class:`EntropicTransport`    scikit-learn estimator: maps points of one set onto another
+:class:`TransportResult`      what the functions return
+============================  ==============================================================
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from sparrot.transport._result import TransportResult
+from sparrot.transport._round import round_plan
+from sparrot.transport._solve import IterationState, solve, solve_sample
+
+if TYPE_CHECKING:
+    from sparrot.transport._estimator import EntropicTransport
+
+__all__ = [
+    "EntropicTransport",
+    "IterationState",
+    "TransportResult",
+    "round_plan",
+    "solve",
+    "solve_sample",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "EntropicTransport":  # only this one needs scikit-learn
+        from sparrot.transport._estimator import EntropicTransport
+
+        return EntropicTransport
+    raise AttributeError(f"module 'sparrot.transport' has no attribute {name!r}")

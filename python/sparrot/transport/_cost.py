@@ -1,0 +1,91 @@
+"""Costs as the native solver takes them, and a first look at them."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sparrot import _sparrot
+from sparrot._validation import FloatArray, as_choice, as_floats, as_points, as_positive
+from sparrot.errors import InvalidInputError
+
+METRICS = ("sqeuclidean", "euclidean", "cosine")
+REG_SCALES = ("absolute", "max", "mean")
+
+
+class Cost(NamedTuple):
+    """A cost matrix, or what one is computed from."""
+
+    native: Any
+    """The matrix, or ``(metric, X, Y)`` in float64 by rows."""
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    """What a plan is returned in."""
+    name: str
+
+
+def cost_from_matrix(value: object) -> Cost:
+    """Take a cost matrix: any layout, float32 or float64, ``inf`` for forbidden edges."""
+    matrix = as_floats(value, "cost", ndim=2)
+    n, m = matrix.shape
+    if n == 0 or m == 0:
+        raise InvalidInputError(f"cost has shape ({n}, {m}): needs at least one row and one column")
+    return Cost(matrix, (n, m), matrix.dtype, "cost")
+
+
+def cost_from_points(x: object, y: object, metric: object, *, check_finite: bool) -> Cost:
+    """Take two sets of points of the same dimension."""
+    metric = as_choice(metric, "metric", METRICS)
+    source = as_points(x, "X", check_finite=check_finite)
+    target = as_points(y, "Y", check_finite=check_finite)
+    if source.shape[1] != target.shape[1]:
+        raise InvalidInputError(
+            f"X has {source.shape[1]} columns but Y has {target.shape[1]}: "
+            "points of both must have the same coordinates"
+        )
+    native = (
+        metric,
+        np.ascontiguousarray(source, dtype=np.float64),
+        np.ascontiguousarray(target, dtype=np.float64),
+    )
+    dtype = np.result_type(source, target)
+    return Cost(native, (source.shape[0], target.shape[0]), dtype, f"the {metric} cost of X and Y")
+
+
+def scaled_reg(
+    reg: object,
+    reg_scale: object,
+    cost: Cost,
+    a: FloatArray,
+    b: FloatArray,
+    *,
+    check_finite: bool,
+    n_threads: int | None,
+) -> float:
+    """Return the regularisation in the units of the cost, having looked at every cost."""
+    value = as_positive(reg, "reg")
+    scale = as_choice(reg_scale, "reg_scale", REG_SCALES)
+    if scale == "absolute" and not check_finite:
+        return value
+    least, most, mean, not_a_cost = _sparrot.transport_survey(cost.native, a, b, n_threads)
+    if check_finite and not_a_cost is not None:
+        i, j, found = not_a_cost
+        raise InvalidInputError(
+            f"{cost.name} contains {found} at index ({i}, {j}): needs finite values, or inf where "
+            "no mass may go"
+        )
+    if scale != "absolute":
+        unit = most if scale == "max" else mean
+        if unit < 0 or math.isnan(unit):
+            raise InvalidInputError(
+                f"reg_scale is {scale!r} but the {scale} of {cost.name} is {unit}: "
+                "needs a non-negative one; use reg_scale='absolute'"
+            )
+        # Where every cost is 0 any reg gives the same plan, a b' / mass.
+        value *= unit if unit > 0 else 1.0
+    if not (math.isfinite(value) and max(abs(least), abs(most), 0.0) / value < 1e290):
+        raise InvalidInputError(
+            f"reg is {value} for costs from {least} to {most}: cost / reg overflows; use a larger "
+            "reg or rescale the cost"
+        )
+    return value

@@ -1,0 +1,212 @@
+"""The result of an entropic transport problem."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sparrot import _sparrot
+from sparrot._native import Status
+from sparrot._result import Result
+from sparrot._validation import FloatArray, as_floats, as_positive, require_finite
+from sparrot.errors import InvalidInputError
+from sparrot.transport._cost import Cost
+from sparrot.transport._round import round_plan
+
+
+class TransportResult(Result):
+    """A transport plan, given by its potentials, and how wrong it can be.
+
+    Frozen; fields can be read as attributes or as items. The plan itself is computed from the
+    potentials and the cost when it is asked for, so the cost passed to the solver must not be
+    changed while the result is in use (it is not copied).
+
+    Attributes
+    ----------
+    converged : bool
+        Whether ``marginal_error <= tol``.
+    status : sparrot.Status
+        How the solve ended.
+    message : str
+        What happened and, if the result has not converged, what to do.
+    method : str
+        The method that was used.
+    marginal_error : float
+        ``(abs(P.sum(1) - a).sum() + abs(P.sum(0) - b).sum()) / a.sum()``, measured on the plan
+        that is returned.
+    gap : float
+        The regularised cost of the plan rounded to exact marginals is at most this far above
+        ``dual_value``, and so above the optimum. Infinite if rounding needs a forbidden edge.
+    value : float
+        ``<C, P> + reg * sum(P * log(P))`` of the plan as it is.
+    value_linear : float
+        ``<C, P>`` of the plan as it is.
+    dual_value : float
+        ``f.a + g.b + reg * (a.sum() - P.sum())``: no plan has a smaller regularised cost.
+    lower_bound, upper_bound : float
+        The transport cost without regularisation lies between these; the upper one is the cost of
+        the rounded plan.
+    n_iter : int
+        Iterations of all kinds.
+    n_newton, n_cg : int
+        Newton steps among them, and conjugate gradient iterations in those.
+    potentials : tuple of ndarray
+        ``(f, g)``, of shapes (n,) and (m,), in the units of the cost:
+        ``P = exp((f[:, None] + g - C) / reg)``. ``-inf`` for points without weight.
+    a, b : ndarray
+        The weights used; ``b`` is scaled to the sum of ``a`` where they differed by rounding.
+    reg : float
+        The regularisation in the units of the cost.
+    tol : float
+        The marginal error that was asked for.
+    trace : dict of ndarray
+        One entry per recorded iteration: ``iteration``, ``time`` (s), ``objective`` (the dual
+        value), ``certificate`` (the marginal error), ``sparsity`` (entries of the plan the step
+        worked with), ``phase`` ("sinkhorn" or "newton").
+    timings : dict of float
+        Seconds spent on the iterations (``solve``) and on the certificate.
+
+    See Also
+    --------
+    solve, solve_sample
+    """
+
+    converged: bool
+    status: Status
+    message: str
+    method: str
+    marginal_error: float
+    gap: float
+    value: float
+    value_linear: float
+    dual_value: float
+    lower_bound: float
+    upper_bound: float
+    n_iter: int
+    n_newton: int
+    n_cg: int
+    potentials: tuple[FloatArray, FloatArray]
+    a: FloatArray
+    b: FloatArray
+    reg: float
+    tol: float
+    trace: dict[str, Any]
+    timings: dict[str, float]
+
+    _cost: Cost
+    _n_threads: int | None
+
+    def __init__(self, cost: Cost, n_threads: int | None, **fields: Any) -> None:
+        super().__init__(**fields)
+        object.__setattr__(self, "_cost", cost)
+        object.__setattr__(self, "_n_threads", n_threads)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restore, (self._cost, self._n_threads, self._fields))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The shape (n, m) of the plan."""
+        return self._cost.shape
+
+    def _plan_input(self) -> dict[str, Any]:
+        f, g = self.potentials
+        return {
+            "cost": self._cost.native,
+            "a": self.a,
+            "b": self.b,
+            "f": f,
+            "g": g,
+            "reg": self.reg,
+            "n_threads": self._n_threads,
+        }
+
+    @cached_property
+    def plan(self) -> FloatArray:
+        """The plan as an (n, m) array: float32 if the cost is, else float64.
+
+        Entries below 1e-280 are 0. Computed at first use and kept.
+        """
+        plan = _sparrot.transport_plan(self._plan_input())
+        return plan.astype(self._cost.dtype, copy=False)
+
+    @cached_property
+    def sparse_plan(self) -> sparse.csr_array:
+        """The plan as a CSR array without its negligible entries.
+
+        What is left out sums to at most 1e-9 of the mass of each row: see :meth:`to_sparse`.
+        """
+        return self.to_sparse(1e-9)
+
+    def to_sparse(self, threshold: float) -> sparse.csr_array:
+        """Return the plan as a CSR array; no (n, m) array is made.
+
+        Parameters
+        ----------
+        threshold : float
+            The share of each row's mass that may be left out: entries of row i up to
+            ``threshold * a[i] / m`` are. 0 keeps every positive entry.
+
+        Returns
+        -------
+        scipy.sparse.csr_array of shape (n, m)
+
+        Raises
+        ------
+        sparrot.errors.InvalidInputError
+            If ``threshold`` is negative or not a number.
+        """
+        share = as_positive(threshold, "threshold", zero=True)
+        parts = _sparrot.transport_sparse_plan(self._plan_input(), share)
+        return sparse.csr_array(parts, shape=self.shape).astype(self._cost.dtype, copy=False)
+
+    def apply(self, vectors: object, *, transpose: bool = False) -> FloatArray:
+        """Multiply the plan by one or several vectors; no (n, m) array is made.
+
+        Parameters
+        ----------
+        vectors : array_like of shape (m,) or (m, d)
+            With ``transpose=True``, (n,) or (n, d).
+        transpose : bool, default=False
+            Multiply by the transposed plan.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, d)
+            With ``transpose=True``, (m,) or (m, d).
+
+        Raises
+        ------
+        sparrot.errors.InvalidInputError
+            If the vectors are of the wrong length, not finite or not real numbers.
+        """
+        array = np.asarray(vectors)
+        array = as_floats(vectors, "vectors", ndim=1 if array.ndim == 1 else 2)
+        require_finite(array, "vectors")
+        expected = self.shape[0] if transpose else self.shape[1]
+        if array.shape[0] != expected:
+            raise InvalidInputError(
+                f"vectors has length {array.shape[0]}: the plan of shape {self.shape} needs "
+                f"{expected}"
+            )
+        matrix = array.reshape(expected, -1).astype(np.float64)
+        given = matrix if transpose else matrix.T
+        flat = _sparrot.transport_apply(
+            self._plan_input(), np.ascontiguousarray(given), transpose
+        )
+        columns = matrix.shape[1]
+        product = flat.reshape(columns, -1).T if transpose else flat.reshape(-1, columns)
+        return product[:, 0] if array.ndim == 1 else product
+
+    @cached_property
+    def rounded_plan(self) -> FloatArray:
+        """The plan rounded to the marginals ``a`` and ``b`` exactly, (n, m) in float64.
+
+        Its cost is ``upper_bound``. See :func:`round_plan`.
+        """
+        return round_plan(self.plan, self.a, self.b, n_threads=self._n_threads)
+
+
+def _restore(cost: Cost, n_threads: int | None, fields: dict[str, Any]) -> TransportResult:
+    return TransportResult(cost, n_threads, **fields)

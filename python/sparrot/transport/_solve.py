@@ -1,0 +1,440 @@
+"""Entropic transport from a cost matrix or from points."""
+
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sparrot import _sparrot
+from sparrot._native import Status, simd_level
+from sparrot._validation import (
+    as_choice,
+    as_count,
+    as_options,
+    as_positive,
+    as_threads,
+    as_weight_pair,
+)
+from sparrot.errors import ConvergenceWarning, InvalidInputError
+from sparrot.transport._cost import Cost, cost_from_matrix, cost_from_points, scaled_reg
+from sparrot.transport._result import TransportResult
+
+METHODS = ("auto", "sns", "sinkhorn")
+
+_DEFAULT_MAX_ITER = {"auto": 2_000, "sns": 2_000, "sinkhorn": 100_000}
+
+
+class IterationState(NamedTuple):
+    """What a callback sees of an iteration."""
+
+    iteration: int
+    """Iterations done, of all kinds."""
+    time: float
+    """Seconds since the solve began."""
+    objective: float
+    """The dual value."""
+    certificate: float
+    """The marginal error."""
+    sparsity: int
+    """Entries of the plan that the step worked with."""
+    phase: str
+    """``"sinkhorn"`` or ``"newton"``."""
+
+
+def _as_share(value: Any, name: str) -> float:
+    share = as_positive(value, name)
+    if share > 1:
+        raise InvalidInputError(f"{name} is {value!r}: needs a number above 0 and up to 1")
+    return share
+
+
+def _as_growth(value: Any, name: str) -> float:
+    growth = as_positive(value, name)
+    if growth < 1:
+        raise InvalidInputError(f"{name} is {value!r}: needs a number of at least 1")
+    return growth
+
+
+# Each option of the method "sns", its default and its check.
+_SNS_DEFAULTS: dict[str, Any] = {
+    "n_sinkhorn": 20,
+    "density": None,
+    "growth": 1.0,
+    "cg_tol": 1e-3,
+    "cg_max_iter": 1000,
+    "armijo": 1e-4,
+    "max_halvings": 12,
+}
+_SNS_CHECKS: dict[str, Callable[[Any, str], Any]] = {
+    "n_sinkhorn": lambda value, name: as_count(value, name, least=0),
+    "density": lambda value, name: None if value is None else _as_share(value, name),
+    "growth": _as_growth,
+    "cg_tol": _as_share,
+    "cg_max_iter": as_count,
+    "armijo": _as_share,
+    "max_halvings": lambda value, name: as_count(value, name, least=0),
+}
+
+
+def solve(
+    cost: object,
+    a: object = None,
+    b: object = None,
+    *,
+    reg: float,
+    reg_scale: str = "absolute",
+    method: str = "auto",
+    tol: float = 1e-6,
+    max_iter: int | None = None,
+    max_time: float | None = None,
+    options: Mapping[str, Any] | None = None,
+    callback: Callable[[IterationState], object] | None = None,
+    verbose: int = 0,
+    check_finite: bool = True,
+    n_threads: int | None = None,
+) -> TransportResult:
+    """Solve entropic optimal transport for a cost matrix.
+
+    Minimises ``<C, P> + reg * sum(P * log(P))`` over plans ``P >= 0`` with ``P.sum(1) == a`` and
+    ``P.sum(0) == b``, in the dual, and certifies the plan that it returns.
+
+    Parameters
+    ----------
+    cost : array_like of shape (n, m)
+        Costs, in any unit. ``inf`` forbids an edge. float32 and float64 are used as they are, in
+        any layout; other types are converted to float64.
+    a : array_like of shape (n,), optional
+        Non-negative weights of the rows; uniform by default. Points of weight 0 get empty rows.
+    b : array_like of shape (m,), optional
+        Weights of the columns, of the same sum to a relative 1e-8; uniform by default.
+    reg : float
+        The regularisation, above 0.
+    reg_scale : {"absolute", "max", "mean"}, default="absolute"
+        The unit of ``reg``: the unit of the cost, the largest finite cost, or the mean cost
+        (weighted by ``a`` and ``b``).
+    method : {"auto", "sns", "sinkhorn"}, default="auto"
+        "sns" is Sinkhorn-Newton-Sparse [1]_ as published: a few Sinkhorn iterations, then Newton
+        steps on the largest entries of the Hessian. "auto" is the same with a density that grows
+        as soon as dropping entries slows Newton's method down (``growth=4``), which makes it
+        converge on dense plans too. "sinkhorn" is Sinkhorn's iteration, stabilised.
+    tol : float, default=1e-6
+        The marginal error to reach, as a share of the mass. What double precision allows is
+        around 1e-13, and less accurate for very small ``reg``.
+    max_iter : int, optional
+        Iterations of all kinds, at most: by default 2,000, for "sinkhorn" 100,000.
+    max_time : float, optional
+        Seconds after which to stop with the best answer so far. Looked at between iterations.
+    options : dict, optional
+        Settings of "sns" and "auto", with the paper's defaults where it has any:
+
+        * ``n_sinkhorn`` (20): Sinkhorn iterations before the first Newton step, ``N1``;
+        * ``density`` ((n + m) / (n m)): the share of the plan's entries kept, ``lambda``;
+        * ``growth`` (1; 4 for "auto"): factor on the density after a step that did not halve the
+          error; from a density of 1/4 on the whole plan is used;
+        * ``cg_tol`` (1e-3), ``cg_max_iter`` (1000): of the conjugate gradients;
+        * ``armijo`` (1e-4), ``max_halvings`` (12): of the line search.
+    callback : callable, optional
+        Called with an :class:`IterationState` after Newton steps and after every tenth Sinkhorn
+        iteration (every one for large problems); a true answer ends the solve.
+    verbose : int, default=0
+        1 prints a line per Newton step and about ten a second while Sinkhorn iterates.
+    check_finite : bool, default=True
+        Whether to look for NaN and ``-inf`` in ``cost``, which takes one read of it.
+    n_threads : int, optional
+        See :func:`sparrot.get_num_threads` for the default. The result has the same bits for any
+        number.
+
+    Returns
+    -------
+    TransportResult
+        With ``potentials``, ``marginal_error``, ``gap``, and the plan on request: ``plan``,
+        ``sparse_plan``, ``apply``.
+
+    Warns
+    -----
+    sparrot.errors.ConvergenceWarning
+        If the marginal error is above ``tol``; the result is returned with ``converged=False``.
+
+    Raises
+    ------
+    sparrot.errors.InvalidInputError
+        If an argument is not as described.
+    sparrot.errors.MassMismatchError
+        If ``a`` and ``b`` have different sums.
+    sparrot.errors.InfeasibleProblemError
+        If a point with weight has only forbidden edges.
+    MemoryError
+        If there is no room for n x m numbers in float64, the one large array of a solve.
+
+    See Also
+    --------
+    solve_sample : from points, without a cost matrix.
+
+    References
+    ----------
+    .. [1] Tang, Shavlovsky, Rahmanian, Tardini, Thekumparampil, Xiao, Ying, "Accelerating Sinkhorn
+       Algorithm with Sparse Newton Iterations", ICLR 2024, arXiv 2401.12253.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sparrot.transport import solve
+    >>> cost = np.random.default_rng(0).random((500, 500))
+    >>> result = solve(cost, reg=1 / 1200, tol=1e-9)
+    >>> result.converged
+    True
+    >>> result.marginal_error <= 1e-9
+    True
+    >>> np.abs(result.plan.sum(1) - 1 / 500).sum() <= 1e-9
+    True
+    """
+    return solve_cost(
+        cost_from_matrix(cost),
+        a,
+        b,
+        reg=reg,
+        reg_scale=reg_scale,
+        method=method,
+        tol=tol,
+        max_iter=max_iter,
+        max_time=max_time,
+        options=options,
+        callback=callback,
+        verbose=verbose,
+        check_finite=check_finite,
+        n_threads=n_threads,
+    )
+
+
+def solve_sample(
+    X: object,
+    Y: object,
+    a: object = None,
+    b: object = None,
+    *,
+    metric: str = "sqeuclidean",
+    reg: float,
+    reg_scale: str = "absolute",
+    method: str = "auto",
+    tol: float = 1e-6,
+    max_iter: int | None = None,
+    max_time: float | None = None,
+    options: Mapping[str, Any] | None = None,
+    callback: Callable[[IterationState], object] | None = None,
+    verbose: int = 0,
+    check_finite: bool = True,
+    n_threads: int | None = None,
+) -> TransportResult:
+    """Solve entropic optimal transport between two sets of points.
+
+    As :func:`solve`, with the cost ``C[i, j]`` the distance between ``X[i]`` and ``Y[j]``. Up to
+    eight coordinates distances are computed as they are needed and no cost matrix is made.
+
+    Parameters
+    ----------
+    X : array_like of shape (n, d)
+        The source points.
+    Y : array_like of shape (m, d)
+        The target points.
+    a : array_like of shape (n,), optional
+        Non-negative weights of ``X``; uniform by default.
+    b : array_like of shape (m,), optional
+        Weights of ``Y``, of the same sum to a relative 1e-8; uniform by default.
+    metric : {"sqeuclidean", "euclidean", "cosine"}, default="sqeuclidean"
+        The squared Euclidean distance, the Euclidean distance, or one minus the cosine of the
+        angle between the points (which may then not be the origin).
+    reg : float
+        The regularisation, above 0.
+    reg_scale : {"absolute", "max", "mean"}, default="absolute"
+        The unit of ``reg``: see :func:`solve`.
+    method : {"auto", "sns", "sinkhorn"}, default="auto"
+        See :func:`solve`.
+    tol : float, default=1e-6
+        The marginal error to reach, as a share of the mass.
+    max_iter : int, optional
+        Iterations of all kinds, at most.
+    max_time : float, optional
+        Seconds after which to stop with the best answer so far.
+    options : dict, optional
+        Settings of "sns" and "auto": see :func:`solve`.
+    callback : callable, optional
+        Called with an :class:`IterationState`; a true answer ends the solve.
+    verbose : int, default=0
+        1 prints the progress.
+    check_finite : bool, default=True
+        Whether to look for NaN and infinities in ``X`` and ``Y``.
+    n_threads : int, optional
+        See :func:`sparrot.get_num_threads` for the default.
+
+    Returns
+    -------
+    TransportResult
+
+    Warns
+    -----
+    sparrot.errors.ConvergenceWarning
+        If the marginal error is above ``tol``; the result is returned with ``converged=False``.
+
+    Raises
+    ------
+    sparrot.errors.InvalidInputError
+        If an argument is not as described.
+    sparrot.errors.MassMismatchError
+        If ``a`` and ``b`` have different sums.
+    MemoryError
+        If there is no room for n x m numbers in float64.
+
+    See Also
+    --------
+    solve : from a cost matrix.
+    EntropicTransport : the same as an estimator, with a map for new points.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sparrot.transport import solve_sample
+    >>> rng = np.random.default_rng(0)
+    >>> X, Y = rng.normal(size=(300, 2)), rng.normal(size=(200, 2)) + 1
+    >>> result = solve_sample(X, Y, reg=0.01, reg_scale="max")
+    >>> result.converged, result.shape
+    (True, (300, 200))
+    >>> result.lower_bound <= result.upper_bound
+    True
+    """
+    return solve_cost(
+        cost_from_points(X, Y, metric, check_finite=check_finite),
+        a,
+        b,
+        reg=reg,
+        reg_scale=reg_scale,
+        method=method,
+        tol=tol,
+        max_iter=max_iter,
+        max_time=max_time,
+        options=options,
+        callback=callback,
+        verbose=verbose,
+        check_finite=check_finite,
+        n_threads=n_threads,
+    )
+
+
+def solve_cost(
+    cost: Cost,
+    a: object,
+    b: object,
+    *,
+    reg: float,
+    reg_scale: str,
+    method: str,
+    tol: float,
+    max_iter: int | None,
+    max_time: float | None,
+    options: Mapping[str, Any] | None,
+    callback: Callable[[IterationState], object] | None,
+    verbose: int,
+    check_finite: bool,
+    n_threads: int | None,
+) -> TransportResult:
+    """Check the arguments that both entries share, call the solver, dress the answer."""
+    simd_level()  # raises if SPARROT_SIMD asks for what there is not
+    method = as_choice(method, "method", METHODS)
+    tol = as_positive(tol, "tol", zero=True)
+    limit = _DEFAULT_MAX_ITER[method] if max_iter is None else as_count(max_iter, "max_iter")
+    max_time = None if max_time is None else as_positive(max_time, "max_time", zero=True)
+    threads = as_threads(n_threads)
+    if callback is not None and not callable(callback):
+        raise InvalidInputError(f"callback is {callback!r}: needs a function")
+    chosen = as_options(options, {} if method == "sinkhorn" else _SNS_CHECKS)
+    weights_a, weights_b = as_weight_pair(a, b, cost.shape)
+    reg = scaled_reg(
+        reg, reg_scale, cost, weights_a, weights_b, check_finite=check_finite, n_threads=threads
+    )
+    growth = {"growth": 4.0} if method == "auto" else {}
+    observer = _observer(callback, as_count(verbose, "verbose", least=0))
+    raw = _sparrot.transport_solve(
+        cost.native,
+        weights_a,
+        weights_b,
+        reg,
+        None if method == "sinkhorn" else _SNS_DEFAULTS | growth | chosen,
+        tol,
+        limit,
+        max_time,
+        observer,
+        threads,
+    )
+    status = Status(raw["status"])
+    message = _message(status, raw, tol, method)
+    if status is not Status.CONVERGED:
+        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+    trace = raw["trace"]
+    trace["phase"] = np.array(raw["phases"])[trace["phase"]]
+    return TransportResult(
+        cost,
+        threads,
+        converged=status is Status.CONVERGED,
+        status=status,
+        message=message,
+        method=method,
+        marginal_error=raw["marginal_error"],
+        gap=raw["gap"],
+        value=raw["value"],
+        value_linear=raw["value_linear"],
+        dual_value=raw["dual_value"],
+        lower_bound=raw["lower_bound"],
+        upper_bound=raw["upper_bound"],
+        n_iter=raw["n_iter"],
+        n_newton=raw["n_newton"],
+        n_cg=raw["n_cg"],
+        potentials=(raw["f"], raw["g"]),
+        a=weights_a,
+        b=weights_b,
+        reg=reg,
+        tol=tol,
+        trace=trace,
+        timings=raw["timings"],
+    )
+
+
+def _message(status: Status, raw: Mapping[str, Any], tol: float, method: str) -> str:
+    reached = f"marginal error {raw['marginal_error']:.3g} after {raw['n_iter']} iterations"
+    if status is Status.CONVERGED:
+        return f"converged: {reached}"
+    other = "method='auto'" if method != "auto" else "a larger reg"
+    advice = {
+        Status.MAX_ITER: f"allow more (max_iter), or try {other}",
+        Status.MAX_TIME: f"allow more (max_time), or try {other}",
+        Status.CALLBACK: "the callback asked to stop",
+        Status.STALLED: "rounding allows no less, or forbidden edges leave no feasible plan; "
+        "accept this error, or use a larger reg",
+    }[status]
+    return f"not converged ({status.value}): {reached}, above tol={tol:g}: {advice}"
+
+
+def _observer(
+    callback: Callable[[IterationState], object] | None, verbose: int
+) -> Callable[..., bool] | None:
+    """Return what the native solver calls after an iteration, if anybody is interested."""
+    if callback is None and not verbose:
+        return None
+    phases = ("sinkhorn", "newton")
+    next_line = 0.0
+
+    def observe(
+        iteration: int, seconds: float, objective: float, error: float, nnz: int, phase: int
+    ) -> bool:
+        nonlocal next_line
+        state = IterationState(iteration, seconds, objective, error, nnz, phases[phase])
+        if verbose and (state.phase == "newton" or time.monotonic() >= next_line):
+            next_line = time.monotonic() + 0.1
+            sys.stdout.write(
+                f"{iteration:>8d}  {state.phase:<8}  time {seconds:8.3f} s  "
+                f"dual {objective:+.10e}  marginal error {error:.3e}  entries {nnz}\n"
+            )
+        return callback is not None and bool(callback(state))
+
+    return observe
