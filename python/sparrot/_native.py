@@ -102,7 +102,7 @@ def _register_with_threadpoolctl() -> None:
     """Let ``threadpoolctl`` see and limit the threads of this package."""
     import threadpoolctl
 
-    class SparrotController(threadpoolctl.LibController):
+    class SparrotController(threadpoolctl.LibController):  # type: ignore[misc]
         user_api = "sparrot"
         internal_api = "sparrot"
         filename_prefixes = ("_sparrot",)

@@ -147,9 +147,10 @@ def as_count(value: object, name: str, *, least: int = 1) -> int:
     """Return an integer from ``least`` on."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
         raise InvalidInputError(f"{name} is {value!r} ({type(value).__name__}): needs an integer")
-    if not least <= value < 2**62:
-        raise InvalidInputError(f"{name} is {value}: needs an integer of at least {least}")
-    return int(value)
+    count = int(value)
+    if not least <= count < 2**62:
+        raise InvalidInputError(f"{name} is {count}: needs an integer of at least {least}")
+    return count
 
 
 def as_choice(value: object, name: str, choices: tuple[str, ...]) -> str:

@@ -140,16 +140,16 @@ class EntropicTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
         sparrot.errors.InvalidInputError
             If an argument is not as described.
         """
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=1)
+        points: FloatArray = validate_data(self, X, dtype=[np.float64, np.float32])
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+                sample_weight, points, dtype=np.float64, ensure_non_negative=True
             )
             weights = weights / weights.sum()
-        target, target_weights = self._target(X, Y, weights)
+        target, target_weights = self._target(points, Y, weights)
         result = solve_sample(
-            X,
+            points,
             target,
             weights,
             target_weights,
@@ -217,13 +217,13 @@ class EntropicTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
             Before ``fit``.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        cost = cost_from_points(X, self.target_, self.metric, check_finite=False)
+        points: FloatArray = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        cost = cost_from_points(points, self.target_, self.metric, check_finite=False)
         by_coordinate = np.ascontiguousarray(self.target_.T, dtype=np.float64)
         mapped = _sparrot.transport_map(
             cost.native, self.potential_, self.reg_, by_coordinate, as_threads(self.n_threads)
         )
-        return mapped.reshape(X.shape).astype(X.dtype, copy=False)
+        return mapped.reshape(points.shape).astype(points.dtype, copy=False)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -192,9 +192,7 @@ class TransportResult(Result):
             )
         matrix = array.reshape(expected, -1).astype(np.float64)
         given = matrix if transpose else matrix.T
-        flat = _sparrot.transport_apply(
-            self._plan_input(), np.ascontiguousarray(given), transpose
-        )
+        flat = _sparrot.transport_apply(self._plan_input(), np.ascontiguousarray(given), transpose)
         columns = matrix.shape[1]
         product = flat.reshape(columns, -1).T if transpose else flat.reshape(-1, columns)
         return product[:, 0] if array.ndim == 1 else product

@@ -7,11 +7,14 @@
 //! The calling thread takes its share and asks for interrupts between items. Helpers come from one
 //! pool per process, built on first use and found again by process id: after a `fork` the child
 //! has none of its parent's threads, so it leaves the parent's pool alone and builds its own.
-//! Helpers sleep when there is nothing to do.
+//! Helpers sleep when there is nothing to do, and one that wakes too late is not waited for: on a
+//! busy machine a wake-up may take longer than the work it was meant for.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -96,7 +99,7 @@ impl Team {
     /// The team for a pass whose work is worth that many nanoseconds: alone below the cost of
     /// waking a helper.
     pub fn for_work(&self, nanoseconds: usize) -> Team {
-        const WORTH_WAKING: usize = 60_000;
+        const WORTH_WAKING: usize = 400_000;
         Team { threads: self.threads.min(1 + nanoseconds / WORTH_WAKING) }
     }
 
@@ -126,15 +129,100 @@ impl Team {
             *results[at].lock().ok()? = Some(result);
             Some(())
         };
-        pool.threads.in_place_scope(|scope| {
-            for _ in 0..helpers {
-                scope.spawn(|_| while !stop.is_interrupted() && take_one().is_some() {});
-            }
-            while stop.poll().is_ok() && take_one().is_some() {}
-        });
+        let help = || while !stop.is_interrupted() && take_one().is_some() {};
+        let door = Door::open(&help);
+        for _ in 0..helpers {
+            let visit = door.visitor();
+            pool.threads.spawn(visit);
+        }
+        while stop.poll().is_ok() && take_one().is_some() {}
+        door.close();
         let results: Option<Vec<R>> =
             results.into_iter().map(|slot| slot.into_inner().ok().flatten()).collect();
         results.ok_or(Error::Interrupted)
+    }
+}
+
+/// Lets helpers into work that borrows from the caller's stack, until it is closed.
+///
+/// A helper that comes while the door is open is counted while it is inside; `close`, which also
+/// runs when the door is dropped, lets nobody in any more and waits until nobody is inside.
+struct Door<'a> {
+    inside: Arc<Inside>,
+    work: &'a (dyn Fn() + Sync),
+}
+
+#[derive(Default)]
+struct Inside {
+    state: Mutex<DoorState>,
+    left: Condvar,
+}
+
+#[derive(Default)]
+struct DoorState {
+    closed: bool,
+    helpers: usize,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl Inside {
+    fn state(&self) -> MutexGuard<'_, DoorState> {
+        // No code that can panic runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'a> Door<'a> {
+    fn open(work: &'a (dyn Fn() + Sync)) -> Door<'a> {
+        Door { inside: Arc::default(), work }
+    }
+
+    /// A visit to the work, for a helper to make at any time, even after the door is gone.
+    fn visitor(&self) -> impl FnOnce() + Send + 'static {
+        let inside = Arc::clone(&self.inside);
+        // SAFETY: only the lifetime changes. The work is called between counting a helper in and
+        // counting it out, which happens only while the door is open; `close` waits for the count
+        // to be 0, and it runs before the borrow of the work ends, at the latest in `drop`.
+        let work: &'static (dyn Fn() + Sync) = unsafe { std::mem::transmute(self.work) };
+        move || {
+            {
+                let mut state = inside.state();
+                if state.closed {
+                    return;
+                }
+                state.helpers += 1;
+            }
+            let outcome = catch_unwind(AssertUnwindSafe(work));
+            let mut state = inside.state();
+            state.helpers -= 1;
+            if let Err(panic) = outcome {
+                state.panic.get_or_insert(panic);
+            }
+            drop(state);
+            inside.left.notify_one();
+        }
+    }
+
+    /// Waits for the helpers inside; passes on what one of them panicked with.
+    fn close(self) {
+        if let Some(panic) = self.wait() {
+            resume_unwind(panic);
+        }
+    }
+
+    fn wait(&self) -> Option<Box<dyn Any + Send>> {
+        let mut state = self.inside.state();
+        state.closed = true;
+        while state.helpers > 0 {
+            state = self.inside.left.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.panic.take()
+    }
+}
+
+impl Drop for Door<'_> {
+    fn drop(&mut self) {
+        self.wait();
     }
 }
 

@@ -26,7 +26,7 @@ use sparrot_foundation::{Error, Stop, Team};
 use sparrot_simd::{gibbs as kernel, linear, reduce};
 
 use crate::gibbs::Gibbs;
-use crate::problem::{Problem, row_blocks};
+use crate::problem::{Pass, Problem, row_blocks};
 
 /// A cost beyond this comes from mass on a forbidden edge.
 const FORBIDDEN: f64 = 1e290;
@@ -131,6 +131,7 @@ impl Rounding {
     ) -> Result<Rounding, Error> {
         let m = b.len();
         let rows = row_blocks(a.len(), m);
+        let team = team.for_work(Pass::Read.cost(a.len(), m));
         let ratio = |(weight, sum): (&f64, &f64)| if sum > weight { weight / sum } else { 1.0 };
         let row_scale: Vec<f64> = a.iter().zip(row_sums).map(ratio).collect();
         let blocks: Vec<_> = plan.chunks(rows * m).zip(row_scale.chunks(rows)).collect();
@@ -192,7 +193,7 @@ fn costs(
     let (n, m) = (problem.a.len(), problem.b.len());
     let rows = row_blocks(n, m);
     let blocks: Vec<usize> = (0..n).step_by(rows).collect();
-    let parts = team.for_work(n * m).run(stop, blocks, |first| {
+    let parts = team.for_work(Pass::Read.cost(n, m)).run(stop, blocks, |first| {
         let (mut cost, mut scaled) = (vec![0.0; m], vec![0.0; m]);
         let mut sums = [0.0; 4];
         for i in (first..(first + rows).min(n)).filter(|i| problem.a[*i] > 0.0) {

@@ -6,11 +6,7 @@
 use sparrot_foundation::{Error, Stop, Team, memory};
 use sparrot_simd::{gibbs, linear, reduce};
 
-use crate::problem::{PLAN, Problem, row_blocks};
-
-/// Nanoseconds an entry costs, roughly: with an exponential, and when only read.
-const EXP: usize = 1;
-const READS_PER_NANOSECOND: usize = 4;
+use crate::problem::{PLAN, Pass, Problem, row_blocks};
 
 /// The stored plan and its marginals.
 pub struct Gibbs {
@@ -66,7 +62,7 @@ impl Gibbs {
             .zip(self.accumulators.chunks_mut(m))
             .enumerate()
             .collect();
-        team.for_work(phi.len() * m * EXP).run(
+        team.for_work(Pass::Exp.cost(phi.len(), m)).run(
             stop,
             blocks,
             |(block, ((plan, row_sums), sums))| {
@@ -105,7 +101,7 @@ impl Gibbs {
             .zip(a.chunks(rows))
             .zip(self.accumulators.chunks_mut(m))
             .collect();
-        let work = a.len() * m / READS_PER_NANOSECOND;
+        let work = Pass::Read.cost(a.len(), m);
         team.for_work(work).run(stop, blocks, |(((plan, u), a), acc)| {
             acc.fill(0.0);
             by_fours(plan, m, |first, rows| {
@@ -144,7 +140,7 @@ impl Gibbs {
             .zip(x.chunks(rows))
             .zip(self.accumulators.chunks_mut(m))
             .collect();
-        let work = x.len() * m / READS_PER_NANOSECOND;
+        let work = Pass::Read.cost(x.len(), m);
         team.for_work(work).run(stop, blocks, |(((plan, out), x), acc)| {
             acc.fill(0.0);
             by_fours(plan, m, |first, rows| {

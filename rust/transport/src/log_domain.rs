@@ -7,13 +7,10 @@
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_simd::{gibbs, linear, reduce};
 
-use crate::problem::{Problem, row_blocks};
+use crate::problem::{Pass, Problem, row_blocks};
 
 /// Sums within these bounds have lost nothing to underflow or overflow.
 const SAFE: std::ops::Range<f64> = 1e-200..1e200;
-
-/// Nanoseconds an entry costs in these passes, roughly: what decides whether helpers are woken.
-const PER_ENTRY: usize = 1;
 
 /// Sets `phi` so that every row of the plan sums to its weight.
 ///
@@ -29,7 +26,7 @@ pub fn update_rows(
     let (n, m) = (problem.a.len(), problem.b.len());
     let rows = row_blocks(n, m);
     let blocks: Vec<_> = phi.chunks_mut(rows).enumerate().collect();
-    let stuck = team.for_work(n * m * PER_ENTRY).run(stop, blocks, |(block, phi)| {
+    let stuck = team.for_work(Pass::Exp.cost(n, m)).run(stop, blocks, |(block, phi)| {
         let mut row = vec![0.0; m];
         for (k, phi) in phi.iter_mut().enumerate() {
             let i = block * rows + k;
@@ -157,7 +154,7 @@ fn over_rows(
     let (n, m) = (problem.a.len(), problem.b.len());
     let rows = row_blocks(n, m);
     let blocks: Vec<usize> = (0..n).step_by(rows).collect();
-    team.for_work(n * m * PER_ENTRY).run(stop, blocks, |first| {
+    team.for_work(Pass::Exp.cost(n, m)).run(stop, blocks, |first| {
         let (mut row, mut accumulated) = (vec![0.0; m], vec![start; m]);
         for i in first..(first + rows).min(n) {
             problem.scaled_row(i, &mut row);

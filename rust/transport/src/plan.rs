@@ -6,7 +6,7 @@ use sparrot_foundation::{Error, Scalar, Stop, Team};
 use sparrot_simd::{gibbs, linear, reduce};
 
 use crate::geometry::Cost;
-use crate::problem::{Problem, row_blocks};
+use crate::problem::{Pass, Problem, row_blocks};
 use crate::sparsify::{self, Csr, Rows};
 
 /// Potentials in units of `reg`.
@@ -45,7 +45,7 @@ pub fn dense<T: Scalar>(
     let m = problem.b.len();
     let rows = row_blocks(problem.a.len(), m);
     let blocks: Vec<_> = out.chunks_mut(rows * m).enumerate().collect();
-    team.for_work(problem.a.len() * m).run(stop, blocks, |(block, out)| {
+    team.for_work(Pass::Exp.cost(problem.a.len(), m)).run(stop, blocks, |(block, out)| {
         let mut row = vec![0.0; m];
         for (k, out) in out.chunks_mut(m).enumerate() {
             potentials.row(problem, block * rows + k, &mut row);
@@ -107,7 +107,7 @@ pub fn apply_transposed(
     let (n, m) = (problem.a.len(), problem.b.len());
     let block = row_blocks(n, m);
     let blocks: Vec<usize> = (0..n).step_by(block).collect();
-    let parts = team.for_work(n * m).run(stop, blocks, |first| {
+    let parts = team.for_work(Pass::Exp.cost(n, m)).run(stop, blocks, |first| {
         let (mut row, mut sums) = (vec![0.0; m], vec![0.0; m * d]);
         for i in first..(first + block).min(n) {
             potentials.row(problem, i, &mut row);
@@ -163,7 +163,7 @@ fn by_rows(
     let block = row_blocks(n, m);
     let mut out = vec![0.0; n * d];
     let blocks: Vec<_> = out.chunks_mut((block * d).max(1)).enumerate().collect();
-    team.for_work(n * m).run(stop, blocks, |(at, out)| {
+    team.for_work(Pass::Exp.cost(n, m)).run(stop, blocks, |(at, out)| {
         let mut row = vec![0.0; m];
         for (k, out) in out.chunks_mut(d).enumerate() {
             let divisor = fill(at * block + k, &mut row);

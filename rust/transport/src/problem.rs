@@ -31,6 +31,26 @@ impl Problem<'_> {
     }
 }
 
+/// What an n x m pass costs, roughly, in nanoseconds: what decides whether helpers are woken.
+#[derive(Clone, Copy, Debug)]
+pub enum Pass {
+    /// With an exponential for every entry.
+    Exp,
+    /// Reading every entry.
+    Read,
+}
+
+impl Pass {
+    /// The nanoseconds for n x m entries.
+    pub fn cost(self, n: usize, m: usize) -> usize {
+        let entries = n.saturating_mul(m);
+        match self {
+            Pass::Exp => entries.saturating_mul(2),
+            Pass::Read => entries / 2,
+        }
+    }
+}
+
 /// What the one large array of a solve is called when it cannot be had.
 pub const PLAN: &str = "the transport plan";
 
@@ -74,7 +94,7 @@ pub fn survey(
     let rows = row_blocks(n, m);
     let blocks: Vec<usize> = (0..n).step_by(rows).collect();
     let total_b = reduce::sum(b);
-    let found = team.for_work(n.saturating_mul(m) / 2).run(stop, blocks, |first| {
+    let found = team.for_work(Pass::Read.cost(n, m)).run(stop, blocks, |first| {
         let (mut row, zeros) = (vec![0.0; m], vec![0.0; m]);
         let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
         let (mut sum, mut weight) = (0.0, 0.0);

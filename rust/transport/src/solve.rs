@@ -7,7 +7,7 @@ use crate::certificate::{self, Certificate};
 use crate::geometry::MatrixView;
 use crate::gibbs::Gibbs;
 use crate::plan::Potentials;
-use crate::problem::Problem;
+use crate::problem::{Pass, Problem};
 use crate::sinkhorn::{Ended, Sinkhorn};
 use crate::sns::{self, SnsSettings};
 
@@ -169,7 +169,8 @@ pub fn solve(
         let (n, m) = problem.cost.shape();
         let mut table = memory::filled("the cost matrix", n, m, 0.0)?;
         let rows: Vec<_> = table.chunks_mut(m.max(1)).enumerate().collect();
-        team.run(stop, rows, |(i, row)| problem.cost.scaled_row(i, 1.0, row))?;
+        team.for_work(Pass::Exp.cost(n, m))
+            .run(stop, rows, |(i, row)| problem.cost.scaled_row(i, 1.0, row))?;
         let cost = MatrixView::row_major(&table, n, m);
         return solve_by_rows(&Problem { cost: &cost, ..*problem }, settings, team, stop);
     }

@@ -12,7 +12,7 @@
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_simd::select;
 
-use crate::problem::row_blocks;
+use crate::problem::{Pass, row_blocks};
 
 /// A sparse matrix by rows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -72,7 +72,8 @@ pub fn above(
 ) -> Result<Csr, Error> {
     let rows = row_blocks(n, m);
     let blocks: Vec<usize> = (0..n).step_by(rows).collect();
-    let parts = team.run(stop, blocks, |first| {
+    let pass = if let Rows::Stored(_) = from { Pass::Read } else { Pass::Exp };
+    let parts = team.for_work(pass.cost(n, m)).run(stop, blocks, |first| {
         let mut scratch = vec![0.0; m];
         let mut part = Csr::default();
         for i in first..(first + rows).min(n) {
