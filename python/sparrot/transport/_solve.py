@@ -131,7 +131,8 @@ def solve(
         Settings of "sns" and "auto", with the paper's defaults where it has any:
 
         * ``n_sinkhorn`` (20): Sinkhorn iterations before the first Newton step, ``N1``;
-        * ``density`` ((n + m) / (n m)): the share of the plan's entries kept, ``lambda``;
+        * ``density`` (2 (n + m) / (n m)): the share of the plan's entries kept; the default is
+          ``lambda = 2/n`` of the Hessian, which holds the plan twice;
         * ``growth`` (1; 4 for "auto"): factor on the density after a step that did not halve the
           error; from a density of 1/4 on the whole plan is used;
         * ``cg_tol`` (1e-3), ``cg_max_iter`` (1000): of the conjugate gradients;

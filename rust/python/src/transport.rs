@@ -10,7 +10,7 @@ use sparrot_foundation::Scalar;
 use sparrot_simd::reduce;
 use sparrot_transport::certificate::Rounding;
 use sparrot_transport::plan::{self, Potentials};
-use sparrot_transport::problem;
+use sparrot_transport::problem::{self, SIDES};
 use sparrot_transport::sns::SnsSettings;
 use sparrot_transport::solve::Phase;
 use sparrot_transport::{Method, Problem, Settings, solve};
@@ -82,7 +82,7 @@ pub fn transport_solve<'py>(
     let view = cost.view()?;
     let (a, b) = slices(&a, &b)?;
     let solution = guard::call(py, Limits { n_threads, max_time, callback }, |team, stop| {
-        view.with(|cost| solve(&Problem { cost, a, b, reg }, &settings, team, stop))
+        view.with(|cost| solve(&Problem { cost, a, b, reg, sides: SIDES }, &settings, team, stop))
     })?;
 
     let trace = PyDict::new(py);
@@ -170,7 +170,9 @@ fn dense_plan<'py, T: Scalar + NumpyElement>(
     let mut writable = plan.readwrite();
     let out = writable.as_slice_mut()?;
     guard::call(py, Limits::threads(input.n_threads), |team, stop| {
-        cost.with(|cost| plan::dense(&Problem { cost, a, b, reg }, &potentials, out, team, stop))
+        cost.with(|cost| {
+            plan::dense(&Problem { cost, a, b, reg, sides: SIDES }, &potentials, out, team, stop)
+        })
     })?;
     drop(writable);
     Ok(plan)
@@ -189,7 +191,13 @@ pub fn transport_sparse_plan<'py>(
     let PlanView { cost, weights: (a, b), potentials, reg } = plan.view()?;
     let csr = guard::call(py, Limits::threads(plan.n_threads), |team, stop| {
         cost.with(|cost| {
-            plan::sparse(&Problem { cost, a, b, reg }, &potentials, threshold, team, stop)
+            plan::sparse(
+                &Problem { cost, a, b, reg, sides: SIDES },
+                &potentials,
+                threshold,
+                team,
+                stop,
+            )
         })
     })?;
     let columns: Vec<i64> = csr.columns.into_iter().map(i64::from).collect();
@@ -210,7 +218,7 @@ pub fn transport_apply<'py>(
     let vectors = vectors.as_slice()?;
     let product = guard::call(py, Limits::threads(plan.n_threads), |team, stop| {
         cost.with(|cost| {
-            let problem = Problem { cost, a, b, reg };
+            let problem = Problem { cost, a, b, reg, sides: SIDES };
             if transpose {
                 plan::apply_transposed(&problem, &potentials, vectors, d, team, stop)
             } else {

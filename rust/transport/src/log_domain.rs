@@ -53,7 +53,7 @@ pub fn update_rows(
         None
     })?;
     match stuck.into_iter().flatten().next() {
-        Some(i) => Err(no_edge("row", i, problem.a[i])),
+        Some(i) => Err(no_edge(problem.sides[0], i, problem.a[i])),
         None => Ok(()),
     }
 }
@@ -88,7 +88,7 @@ pub fn update_columns(
     for (j, psi) in psi.iter_mut().enumerate() {
         if problem.b[j] > 0.0 {
             if most[j] == f64::NEG_INFINITY {
-                return Err(no_edge("column", j, problem.b[j]));
+                return Err(no_edge(problem.sides[1], j, problem.b[j]));
             }
             *psi = -most[j];
         }

@@ -17,7 +17,12 @@ pub struct Problem<'a> {
     pub b: &'a [f64],
     /// The regularisation, in the units of the cost.
     pub reg: f64,
+    /// What the rows and the columns are called in messages.
+    pub sides: [&'static str; 2],
 }
+
+/// The names of rows and columns, where they are what the user calls so.
+pub const SIDES: [&str; 2] = ["row", "column"];
 
 impl Problem<'_> {
     /// The total mass.

@@ -35,8 +35,8 @@ use crate::sparsify::Sparsifier;
 pub struct SnsSettings {
     /// `N1`, the Sinkhorn iterations of stage 1.
     pub n_sinkhorn: usize,
-    /// `lambda`, the share of the plan's entries that the Hessian keeps; `None` for
-    /// `(n + m) / (n m)`, which is the paper's `2/n` for n = m.
+    /// The share of the plan's entries that the Hessian keeps; `None` for `2 (n + m) / (n m)`,
+    /// which for n = m is the paper's `lambda = 2/n`: see [`crate::sparsify`].
     pub density: Option<f64>,
     /// What the density is multiplied by after a step that did not halve the error.
     pub growth: f64,
@@ -83,7 +83,7 @@ pub fn run(
 ) -> Result<Ended, Error> {
     let (n, m) = (run.phi.len(), run.psi.len());
     let entries = n as f64 * m as f64;
-    let mut density = settings.density.unwrap_or((n + m) as f64 / entries).clamp(0.0, 1.0);
+    let mut density = settings.density.unwrap_or(2.0 * (n + m) as f64 / entries).clamp(0.0, 1.0);
     let mut sinkhorn = Sinkhorn::new(n, m);
     let mut sparsifier = Sparsifier::default();
     let mut damping = 0.0;

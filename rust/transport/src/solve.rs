@@ -178,7 +178,14 @@ pub fn solve(
     let Some(cost) = problem.cost.transposed() else {
         return solve_by_rows(problem, settings, team, stop);
     };
-    let reverse = Problem { cost: &*cost, a: problem.b, b: problem.a, reg: problem.reg };
+    let [rows, columns] = problem.sides;
+    let reverse = Problem {
+        cost: &*cost,
+        a: problem.b,
+        b: problem.a,
+        reg: problem.reg,
+        sides: [columns, rows],
+    };
     let mut solution = solve_by_rows(&reverse, settings, team, stop)?;
     std::mem::swap(&mut solution.f, &mut solution.g);
     Ok(solution)
