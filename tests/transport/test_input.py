@@ -57,9 +57,7 @@ def test_bad_plans_to_round(name):
         round_plan(plan)
 
 
-BAD_POINTS = {
-    name: case for name, case in BAD_MATRICES.items() if name not in ("NaN", "-inf")
-} | {
+BAD_POINTS = {name: case for name, case in BAD_MATRICES.items() if name not in ("NaN", "-inf")} | {
     "NaN": (with_value(POINTS, np.nan), r"nan at index \(2, 1\)"),
     "inf": (with_value(POINTS, np.inf), r"inf at index \(2, 1\)"),
 }
@@ -176,9 +174,9 @@ def test_other_bad_settings():
         result.to_sparse(-1)
     with pytest.raises(InvalidInputError, match=r"plan\[1, 0\] is -1.0"):
         round_plan([[1, 1], [-1.0, 1]])
-    with pytest.raises(InvalidInputError, match="Y has 3 columns but X has 2"):
+    with pytest.raises(InvalidInputError, match="y has 3 columns but X has 2"):
         EntropicTransport().fit(POINTS, np.ones((4, 3)))
-    with pytest.raises(InvalidInputError, match="Y is one-dimensional"):
+    with pytest.raises(InvalidInputError, match="y is one-dimensional"):
         EntropicTransport().fit(POINTS[:, :1], np.ones(4))
 
 

@@ -4,10 +4,10 @@ import pickle
 
 import numpy as np
 import pytest
-from tests.conftest import marginal_error
 
 import sparrot
 from sparrot.transport import round_plan, solve, solve_sample
+from tests.conftest import marginal_error
 
 
 @pytest.fixture
@@ -60,7 +60,9 @@ def test_sparse_plan_and_products_agree_with_the_plan(by_points, rng):
     assert sparse.nnz < n * m / 2
     left_out = np.where(sparse.toarray() == 0, plan, 0)
     assert (left_out.sum(1) <= 1e-9 * result.a).all()
-    np.testing.assert_array_equal(sparse.toarray()[sparse.toarray() > 0], plan[sparse.toarray() > 0])
+    np.testing.assert_array_equal(
+        sparse.toarray()[sparse.toarray() > 0], plan[sparse.toarray() > 0]
+    )
     np.testing.assert_array_equal(result.to_sparse(0).toarray(), plan)
     vector, matrix = rng.normal(size=m), rng.normal(size=(m, 3))
     np.testing.assert_allclose(result.apply(vector), plan @ vector, atol=1e-15)

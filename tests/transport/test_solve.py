@@ -3,12 +3,12 @@
 import mpmath
 import numpy as np
 import pytest
-from tests.conftest import marginal_error, uniform
 from scipy.optimize import linprog
 
 from sparrot import Status
 from sparrot.errors import ConvergenceWarning, InfeasibleProblemError
 from sparrot.transport import solve, solve_sample
+from tests.conftest import marginal_error, uniform
 
 METHODS = ["auto", "sns", "sinkhorn"]
 

@@ -33,7 +33,7 @@ class EntropicTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
 
     Parameters
     ----------
-    reg : float, default=0.05
+    reg : float, default=0.1
         The regularisation, in units of ``reg_scale``. Small values follow the data closely, large
         ones send every point towards the mean of the targets.
     reg_scale : {"mean", "max", "absolute"}, default="mean"
@@ -42,8 +42,9 @@ class EntropicTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
         The cost of moving a point.
     method : {"auto", "sns", "sinkhorn"}, default="auto"
         See :func:`sparrot.transport.solve`.
-    tol : float, default=1e-9
-        The marginal error to reach, as a share of the mass.
+    tol : float, default=1e-11
+        The marginal error to reach, as a share of the mass. It is small because where the plan
+        falls into nearly separate parts, the map between them follows only once it is.
     max_iter : int, default=None
         Iterations at most; None for the method's default.
     target : array_like of shape (m, n_features), default=None
@@ -91,12 +92,12 @@ class EntropicTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
 
     def __init__(
         self,
-        reg: float = 0.05,
+        reg: float = 0.1,
         *,
         reg_scale: str = "mean",
         metric: str = "sqeuclidean",
         method: str = "auto",
-        tol: float = 1e-9,
+        tol: float = 1e-11,
         max_iter: int | None = None,
         target: object = None,
         n_threads: int | None = None,
@@ -110,15 +111,15 @@ class EntropicTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
         self.target = target
         self.n_threads = n_threads
 
-    def fit(self, X: object, Y: object = None, sample_weight: object = None) -> Self:
-        """Solve the transport problem from ``X`` to ``Y``.
+    def fit(self, X: object, y: object = None, sample_weight: object = None) -> Self:
+        """Solve the transport problem from ``X`` to ``y``.
 
         Parameters
         ----------
         X : array_like of shape (n, n_features)
             The source points.
-        Y : array_like of shape (m, n_features), optional
-            The target points, by default ``target``. One-dimensional ``Y`` is taken for the labels
+        y : array_like of shape (m, n_features), optional
+            The target points, by default ``target``. One-dimensional ``y`` is taken for the labels
             that a ``Pipeline`` hands to each of its steps, and is not used. Without any target,
             ``X`` is transported onto itself, which smooths it.
         sample_weight : array_like of shape (n,), optional
@@ -131,7 +132,7 @@ class EntropicTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
         Warns
         -----
         UserWarning
-            If ``Y`` is one-dimensional and there is no ``target``.
+            If ``y`` is one-dimensional and there is no ``target``.
         sparrot.errors.ConvergenceWarning
             If the marginal error is above ``tol``.
 
@@ -147,7 +148,7 @@ class EntropicTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
                 sample_weight, points, dtype=np.float64, ensure_non_negative=True
             )
             weights = weights / weights.sum()
-        target, target_weights = self._target(points, Y, weights)
+        target, target_weights = self._target(points, y, weights)
         result = solve_sample(
             points,
             target,
@@ -169,29 +170,29 @@ class EntropicTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
         return self
 
     def _target(
-        self, X: FloatArray, Y: object, weights: FloatArray | None
+        self, X: FloatArray, y: object, weights: FloatArray | None
     ) -> tuple[FloatArray, FloatArray | None]:
         """Return the target points and their weights."""
-        labels = Y is not None and np.ndim(Y) == 1  # type: ignore[arg-type]
+        labels = y is not None and np.asarray(y).ndim == 1
         if labels and self.target is None:
             if X.shape[1] == 1:
                 raise InvalidInputError(
-                    "X has 1 feature(s) (n_features = 1) and Y is one-dimensional: pass target "
-                    "points as Y.reshape(-1, 1), or labels together with the parameter target"
+                    "X has 1 feature(s) (n_features = 1) and y is one-dimensional: pass target "
+                    "points as y.reshape(-1, 1), or labels together with the parameter target"
                 )
             warnings.warn(
-                "Y is one-dimensional: taken for labels and not used; without the parameter "
+                "y is one-dimensional: taken for labels and not used; without the parameter "
                 "target, X is transported onto itself",
                 UserWarning,
                 stacklevel=3,
             )
-        given = self.target if Y is None or labels else Y
+        given = self.target if y is None or labels else y
         if given is None:
             return X, weights
-        target = as_points(given, "Y")
+        target = as_points(given, "y")
         if target.shape[1] != X.shape[1]:
             raise InvalidInputError(
-                f"Y has {target.shape[1]} columns but X has {X.shape[1]}: points of both must "
+                f"y has {target.shape[1]} columns but X has {X.shape[1]}: points of both must "
                 "have the same coordinates"
             )
         return target, None

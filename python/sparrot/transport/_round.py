@@ -59,8 +59,8 @@ def round_plan(
     >>> import numpy as np
     >>> from sparrot.transport import round_plan
     >>> round_plan([[0.3, 0.1], [0.2, 0.3]], [0.5, 0.5], [0.5, 0.5])
-    array([[0.333..., 0.166...],
-           [0.166..., 0.333...]])
+    array([[0.3, 0.2],
+           [0.2, 0.3]])
     """
     array = as_floats(plan, "plan", ndim=2)
     if 0 in array.shape:

@@ -189,7 +189,7 @@ def solve(
     True
     >>> result.marginal_error <= 1e-9
     True
-    >>> np.abs(result.plan.sum(1) - 1 / 500).sum() <= 1e-9
+    >>> bool(np.abs(result.plan.sum(1) - 1 / 500).sum() <= 1e-9)
     True
     """
     return solve_cost(

@@ -1,0 +1,106 @@
+"""Ctrl-C ends any solve soon, panics become exceptions, nothing leaks."""
+
+import gc
+import os
+import resource
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from sparrot import _sparrot
+from sparrot.errors import InternalError
+from sparrot.transport import solve, solve_sample
+
+# The promise is 100 ms; a busy test machine gets ten times that, and the figure is measured in
+# benches.
+PATIENCE = 1.0
+
+
+@pytest.fixture
+def interrupt_sent():
+    """When Ctrl-C was pressed, 0.3 s from now, if the test is still running then."""
+    sent = []
+
+    def send():
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(0.3, send)
+    timer.start()
+    yield sent
+    timer.cancel()
+
+
+ENDLESS = {
+    # Many short passes; passes of half a second; a sparse Newton stage.
+    "sinkhorn": lambda: solve(
+        np.random.default_rng(0).random((300, 300)),
+        reg=1e-6,
+        method="sinkhorn",
+        tol=0,
+        max_iter=10**9,
+    ),
+    "large": lambda: solve_sample(
+        *np.random.default_rng(0).random((2, 9000, 3)),
+        reg=1e-5,
+        method="sinkhorn",
+        tol=0,
+        max_iter=10**9,
+    ),
+    "newton": lambda: solve_sample(
+        *np.random.default_rng(0).normal(size=(2, 1000, 2)),
+        reg=0.1,
+        method="sns",
+        tol=0,
+        max_iter=10**9,
+    ),
+}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", ENDLESS)
+def test_ctrl_c(name, threads, monkeypatch, interrupt_sent):
+    monkeypatch.setenv("SPARROT_NUM_THREADS", str(threads))
+    with pytest.raises(KeyboardInterrupt):
+        ENDLESS[name]()
+    delay = time.monotonic() - interrupt_sent[0]
+    if delay > PATIENCE:
+        pytest.fail(f"the interrupt took {delay:.2f} s")
+
+
+def test_a_solve_in_another_thread_does_not_stop_the_interpreter():
+    steps = []
+    other = threading.Thread(
+        target=lambda: solve(np.random.default_rng(0).random((1500, 1500)), reg=1e-3, tol=1e-9)
+    )
+    other.start()
+    while other.is_alive():
+        steps.append(1)
+        time.sleep(0.001)
+    other.join()
+    assert len(steps) > 20  # the solve had let go of the interpreter
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_panic_is_an_exception_that_asks_for_a_report(threads, capfd):
+    with pytest.raises(InternalError, match=r"please report it.*asked for by a test"):
+        _sparrot.panic_for_test(threads)
+    assert solve([[1.0]], reg=1.0).converged  # the pool still works
+    capfd.readouterr()  # what the panic printed
+
+
+def test_memory_does_not_grow():
+    cost = np.random.default_rng(0).random((20, 30))
+
+    def many(count):
+        for _ in range(count):
+            result = solve(cost, reg=0.1)
+            _ = result.plan, result.sparse_plan, result.apply(np.ones(30))
+        gc.collect()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    before = many(1000)
+    assert many(3000) - before < 3000  # kB: less than 1 kB a call
