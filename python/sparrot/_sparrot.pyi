@@ -4,6 +4,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+__all__ = [
+    "get_num_threads",
+    "panic_for_test",
+    "set_num_threads",
+    "simd_level",
+    "simd_levels",
+    "transport_apply",
+    "transport_map",
+    "transport_plan",
+    "transport_round",
+    "transport_solve",
+    "transport_sparse_plan",
+    "transport_survey",
+    "version",
+]
+
 _Vector = npt.NDArray[np.float64]
 _Matrix = npt.NDArray[np.float64]
 

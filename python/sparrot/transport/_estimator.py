@@ -72,7 +72,7 @@ class EntropicTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
 
     See Also
     --------
-    sparrot.transport.solve_sample : the function behind ``fit``.
+    sparrot.transport.solve_sample : The function behind ``fit``.
 
     References
     ----------
@@ -129,17 +129,17 @@ class EntropicTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
         -------
         self
 
+        Raises
+        ------
+        sparrot.errors.InvalidInputError
+            If an argument is not as described.
+
         Warns
         -----
         UserWarning
             If ``y`` is one-dimensional and there is no ``target``.
         sparrot.errors.ConvergenceWarning
             If the marginal error is above ``tol``.
-
-        Raises
-        ------
-        sparrot.errors.InvalidInputError
-            If an argument is not as described.
         """
         points: FloatArray = validate_data(self, X, dtype=[np.float64, np.float32])
         weights = None

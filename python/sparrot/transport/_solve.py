@@ -154,11 +154,6 @@ def solve(
         With ``potentials``, ``marginal_error``, ``gap``, and the plan on request: ``plan``,
         ``sparse_plan``, ``apply``.
 
-    Warns
-    -----
-    sparrot.errors.ConvergenceWarning
-        If the marginal error is above ``tol``; the result is returned with ``converged=False``.
-
     Raises
     ------
     sparrot.errors.InvalidInputError
@@ -170,9 +165,14 @@ def solve(
     MemoryError
         If there is no room for n x m numbers in float64, the one large array of a solve.
 
+    Warns
+    -----
+    sparrot.errors.ConvergenceWarning
+        If the marginal error is above ``tol``; the result is returned with ``converged=False``.
+
     See Also
     --------
-    solve_sample : from points, without a cost matrix.
+    solve_sample : From points, without a cost matrix.
 
     References
     ----------
@@ -274,11 +274,6 @@ def solve_sample(
     -------
     TransportResult
 
-    Warns
-    -----
-    sparrot.errors.ConvergenceWarning
-        If the marginal error is above ``tol``; the result is returned with ``converged=False``.
-
     Raises
     ------
     sparrot.errors.InvalidInputError
@@ -288,10 +283,15 @@ def solve_sample(
     MemoryError
         If there is no room for n x m numbers in float64.
 
+    Warns
+    -----
+    sparrot.errors.ConvergenceWarning
+        If the marginal error is above ``tol``; the result is returned with ``converged=False``.
+
     See Also
     --------
-    solve : from a cost matrix.
-    EntropicTransport : the same as an estimator, with a map for new points.
+    solve : From a cost matrix.
+    EntropicTransport : The same as an estimator, with a map for new points.
 
     Examples
     --------

@@ -21,6 +21,8 @@ use crate::guard::{self, Limits};
 type Vector<'py> = PyReadonlyArray1<'py, f64>;
 type Matrix<'py> = PyReadonlyArray2<'py, f64>;
 
+type Survey = (f64, f64, f64, Option<(usize, usize, f64)>);
+
 /// (smallest and largest finite cost, mean cost weighted by a and b, first entry that is no cost or None).
 #[pyfunction]
 pub fn transport_survey(
@@ -29,7 +31,7 @@ pub fn transport_survey(
     a: Vector<'_>,
     b: Vector<'_>,
     n_threads: Option<usize>,
-) -> PyResult<(f64, f64, f64, Option<(usize, usize, f64)>)> {
+) -> PyResult<Survey> {
     let view = cost.view()?;
     let (a, b) = slices(&a, &b)?;
     let survey = guard::call(py, Limits::threads(n_threads), |team, stop| {

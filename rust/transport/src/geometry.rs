@@ -120,7 +120,7 @@ impl Points {
     /// # Errors
     /// Cosine distance of a point at the origin.
     pub fn new(metric: Metric, x: &[f64], y: &[f64], d: usize) -> Result<Points, Error> {
-        let count = |points: &[f64]| if d == 0 { 0 } else { points.len() / d };
+        let count = |points: &[f64]| points.len().checked_div(d).unwrap_or(0);
         let (n, m) = (count(x), count(y));
         let (mut sources, mut targets) = (x.to_vec(), y.to_vec());
         if metric == Metric::Cosine {

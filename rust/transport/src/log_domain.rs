@@ -121,7 +121,7 @@ fn column_sums(
             linear::add_to(row, sums);
         }
     })
-    .map(|blocks| fold(blocks, |block, sums| linear::add_to(block, sums)))
+    .map(|blocks| fold(blocks, add))
 }
 
 /// `max_i (phi_i - c_ij)` for every column.
@@ -162,6 +162,10 @@ fn over_rows(
         }
         accumulated
     })
+}
+
+fn add(block: &[f64], sums: &mut [f64]) {
+    linear::add_to(block, sums);
 }
 
 /// Joins the blocks' accumulators in their order.

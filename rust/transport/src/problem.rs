@@ -104,7 +104,7 @@ pub fn survey(
         let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
         let (mut sum, mut weight) = (0.0, 0.0);
         let mut not_a_cost = None;
-        for i in first..(first + rows).min(n) {
+        for (i, weight_a) in a.iter().enumerate().skip(first).take(rows) {
             cost.scaled_row(i, 1.0, &mut row);
             let (mut row_sum, mut row_weight) = (0.0, 0.0);
             if reduce::l1_norm(&row).is_finite() {
@@ -123,8 +123,8 @@ pub fn survey(
                     }
                 }
             }
-            sum += a[i] * row_sum;
-            weight += a[i] * row_weight;
+            sum += weight_a * row_sum;
+            weight += weight_a * row_weight;
         }
         (min, max, sum, weight, not_a_cost)
     })?;

@@ -1,0 +1,63 @@
+# `make` alone prints what there is. Needs python3, pip, cargo, gcc and make; everything else goes
+# into .venv.
+
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+PEERS := .venv-peers
+OTHER_LEVELS = $(shell $(BIN)/python -c "from sparrot import _sparrot as s; print(*s.simd_levels()[:-1])")
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-python test-rust check lint types bench bench-peers clean
+
+help:  ## this page
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+# The virtual environment is made anew when what it is made from changes.
+$(BIN)/installed: pyproject.toml Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
+	@command -v cargo > /dev/null || { echo "cargo is missing: install Rust 1.89 or later, https://rustup.rs"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[check]"
+	touch $@
+
+install: $(BIN)/installed  ## build sparrot into .venv, with what the tests need
+
+demo: install  ## the main job: colour transfer between two photographs, with its certificate table
+	$(BIN)/python -m sparrot demo --output demo.png
+
+test: test-rust test-python  ## all tests
+
+test-python: install  ## the Python tests, then those of the solvers at each other instruction set
+	$(BIN)/python -m pytest -q
+	for level in $(OTHER_LEVELS); do \
+	  echo "SPARROT_SIMD=$$level"; \
+	  SPARROT_SIMD=$$level $(BIN)/python -m pytest -q tests/transport tests/property || exit 1; \
+	done
+
+test-rust:  ## the Rust tests
+	cargo test --locked --quiet --workspace --exclude sparrot-python
+
+lint: install  ## formatting and lints of both languages
+	cargo fmt --all --check
+	cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --workspace --exclude sparrot-python
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install  ## type checks, and the stubs against the native module
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest sparrot._sparrot
+
+check: lint types test  ## everything that must pass before a commit
+
+bench: install  ## asv: time, memory, iterations and certificates of this commit
+	$(BIN)/python -m pip install --quiet ".[bench]"
+	cd benches && ../$(BIN)/asv machine --yes && ../$(BIN)/asv run --quick HEAD^!
+
+bench-peers:  ## side by side with POT, regot and OTT-JAX, in an environment of its own
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check . -r benches/peers/requirements.txt
+	cd benches && ../$(PEERS)/bin/python -m peers
+
+clean:  ## remove what was built
+	rm -rf $(VENV) $(PEERS) target .asv demo.png

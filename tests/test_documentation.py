@@ -1,0 +1,65 @@
+"""Public names have docstrings in numpydoc's form, and examples that run."""
+
+import importlib
+import inspect
+
+import pytest
+from numpydoc.validate import validate
+
+import sparrot
+
+MODULES = ["sparrot", "sparrot.errors", "sparrot.plot", "sparrot.transport"]
+
+# What numpydoc may complain about without our minding: sections that a short page can do without,
+# and the style of one-line summaries.
+IGNORED = {"ES01", "SA01", "SA04", "EX01", "GL08", "RT03", "YD01", "RT02", "GL01", "GL02", "GL03"}
+
+# Users receive these and never make one, so their parameters are nobody's business.
+NOT_CONSTRUCTED = {
+    "sparrot.Status",
+    "sparrot.transport.IterationState",
+    "sparrot.transport.TransportResult",
+}
+
+
+def public_names():
+    for module_name in MODULES:
+        module = importlib.import_module(module_name)
+        for name in module.__all__:
+            value = getattr(module, name)
+            if inspect.isclass(value) or inspect.isfunction(value):
+                yield f"{module_name}.{name}"
+            if inspect.isclass(value) and value.__module__.startswith("sparrot"):
+                for attribute, member in vars(value).items():
+                    if not attribute.startswith("_") and inspect.isfunction(member):
+                        yield f"{module_name}.{name}.{attribute}"
+
+
+@pytest.mark.parametrize("name", sorted(set(public_names())))
+def test_docstrings(name):
+    report = validate(name)
+    ignored = IGNORED | ({"PR01"} if name in NOT_CONSTRUCTED else set())
+    errors = [f"{code}: {text}" for code, text in report["errors"] if code not in ignored]
+    assert not errors
+    assert report["docstring"]
+
+
+@pytest.mark.parametrize(
+    "name", ["transport.solve", "transport.solve_sample", "transport.round_plan"]
+)
+def test_functions_have_an_example(name):
+    module, function = name.split(".")
+    docstring = getattr(getattr(sparrot, module), function).__doc__
+    assert ">>>" in docstring
+    assert "Raises" in docstring
+
+
+def test_everything_public_is_there():
+    for module_name in MODULES:
+        module = importlib.import_module(module_name)
+        assert all(hasattr(module, name) for name in module.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'transprot'"):
+        _ = sparrot.transprot
+    with pytest.raises(AttributeError, match="no attribute 'slove'"):
+        _ = sparrot.transport.slove
+    assert "transport" in dir(sparrot)
