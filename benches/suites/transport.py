@@ -59,10 +59,11 @@ class Colour(Transport):
     """Pixels of two photographs, n = 1000: a dense plan."""
 
     def problem(self):
+        from scipy.spatial.distance import cdist
         from sklearn.datasets import load_sample_images
 
         rng = np.random.default_rng(0)
         colours = (image.reshape(-1, 3) / 255 for image in load_sample_images().images)
         source, target = (c[rng.choice(len(c), 1000, replace=False)] for c in colours)
-        cost = ((source[:, None] - target) ** 2).sum(2)
+        cost = cdist(source, target, "sqeuclidean")
         return cost / cost.max(), 1e-2

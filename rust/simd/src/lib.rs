@@ -1,6 +1,6 @@
 //! Vector primitives, written once and compiled for every instruction set.
 //!
-//! A kernel is a generic function over [`lanes::Simd`]; the `kernel!` macro compiles it for each
+//! A kernel is a generic function over `lanes::Simd`; the `kernel!` macro compiles it for each
 //! level of [`Level`] and picks the best one the processor has, once per process. Set
 //! `SPARROT_SIMD=baseline|avx2|avx512` to force a level.
 //!
