@@ -92,30 +92,9 @@ impl Gibbs {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
-        let m = v.len();
-        let rows = self.rows;
-        let blocks: Vec<_> = self
-            .plan
-            .chunks(rows * m)
-            .zip(u.chunks_mut(rows))
-            .zip(a.chunks(rows))
-            .zip(self.accumulators.chunks_mut(m))
-            .collect();
-        let work = Pass::Read.cost(a.len(), m);
-        team.for_work(work).run(stop, blocks, |(((plan, u), a), acc)| {
-            acc.fill(0.0);
-            by_fours(plan, m, |first, rows| {
-                let products = linear::dot4(rows, v);
-                let mut weights = [0.0; 4];
-                for (q, weight) in weights.iter_mut().enumerate().take(u.len() - first) {
-                    *weight = if a[first + q] > 0.0 { a[first + q] / products[q] } else { 0.0 };
-                    u[first + q] = *weight;
-                }
-                linear::axpy4(weights, rows, acc);
-            });
-        })?;
-        join(&self.accumulators, acc);
-        Ok(())
+        let scaling = |i: usize, product: f64| if a[i] > 0.0 { a[i] / product } else { 0.0 };
+        let row = |i, product| (scaling(i, product), scaling(i, product));
+        self.fused(v, row, u, acc, team, stop)
     }
 
     /// Both halves of `[T y; T' x]` in one read: what the Hessian needs of the whole plan.
@@ -131,29 +110,41 @@ impl Gibbs {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
-        let m = y.len();
+        self.fused(y, |i, product| (product, x[i]), rows_out, columns_out, team, stop)
+    }
+
+    /// `(out_i, w_i) = row(i, (T v)_i)` for every row, then `acc = T' w`, in one read of `T`.
+    fn fused(
+        &mut self,
+        v: &[f64],
+        row: impl Fn(usize, f64) -> (f64, f64) + Sync,
+        out: &mut [f64],
+        acc: &mut [f64],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        let m = v.len();
         let rows = self.rows;
+        let work = Pass::Read.cost(out.len(), m);
         let blocks: Vec<_> = self
             .plan
             .chunks(rows * m)
-            .zip(rows_out.chunks_mut(rows))
-            .zip(x.chunks(rows))
+            .zip(out.chunks_mut(rows))
             .zip(self.accumulators.chunks_mut(m))
+            .enumerate()
             .collect();
-        let work = Pass::Read.cost(x.len(), m);
-        team.for_work(work).run(stop, blocks, |(((plan, out), x), acc)| {
+        team.for_work(work).run(stop, blocks, |(block, ((plan, out), acc))| {
             acc.fill(0.0);
-            by_fours(plan, m, |first, rows| {
-                let products = linear::dot4(rows, y);
+            by_fours(plan, m, |first, four_rows| {
+                let products = linear::dot4(four_rows, v);
                 let mut weights = [0.0; 4];
                 for (q, weight) in weights.iter_mut().enumerate().take(out.len() - first) {
-                    out[first + q] = products[q];
-                    *weight = x[first + q];
+                    (out[first + q], *weight) = row(block * rows + first + q, products[q]);
                 }
-                linear::axpy4(weights, rows, acc);
+                linear::axpy4(weights, four_rows, acc);
             });
         })?;
-        join(&self.accumulators, columns_out);
+        join(&self.accumulators, acc);
         Ok(())
     }
 }
