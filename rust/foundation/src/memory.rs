@@ -1,34 +1,46 @@
 //! Allocations that fail with an error, not an abort.
 
+use std::alloc::{Layout, alloc_zeroed};
+
 use crate::Error;
 
-/// `rows * columns` copies of `value`, or [`Error::OutOfMemory`] if the product overflows or the
-/// memory is not there.
-pub fn filled<T: Copy>(
-    what: &'static str,
-    rows: usize,
-    columns: usize,
-    value: T,
-) -> Result<Vec<T>, Error> {
-    let mut values = reserved(what, rows, columns)?;
-    values.resize(rows * columns, value);
-    Ok(values)
+/// `rows * columns` zeros, or [`Error::OutOfMemory`] if the product overflows or the memory is not
+/// there.
+///
+/// The pages come from the system as they are first written, so that this takes no time and cannot
+/// keep an interrupt waiting, however large the array.
+pub fn zeros(what: &'static str, rows: usize, columns: usize) -> Result<Vec<f64>, Error> {
+    let layout = layout(what, rows, columns)?;
+    let count = rows * columns;
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the layout is not empty. The pointer is checked before use; it was allocated by the
+    // global allocator with the layout of `count` f64, for which all-zero bytes are the value 0.0.
+    unsafe {
+        let first = alloc_zeroed(layout).cast::<f64>();
+        if first.is_null() {
+            return Err(Error::OutOfMemory { what, bytes: layout.size() as u64 });
+        }
+        Ok(Vec::from_raw_parts(first, count, count))
+    }
 }
 
-/// Room for `rows * columns` values, none of them written yet.
+/// Whether the system would give the memory for [`zeros`] now.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`], as [`filled`].
-pub fn reserved<T>(what: &'static str, rows: usize, columns: usize) -> Result<Vec<T>, Error> {
-    let size = size_of::<T>() as u64;
-    let bytes = (rows as u64)
-        .checked_mul(columns as u64)
-        .and_then(|count| count.checked_mul(size))
-        .ok_or(Error::OutOfMemory { what, bytes: u64::MAX })?;
-    let count = rows.checked_mul(columns).ok_or(Error::OutOfMemory { what, bytes })?;
-    let mut values = Vec::new();
-    values.try_reserve_exact(count).map_err(|_| Error::OutOfMemory { what, bytes })?;
-    Ok(values)
+/// [`Error::OutOfMemory`], as [`zeros`].
+pub fn check(what: &'static str, rows: usize, columns: usize) -> Result<(), Error> {
+    // Hidden from the optimiser, which would see that nobody uses the memory and not ask for it.
+    zeros(what, rows, columns).map(|room| drop(std::hint::black_box(room)))
+}
+
+fn layout(what: &'static str, rows: usize, columns: usize) -> Result<Layout, Error> {
+    let count = rows.checked_mul(columns);
+    let bytes = count.and_then(|count| count.checked_mul(size_of::<f64>()));
+    count
+        .and_then(|count| Layout::array::<f64>(count).ok())
+        .ok_or(Error::OutOfMemory { what, bytes: bytes.map_or(u64::MAX, |bytes| bytes as u64) })
 }
 
 #[cfg(test)]
@@ -37,11 +49,11 @@ mod tests {
 
     #[test]
     fn too_much_is_an_error_that_says_how_much() {
-        assert_eq!(filled("x", 2, 3, 1.5), Ok(vec![1.5; 6]));
-        assert_eq!(filled::<f64>("x", 0, 9, 0.0), Ok(vec![]));
-        let overflow = filled("the plan", usize::MAX, 3, 0.0f64);
+        assert_eq!(zeros("x", 2, 3), Ok(vec![0.0; 6]));
+        assert_eq!(zeros("x", 0, 9), Ok(vec![]));
+        let overflow = zeros("the plan", usize::MAX, 3);
         assert_eq!(overflow, Err(Error::OutOfMemory { what: "the plan", bytes: u64::MAX }));
-        let huge = filled("the plan", 1 << 40, 1 << 20, 0.0f64);
-        assert_eq!(huge, Err(Error::OutOfMemory { what: "the plan", bytes: 1 << 63 }));
+        let huge = Err(Error::OutOfMemory { what: "the plan", bytes: 1 << 59 });
+        assert_eq!(check("the plan", 1 << 40, 1 << 16), huge);
     }
 }

@@ -28,11 +28,11 @@ impl Gibbs {
     pub fn new(n: usize, m: usize) -> Result<Gibbs, Error> {
         let rows = row_blocks(n, m);
         Ok(Gibbs {
-            plan: memory::filled(PLAN, n, m, 0.0)?,
+            plan: memory::zeros(PLAN, n, m)?,
             row_sums: vec![0.0; n],
             column_sums: vec![0.0; m],
             rows,
-            accumulators: memory::filled("column sums", n.div_ceil(rows), m, 0.0)?,
+            accumulators: memory::zeros("column sums", n.div_ceil(rows), m)?,
         })
     }
 

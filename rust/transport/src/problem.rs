@@ -95,7 +95,7 @@ pub fn survey(
     stop: &Stop<'_>,
 ) -> Result<Survey, Error> {
     let (n, m) = cost.shape();
-    drop(memory::reserved::<f64>(PLAN, n, m)?);
+    memory::check(PLAN, n, m)?;
     let rows = row_blocks(n, m);
     let blocks: Vec<usize> = (0..n).step_by(rows).collect();
     let total_b = reduce::sum(b);

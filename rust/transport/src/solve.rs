@@ -167,7 +167,7 @@ pub fn solve(
 ) -> Result<Solution, Error> {
     if problem.cost.is_dear() {
         let (n, m) = problem.cost.shape();
-        let mut table = memory::filled("the cost matrix", n, m, 0.0)?;
+        let mut table = memory::zeros("the cost matrix", n, m)?;
         let rows: Vec<_> = table.chunks_mut(m.max(1)).enumerate().collect();
         team.for_work(Pass::Exp.cost(n, m))
             .run(stop, rows, |(i, row)| problem.cost.scaled_row(i, 1.0, row))?;
