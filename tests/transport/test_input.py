@@ -258,13 +258,15 @@ def test_other_number_types_are_converted(dtype, rng):
     np.testing.assert_array_equal(result.potentials[1], expected.potentials[1])
 
 
+@pytest.mark.parametrize("n_sinkhorn", [0, 20])
 @pytest.mark.parametrize("method", ["auto", "sns", "sinkhorn"])
-def test_points_without_weight_get_nothing(method, rng):
+def test_points_without_weight_get_nothing(method, n_sinkhorn, rng):
     cost = rng.random((30, 25))
     a, b = rng.random(30), rng.random(25)
     a[[0, 7, 29]] = b[[3, 24]] = 0
     a, b = a / a.sum(), b / b.sum()
-    result = solve(cost, a, b, reg=0.02, method=method, tol=1e-10)
+    options = None if method == "sinkhorn" else {"n_sinkhorn": n_sinkhorn}
+    result = solve(cost, a, b, reg=0.02, method=method, tol=1e-10, options=options)
     assert (result.plan[a == 0] == 0).all()
     assert (result.plan[:, b == 0] == 0).all()
     assert np.isneginf(result.potentials[0][a == 0]).all()

@@ -203,13 +203,16 @@ fn solve_by_rows(
         return Err(Error::invalid("cost", message));
     }
     let mut gibbs = Gibbs::new(n, m)?;
+    let start = |weights: &[f64]| {
+        weights.iter().map(|w| if *w > 0.0 { 0.0 } else { f64::NEG_INFINITY }).collect()
+    };
     const ENTRIES_PER_RECORD: usize = 1 << 20;
     let mut run = Run {
         problem,
         team,
         stop,
-        phi: vec![0.0; n],
-        psi: vec![0.0; m],
+        phi: start(problem.a),
+        psi: start(problem.b),
         mass: problem.mass(),
         iteration: 0,
         max_iter: settings.max_iter,
