@@ -139,7 +139,7 @@ def solve(
         * ``armijo`` (1e-4), ``max_halvings`` (12): of the line search.
     callback : callable, optional
         Called with an :class:`IterationState` after Newton steps and after every tenth Sinkhorn
-        iteration (every one for large problems); a true answer ends the solve.
+        iteration (more often from 100,000 entries on); a true answer ends the solve.
     verbose : int, default=0
         1 prints a line per Newton step and about ten a second while Sinkhorn iterates.
     check_finite : bool, default=True

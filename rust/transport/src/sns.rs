@@ -15,8 +15,8 @@
 //!   `-inf` and is refused like any other.
 //! * **Failure**: when no step is accepted, another stage 1 follows, twice as long each time, and
 //!   the diagonal of `M` is enlarged (Levenberg) until full steps are accepted again.
-//! * **End**: steps that no longer bring the error down, once it is below 1e-8, have met rounding:
-//!   the run ends as `Stalled`.
+//! * **End**: ten steps that do not bring the error down by a tenth, once it is below 1e-8, have met
+//!   rounding: the run ends as `Stalled`, with the best potentials it has seen.
 //! * **Growing density** (`growth > 1`; not in the paper, whose density is fixed): a step that
 //!   does not halve the error shows that too much of the Hessian was dropped, and the density is
 //!   multiplied. From a quarter on the plan itself is used: Newton's method proper.
@@ -67,8 +67,8 @@ impl Default for SnsSettings {
 /// From this density on the whole plan is used: a sparse product would read as many bytes.
 const WHOLE: f64 = 0.25;
 
-/// Steps without progress, at an error below this, that end the run.
-const PATIENCE: usize = 4;
+/// Steps that bring the error down by less than a tenth in all, from below this, end the run.
+const PATIENCE: usize = 10;
 const ROUNDING_SHOWS_BELOW: f64 = 1e-8;
 
 /// Runs both stages until the marginal error is at most `target`, or says why it stopped.
@@ -87,7 +87,7 @@ pub fn run(
     let mut sinkhorn = Sinkhorn::new(n, m);
     let mut sparsifier = Sparsifier::default();
     let mut damping = 0.0;
-    let (mut best, mut since_best) = (f64::INFINITY, 0);
+    let mut best = Best { error: f64::INFINITY, phi: vec![], psi: vec![], age: 0 };
     let mut stage_one = settings.n_sinkhorn;
     let mut next_stage_one = settings.n_sinkhorn.max(1);
     // The stored plan is that of the potentials after a stage 1 and after every Newton step.
@@ -111,6 +111,7 @@ pub fn run(
         }
         let step = newton_step(run, gibbs, settings, density, damping, &mut sparsifier)?;
         run.iteration += 1;
+        run.newton_steps += 1;
         let error_now = run.marginal_error(gibbs);
         let objective = run.dual_value(gibbs.total());
         if let Some(status) = run.record(Phase::Newton, error_now, objective, step.nnz)? {
@@ -128,12 +129,25 @@ pub fn run(
                 next_stage_one *= 2;
             }
         }
-        since_best = if error_now < 0.9 * best { 0 } else { since_best + 1 };
-        best = best.min(error_now);
-        if since_best >= PATIENCE && best < ROUNDING_SHOWS_BELOW {
+        if error_now < 0.9 * best.error {
+            best = Best { error: error_now, phi: run.phi.clone(), psi: run.psi.clone(), age: 0 };
+        } else {
+            best.age += 1;
+        }
+        if best.age >= PATIENCE && best.error < ROUNDING_SHOWS_BELOW {
+            (run.phi, run.psi) = (best.phi, best.psi);
             return Ok(Ended::Stopped(Status::Stalled));
         }
     }
+}
+
+/// The best potentials so far, give or take a tenth of their error.
+struct Best {
+    error: f64,
+    phi: Vec<f64>,
+    psi: Vec<f64>,
+    /// Steps since.
+    age: usize,
 }
 
 struct Step {
@@ -197,7 +211,6 @@ fn newton_step(
         let gain = alpha * linear - (gibbs.total() - before);
         let enough = gain >= settings.armijo * alpha * slope && gain > rounding;
         if enough || (gain >= -rounding && run.marginal_error(gibbs) < error) {
-            run.newton_steps += 1;
             return Ok(Step { length: Some(alpha), nnz });
         }
         alpha *= 0.5;
