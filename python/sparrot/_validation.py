@@ -1,7 +1,8 @@
 """Checks of arguments, with messages that name the argument, what was found and what to do.
 
 Arrays are accepted from anything with ``__array__`` or ``__dlpack__`` and are not copied unless
-their memory is misaligned, byte-swapped or of another type than float32 or float64.
+they are misaligned, byte-swapped, of another type than float32 or float64, or have neither
+contiguous rows nor contiguous columns.
 """
 
 import math
@@ -19,8 +20,9 @@ FloatArray = npt.NDArray[Any]
 MASS_RTOL = 1e-8
 
 
-def as_floats(value: object, name: str, *, ndim: int) -> FloatArray:
+def as_floats(value: object, name: str, *, ndim: int | tuple[int, ...]) -> FloatArray:
     """Return a float32 or float64 array of ``ndim`` dimensions, without a copy where possible."""
+    allowed = (ndim,) if isinstance(ndim, int) else ndim
     if isinstance(value, np.ma.MaskedArray):
         raise InvalidInputError(
             f"{name} is a masked array, whose mask would be ignored: fill or drop what is masked"
@@ -39,12 +41,17 @@ def as_floats(value: object, name: str, *, ndim: int) -> FloatArray:
         raise InvalidInputError(
             f"{name} has dtype {array.dtype}: needs real numbers, float32, float64 or integers"
         )
-    if array.ndim != ndim:
-        raise InvalidInputError(
-            f"{name} has shape {array.shape}: needs {ndim} dimension{'s' if ndim > 1 else ''}"
-        )
-    steps_are_whole = all(stride % array.itemsize == 0 for stride in array.strides)
-    if not (array.dtype.isnative and array.flags.aligned and steps_are_whole):
+    if array.ndim not in allowed:
+        needed = " or ".join(str(count) for count in allowed)
+        noun = "dimension" if needed == "1" else "dimensions"
+        raise InvalidInputError(f"{name} has shape {array.shape}: needs {needed} {noun}")
+    unit = array.itemsize
+    steps_are_whole = all(stride % unit == 0 for stride in array.strides)
+    lines = any(
+        stride == unit or length <= 1
+        for stride, length in zip(array.strides, array.shape, strict=True)
+    )
+    if not (array.dtype.isnative and array.flags.aligned and steps_are_whole and lines):
         array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
     return array
 
@@ -76,7 +83,7 @@ def as_weights(value: object, name: str, size: int, *, mass: float = 1.0) -> Flo
     weights = as_floats(value, name, ndim=1)
     if weights.shape[0] != size:
         raise InvalidInputError(f"{name} has {weights.shape[0]} weights for {size} points")
-    weights = np.ascontiguousarray(weights, dtype=np.float64)
+    weights = np.array(weights, dtype=np.float64)  # a copy: results keep it
     require_finite(weights, name)
     if (weights < 0).any():
         i = int(np.flatnonzero(weights < 0)[0])
@@ -140,7 +147,10 @@ def as_number(value: object, name: str) -> float:
         value = value.item()
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise InvalidInputError(f"{name} is {value!r} ({type(value).__name__}): needs a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise InvalidInputError(f"{name} is too large: needs a number below 1e308") from None
 
 
 def as_count(value: object, name: str, *, least: int = 1) -> int:

@@ -6,6 +6,7 @@ import resource
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +15,8 @@ from sparrot import _sparrot
 from sparrot.errors import InternalError
 from sparrot.transport import solve, solve_sample
 
-# The promise is 100 ms; a busy test machine gets ten times that, and the figure is measured in
-# benches.
+# The promise is 100 ms, and the figure in docs/benchmarks.md a tenth of it; a busy test machine
+# gets ten times the promise.
 PATIENCE = 1.0
 
 
@@ -34,6 +35,8 @@ def interrupt_sent():
     timer.cancel()
 
 
+SOLVED = solve_sample(*np.random.default_rng(0).random((2, 3000, 2)), reg=1.0)
+
 ENDLESS = {
     # Many short passes; passes of half a second; a sparse Newton stage.
     "sinkhorn": lambda: solve(
@@ -50,6 +53,8 @@ ENDLESS = {
         tol=0,
         max_iter=10**9,
     ),
+    # One product that takes seconds.
+    "apply": lambda: SOLVED.apply(np.ones((3000, 6000))),
     "newton": lambda: solve_sample(
         *np.random.default_rng(0).normal(size=(2, 1000, 2)),
         reg=0.1,
@@ -100,7 +105,8 @@ def test_memory_does_not_grow():
             result = solve(cost, reg=0.1)
             _ = result.plan, result.sparse_plan, result.apply(np.ones(30))
         gc.collect()
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        resident_pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return resident_pages * resource.getpagesize()
 
     before = many(1000)
-    assert many(3000) - before < 3000  # kB: less than 1 kB a call
+    assert many(3000) - before < 3000 * 1024  # less than 1 kB a call

@@ -67,7 +67,8 @@ def test_many_threads_at_once(expected):
 
 
 @pytest.mark.parametrize("method", ["auto", "sns", "sinkhorn"])
-@pytest.mark.parametrize("shape", [(700, 700), (3000, 50), (40, 5000)])
+# Sweeps and other reads are shared out from 800,000 entries on, exponentials from 200,000.
+@pytest.mark.parametrize("shape", [(1200, 1100), (9000, 100), (90, 9000)])
 def test_the_same_bits_for_any_number_of_threads(method, shape, rng):
     cost = rng.random(shape)
     options = {} if method == "sinkhorn" else {"options": {"n_sinkhorn": 5}}
@@ -84,11 +85,13 @@ def test_the_same_bits_for_any_number_of_threads(method, shape, rng):
         np.testing.assert_array_equal(other.apply(vectors), one.apply(vectors))
 
 
-def test_threadpoolctl_sees_and_steers():
+def test_threadpoolctl_sees_and_steers(monkeypatch):
     before = sparrot.get_num_threads()
     with threadpoolctl.threadpool_limits(1):
         assert sparrot.get_num_threads() == 1
     assert sparrot.get_num_threads() == before
+    monkeypatch.setenv("SPARROT_NUM_THREADS", str(before + 5))
+    assert sparrot.get_num_threads() == before + 5  # no limit was left behind
     ours = [info for info in threadpoolctl.threadpool_info() if info["user_api"] == "sparrot"]
     assert [info["version"] for info in ours] == [sparrot.__version__]
 

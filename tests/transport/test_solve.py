@@ -163,8 +163,76 @@ def test_forbidden_edges(rng):
     assert result.converged
     assert (result.plan[np.isinf(cost)] == 0).all()
     assert marginal_error(result.plan, uniform(20), uniform(20)) <= 1e-10
-    assert np.isfinite(result.value_linear)
-    assert np.isfinite(result.lower_bound)
+    allowed = np.where(np.isinf(cost), 0, cost)
+    np.testing.assert_allclose(result.value_linear, (result.plan * allowed).sum(), rtol=1e-12)
+    # Rounding adds a little mass everywhere: no certificate from above, and that is said.
+    assert result.gap == np.inf
+    assert result.upper_bound == np.inf
+    assert result.lower_bound <= result.value_linear
+
+
+def test_bounds_with_forbidden_edges_and_exact_marginals():
+    cost = np.array([[0.0, np.inf], [np.inf, 3.0]])
+    result = solve(cost, reg=0.1, tol=1e-14)
+    assert result.gap < 1e-13
+    assert result.lower_bound <= 1.5 <= result.upper_bound < 1.5 + 1e-13
+
+
+@pytest.mark.parametrize("exponent", [-1000, -664, -300, 300, 900])
+@pytest.mark.parametrize("max_iter", [1, 1000])
+@pytest.mark.filterwarnings("ignore::sparrot.errors.ConvergenceWarning")
+def test_any_total_mass(exponent, max_iter, rng):
+    cost = rng.random((5, 6))
+    a = rng.random(5)
+    b = np.full(6, a.sum() / 6)
+    scale = 2.0**exponent
+    one = solve(cost, a, b, reg=0.1, method="sinkhorn", max_iter=max_iter, tol=1e-9)
+    other = solve(
+        cost, scale * a, scale * b, reg=0.1, method="sinkhorn", max_iter=max_iter, tol=1e-9
+    )
+    assert other.marginal_error == one.marginal_error
+    np.testing.assert_array_equal(other.plan, scale * one.plan)
+    np.testing.assert_array_equal(other.apply(np.ones(6)), scale * one.apply(np.ones(6)))
+    np.testing.assert_allclose(other.sparse_plan.toarray(), scale * one.sparse_plan.toarray())
+    for field in ("gap", "value_linear", "lower_bound", "upper_bound"):
+        assert other[field] == scale * one[field]
+    np.testing.assert_allclose(other.rounded_plan.sum(0), scale * b, rtol=1e-12)
+    f, g = other.potentials
+    np.testing.assert_allclose(np.exp((f[:, None] + g - cost) / 0.1), other.plan, rtol=1e-9)
+    with np.errstate(under="ignore"):
+        entropy = (other.plan * np.log(other.plan)).sum()
+    np.testing.assert_allclose(other.value, other.value_linear + 0.1 * entropy, rtol=1e-9)
+    assert other.dual_value <= other.value + 1e-9 * scale or max_iter == 1
+    assert other.trace["objective"][-1] == pytest.approx(other.dual_value, rel=1e-9)
+
+
+def test_a_long_standstill_is_not_a_stall():
+    # Prices rise by the same amount for thousands of iterations, at the same error.
+    cost = np.random.default_rng(5).random((30, 30))
+    with pytest.warns(ConvergenceWarning, match="max_iter"):
+        result = solve(cost, reg=1e-5, method="sinkhorn", max_iter=4000)
+    assert result.n_iter == 4000
+
+
+@pytest.mark.filterwarnings("ignore::sparrot.errors.ConvergenceWarning")
+def test_every_iteration_ends_where_its_record_says(rng):
+    # Costs far above reg and weights far apart: log-domain iterations and sweeps take turns.
+    x, y = rng.normal(size=(8, 2)), rng.normal(size=(23, 2))
+    cost = ((x[:, None] - y) ** 2).sum(-1)
+    a, b = rng.random(8) ** 20, rng.random(23) ** 20
+    for max_iter in range(1, 60):
+        result = solve(
+            cost, a / a.sum(), b / b.sum(), reg=1e-4, method="sinkhorn", max_iter=max_iter
+        )
+        assert result.trace["iteration"][-1] == max_iter
+        assert result.trace["certificate"][-1] == pytest.approx(result.marginal_error, rel=1e-6)
+
+
+def test_weights_whose_quotient_underflows():
+    result = solve(np.full((2, 2), -400.0), [1e-250, 1.0], reg=2.0)
+    assert result.converged
+    assert np.isfinite(result.potentials[0]).all()
+    assert np.isfinite(result.gap)
 
 
 def test_a_row_that_cannot_be_served_is_named():
@@ -204,6 +272,9 @@ def test_float32_costs_are_solved_as_the_numbers_they_are(method, rng):
     assert result.potentials[0].dtype == np.float64
     np.testing.assert_array_equal(result.potentials[0], same.potentials[0])
     assert result.marginal_error == same.marginal_error
+    exact = np.asarray(same.plan, dtype=np.float32)
+    np.testing.assert_array_equal(result.plan, exact)
+    np.testing.assert_array_equal(result.rounded_plan, same.rounded_plan)
 
 
 @pytest.mark.parametrize("method", METHODS)

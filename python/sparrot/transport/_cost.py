@@ -43,6 +43,13 @@ def cost_from_points(x: object, y: object, metric: object, *, check_finite: bool
             f"X has {source.shape[1]} columns but Y has {target.shape[1]}: "
             "points of both must have the same coordinates"
         )
+    for points, name in ((source, "X"), (target, "Y")):
+        largest = float(np.abs(points).max())
+        if largest != 0 and not 1e-140 < largest < 1e140:
+            raise InvalidInputError(
+                f"{name} has {largest} as its largest coordinate, whose square is out of range: "
+                "rescale the points (the same for X and Y) to between 1e-140 and 1e140"
+            )
     native = (
         metric,
         np.ascontiguousarray(source, dtype=np.float64),
@@ -64,6 +71,8 @@ def scaled_reg(
 ) -> float:
     """Return the regularisation in the units of the cost, having looked at every cost."""
     value = as_positive(reg, "reg")
+    if not 1e-290 < value < 1e290:
+        raise InvalidInputError(f"reg is {value}: needs a number between 1e-290 and 1e290")
     scale = as_choice(reg_scale, "reg_scale", REG_SCALES)
     if scale == "absolute" and not check_finite:
         return value
@@ -76,14 +85,16 @@ def scaled_reg(
         )
     if scale != "absolute":
         unit = most if scale == "max" else mean
-        if unit < 0 or math.isnan(unit):
+        if unit < 0 or not math.isfinite(unit):
             raise InvalidInputError(
                 f"reg_scale is {scale!r} but the {scale} of {cost.name} is {unit}: "
                 "needs a non-negative one; use reg_scale='absolute'"
             )
         # Where every cost is 0 any reg gives the same plan, a b' / mass.
         value *= unit if unit > 0 else 1.0
-    if not (math.isfinite(value) and max(abs(least), abs(most), 0.0) / value < 1e290):
+    if least > most:  # not one finite cost: the solver says which point cannot be reached
+        return value
+    if max(abs(least), abs(most)) / value > 1e290:
         raise InvalidInputError(
             f"reg is {value} for costs from {least} to {most}: cost / reg overflows; use a larger "
             "reg or rescale the cost"

@@ -12,6 +12,7 @@ from sparrot._result import Result
 from sparrot._validation import FloatArray, as_floats, as_positive, require_finite
 from sparrot.errors import InvalidInputError
 from sparrot.transport._cost import Cost
+from sparrot.transport._mass import Mass
 from sparrot.transport._round import round_plan
 
 
@@ -37,7 +38,8 @@ class TransportResult(Result):
         that is returned.
     gap : float
         The regularised cost of the plan rounded to exact marginals is at most this far above
-        ``dual_value``, and so above the optimum. Infinite if rounding needs a forbidden edge.
+        ``dual_value``, and so above the optimum; it includes an allowance for rounding. Infinite
+        if a point that misses mass and one that has room are joined by a forbidden edge.
     value : float
         ``<C, P> + reg * sum(P * log(P))`` of the plan as it is.
     value_linear : float
@@ -46,7 +48,7 @@ class TransportResult(Result):
         ``f.a + g.b + reg * (a.sum() - P.sum())``: no plan has a smaller regularised cost.
     lower_bound, upper_bound : float
         The transport cost without regularisation lies between these; the upper one is the cost of
-        the rounded plan.
+        the rounded plan (infinite where ``gap`` is).
     n_iter : int
         Iterations of all kinds.
     n_newton, n_cg : int
@@ -95,41 +97,37 @@ class TransportResult(Result):
     timings: dict[str, float]
 
     _cost: Cost
-    _n_threads: int | None
+    _mass: Mass
+    _input: dict[str, Any]
 
-    def __init__(self, cost: Cost, n_threads: int | None, **fields: Any) -> None:
+    def __init__(self, cost: Cost, mass: Mass, plan_input: dict[str, Any], **fields: Any) -> None:
         super().__init__(**fields)
         object.__setattr__(self, "_cost", cost)
-        object.__setattr__(self, "_n_threads", n_threads)
+        object.__setattr__(self, "_mass", mass)
+        object.__setattr__(self, "_input", plan_input)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_restore, (self._cost, self._n_threads, self._fields))
+        return (_restore, (self._cost, self._mass, self._input, self._fields))
 
     @property
     def shape(self) -> tuple[int, int]:
         """The shape (n, m) of the plan."""
         return self._cost.shape
 
-    def _plan_input(self) -> dict[str, Any]:
-        f, g = self.potentials
-        return {
-            "cost": self._cost.native,
-            "a": self.a,
-            "b": self.b,
-            "f": f,
-            "g": g,
-            "reg": self.reg,
-            "n_threads": self._n_threads,
-        }
+    def _dense(self, dtype: Any) -> FloatArray:
+        plan = np.empty(self.shape, dtype)
+        _sparrot.transport_plan(self._input, plan)
+        return self._mass.multiply(plan)
 
     @cached_property
     def plan(self) -> FloatArray:
         """The plan as an (n, m) array: float32 if the cost is, else float64.
 
-        Entries below 1e-280 are 0. Computed at first use and kept.
+        Entries below 1e-280 of the mass are 0. The certificate is that of the plan in float64;
+        float32 adds its own rounding, a relative 6e-8 of each entry. Computed at first use and
+        kept.
         """
-        plan = _sparrot.transport_plan(self._plan_input())
-        return plan.astype(self._cost.dtype, copy=False)
+        return self._dense(self._cost.dtype)
 
     @cached_property
     def sparse_plan(self) -> sparse.csr_array:
@@ -158,8 +156,9 @@ class TransportResult(Result):
             If ``threshold`` is negative or not a number.
         """
         share = as_positive(threshold, "threshold", zero=True)
-        parts = _sparrot.transport_sparse_plan(self._plan_input(), share)
-        return sparse.csr_array(parts, shape=self.shape).astype(self._cost.dtype, copy=False)
+        data, indices, starts = _sparrot.transport_sparse_plan(self._input, share)
+        entries = self._mass.multiply(data).astype(self._cost.dtype, copy=False)
+        return sparse.csr_array((entries, indices, starts), shape=self.shape)
 
     def apply(self, vectors: object, *, transpose: bool = False) -> FloatArray:
         """Multiply the plan by one or several vectors; no (n, m) array is made.
@@ -181,20 +180,19 @@ class TransportResult(Result):
         sparrot.errors.InvalidInputError
             If the vectors are of the wrong length, not finite or not real numbers.
         """
-        array = np.asarray(vectors)
-        array = as_floats(vectors, "vectors", ndim=1 if array.ndim == 1 else 2)
+        array = as_floats(vectors, "vectors", ndim=(1, 2))
         require_finite(array, "vectors")
         expected = self.shape[0] if transpose else self.shape[1]
-        if array.shape[0] != expected:
+        if array.shape[0] != expected or 0 in array.shape:
             raise InvalidInputError(
-                f"vectors has length {array.shape[0]}: the plan of shape {self.shape} needs "
-                f"{expected}"
+                f"vectors has shape {array.shape}: the plan of shape {self.shape} needs "
+                f"({expected},) or ({expected}, d) with d of at least 1"
             )
-        matrix = array.reshape(expected, -1).astype(np.float64)
-        given = matrix if transpose else matrix.T
-        flat = _sparrot.transport_apply(self._plan_input(), np.ascontiguousarray(given), transpose)
-        columns = matrix.shape[1]
-        product = flat.reshape(columns, -1).T if transpose else flat.reshape(-1, columns)
+        matrix = array.reshape(expected, -1)
+        given = np.ascontiguousarray(matrix.T, dtype=np.float64)
+        flat = self._mass.multiply(_sparrot.transport_apply(self._input, given, transpose))
+        count = matrix.shape[1]
+        product = flat.reshape(count, -1).T if transpose else flat.reshape(-1, count)
         return product[:, 0] if array.ndim == 1 else product
 
     @cached_property
@@ -203,8 +201,11 @@ class TransportResult(Result):
 
         Its cost is ``upper_bound``. See :func:`round_plan`.
         """
-        return round_plan(self.plan, self.a, self.b, n_threads=self._n_threads)
+        plan = self._dense(np.float64)
+        return round_plan(plan, self.a, self.b, n_threads=self._input["n_threads"])
 
 
-def _restore(cost: Cost, n_threads: int | None, fields: dict[str, Any]) -> TransportResult:
-    return TransportResult(cost, n_threads, **fields)
+def _restore(
+    cost: Cost, mass: Mass, plan_input: dict[str, Any], fields: dict[str, Any]
+) -> TransportResult:
+    return TransportResult(cost, mass, plan_input, **fields)

@@ -11,6 +11,7 @@ from sparrot._validation import (
     require_finite,
 )
 from sparrot.errors import InvalidInputError
+from sparrot.transport._mass import Mass
 
 
 def round_plan(
@@ -70,6 +71,8 @@ def round_plan(
         i, j = (int(k) for k in np.argwhere(array < 0)[0])
         raise InvalidInputError(f"plan[{i}, {j}] is {array[i, j]}: needs non-negative entries")
     weights = as_weight_pair(a, b, (array.shape[0], array.shape[1]))
-    rounded = np.array(array, dtype=np.float64, order="C")
-    _sparrot.transport_round(rounded, *weights, as_threads(n_threads))
-    return rounded
+    mass = Mass.of(weights[0])
+    rounded = np.ascontiguousarray(np.ldexp(array.astype(np.float64), -mass.exponent))
+    scaled_a, scaled_b = (mass.divide(weight) for weight in weights)
+    _sparrot.transport_round(rounded, scaled_a, scaled_b, as_threads(n_threads))
+    return mass.multiply(rounded)

@@ -20,6 +20,7 @@ from sparrot._validation import (
 )
 from sparrot.errors import ConvergenceWarning, InvalidInputError
 from sparrot.transport._cost import Cost, cost_from_matrix, cost_from_points, scaled_reg
+from sparrot.transport._mass import Mass, read_only
 from sparrot.transport._result import TransportResult
 
 METHODS = ("auto", "sns", "sinkhorn")
@@ -69,7 +70,7 @@ _SNS_DEFAULTS: dict[str, Any] = {
     "max_halvings": 12,
 }
 _SNS_CHECKS: dict[str, Callable[[Any, str], Any]] = {
-    "n_sinkhorn": lambda value, name: as_count(value, name, least=0),
+    "n_sinkhorn": as_count,
     "density": lambda value, name: None if value is None else _as_share(value, name),
     "growth": _as_growth,
     "cg_tol": _as_share,
@@ -105,7 +106,8 @@ def solve(
     ----------
     cost : array_like of shape (n, m)
         Costs, in any unit. ``inf`` forbids an edge. float32 and float64 are used as they are, in
-        any layout; other types are converted to float64.
+        any layout with contiguous rows or columns, without a copy; float16 becomes float32, other
+        types float64.
     a : array_like of shape (n,), optional
         Non-negative weights of the rows; uniform by default. Points of weight 0 get empty rows.
     b : array_like of shape (m,), optional
@@ -130,7 +132,7 @@ def solve(
     options : dict, optional
         Settings of "sns" and "auto", with the paper's defaults where it has any:
 
-        * ``n_sinkhorn`` (20): Sinkhorn iterations before the first Newton step, ``N1``;
+        * ``n_sinkhorn`` (20): Sinkhorn iterations before the first Newton step, ``N1``, at least 1;
         * ``density`` (2 (n + m) / (n m)): the share of the plan's entries kept; the default is
           ``lambda = 2/n`` of the Hessian, which holds the plan twice;
         * ``growth`` (1; 4 for "auto"): factor on the density after a step that did not halve the
@@ -143,7 +145,8 @@ def solve(
     verbose : int, default=0
         1 prints a line per Newton step and about ten a second while Sinkhorn iterates.
     check_finite : bool, default=True
-        Whether to look for NaN and ``-inf`` in ``cost``, which takes one read of it.
+        Whether to look for NaN and ``-inf`` in ``cost``, and for costs too large for ``reg``, which
+        takes one read of it.
     n_threads : int, optional
         See :func:`sparrot.get_num_threads` for the default. The result has the same bits for any
         number.
@@ -232,7 +235,8 @@ def solve_sample(
     """Solve entropic optimal transport between two sets of points.
 
     As :func:`solve`, with the cost ``C[i, j]`` the distance between ``X[i]`` and ``Y[j]``. Up to
-    eight coordinates distances are computed as they are needed and no cost matrix is made.
+    eight coordinates, distances are computed as they are needed and no cost matrix is made; beyond
+    that they are stored while the solver runs.
 
     Parameters
     ----------
@@ -281,7 +285,7 @@ def solve_sample(
     sparrot.errors.MassMismatchError
         If ``a`` and ``b`` have different sums.
     MemoryError
-        If there is no room for n x m numbers in float64.
+        If there is no room for n x m numbers in float64, twice that beyond eight coordinates.
 
     Warns
     -----
@@ -351,15 +355,21 @@ def solve_cost(
         raise InvalidInputError(f"callback is {callback!r}: needs a function")
     chosen = as_options(options, {} if method == "sinkhorn" else _SNS_CHECKS)
     weights_a, weights_b = as_weight_pair(a, b, cost.shape)
-    reg = scaled_reg(
-        reg, reg_scale, cost, weights_a, weights_b, check_finite=check_finite, n_threads=threads
-    )
     growth = {"growth": 4.0} if method == "auto" else {}
-    observer = _observer(callback, as_count(verbose, "verbose", least=0))
+    mass = Mass.of(weights_a)
+    unit_a, unit_b = mass.divide(weights_a), mass.divide(weights_b)
+    reg = scaled_reg(
+        reg, reg_scale, cost, unit_a, unit_b, check_finite=check_finite, n_threads=threads
+    )
+    observer = _observer(
+        callback,
+        int(verbose) if isinstance(verbose, bool) else verbose,
+        lambda dual: mass.objective(dual, reg, float(unit_a.sum())),
+    )
     raw = _sparrot.transport_solve(
         cost.native,
-        weights_a,
-        weights_b,
+        unit_a,
+        unit_b,
         reg,
         None if method == "sinkhorn" else _SNS_DEFAULTS | growth | chosen,
         tol,
@@ -374,26 +384,37 @@ def solve_cost(
         warnings.warn(message, ConvergenceWarning, stacklevel=3)
     trace = raw["trace"]
     trace["phase"] = np.array(raw["phases"])[trace["phase"]]
+    trace["objective"] = mass.objective(trace["objective"], reg, float(unit_a.sum()))
+    plan_input = {
+        "cost": cost.native,
+        "a": unit_a,
+        "b": unit_b,
+        "f": raw["f"],
+        "g": raw["g"],
+        "reg": reg,
+        "n_threads": threads,
+    }
     return TransportResult(
         cost,
-        threads,
+        mass,
+        plan_input,
         converged=status is Status.CONVERGED,
         status=status,
         message=message,
         method=method,
         marginal_error=raw["marginal_error"],
-        gap=raw["gap"],
-        value=raw["value"],
-        value_linear=raw["value_linear"],
-        dual_value=raw["dual_value"],
-        lower_bound=raw["lower_bound"],
-        upper_bound=raw["upper_bound"],
+        gap=mass.multiply(raw["gap"]),
+        value=mass.objective(raw["value"], reg, raw["total"]),
+        value_linear=mass.multiply(raw["value_linear"]),
+        dual_value=mass.objective(raw["dual_value"], reg, float(unit_a.sum())),
+        lower_bound=mass.multiply(raw["lower_bound"]),
+        upper_bound=mass.multiply(raw["upper_bound"]),
         n_iter=raw["n_iter"],
         n_newton=raw["n_newton"],
         n_cg=raw["n_cg"],
-        potentials=(raw["f"], raw["g"]),
-        a=weights_a,
-        b=weights_b,
+        potentials=(read_only(raw["f"] + mass.shift(reg)), read_only(raw["g"])),
+        a=read_only(weights_a),
+        b=read_only(weights_b),
         reg=reg,
         tol=tol,
         trace=trace,
@@ -417,24 +438,27 @@ def _message(status: Status, raw: Mapping[str, Any], tol: float, method: str) ->
 
 
 def _observer(
-    callback: Callable[[IterationState], object] | None, verbose: int
+    callback: Callable[[IterationState], object] | None,
+    verbose: int,
+    objective: Callable[[float], float],
 ) -> Callable[..., bool] | None:
     """Return what the native solver calls after an iteration, if anybody is interested."""
+    verbose = as_count(verbose, "verbose", least=0)
     if callback is None and not verbose:
         return None
     phases = ("sinkhorn", "newton")
     next_line = 0.0
 
     def observe(
-        iteration: int, seconds: float, objective: float, error: float, nnz: int, phase: int
+        iteration: int, seconds: float, dual: float, error: float, nnz: int, phase: int
     ) -> bool:
         nonlocal next_line
-        state = IterationState(iteration, seconds, objective, error, nnz, phases[phase])
+        state = IterationState(iteration, seconds, objective(dual), error, nnz, phases[phase])
         if verbose and (state.phase == "newton" or time.monotonic() >= next_line):
             next_line = time.monotonic() + 0.1
             sys.stdout.write(
                 f"{iteration:>8d}  {state.phase:<8}  time {seconds:8.3f} s  "
-                f"dual {objective:+.10e}  marginal error {error:.3e}  entries {nnz}\n"
+                f"dual {state.objective:+.10e}  marginal error {error:.3e}  entries {nnz}\n"
             )
         return callback is not None and bool(callback(state))
 

@@ -84,6 +84,11 @@ impl<'a> Stop<'a> {
         if self.is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
     }
 
+    /// Whether the time allowed is used up: for the loops inside an iteration, to end it early.
+    pub fn is_late(&self) -> bool {
+        self.started.elapsed() >= self.max_time
+    }
+
     /// Shows an iteration to the observer; says why to end there, if there is a reason.
     pub fn after(&self, record: &Record) -> Result<Option<Status>, Error> {
         let verdict = self.observer.observe(record);
@@ -93,7 +98,7 @@ impl<'a> Stop<'a> {
         self.poll()?;
         Ok(if verdict == Verdict::End {
             Some(Status::Callback)
-        } else if self.started.elapsed() >= self.max_time {
+        } else if self.is_late() {
             Some(Status::MaxTime)
         } else {
             None

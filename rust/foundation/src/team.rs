@@ -40,7 +40,7 @@ static LIMIT: AtomicUsize = AtomicUsize::new(0);
 fn pool(helpers: usize) -> Option<&'static Pool> {
     let process = std::process::id();
     let current = POOL.load(Ordering::Acquire);
-    // SAFETY: the pointer is null or comes from `Box::leak` below and is never freed.
+    // SAFETY: the pointer is null or comes from `Box::into_raw` below and is never freed.
     if let Some(pool) = unsafe { current.as_ref() }
         && pool.process == process
         && pool.helpers >= helpers
@@ -55,9 +55,16 @@ fn pool(helpers: usize) -> Option<&'static Pool> {
         .ok()?;
     // Leaked on purpose: other threads may be using the pool this one replaces, whose threads
     // sleep from now on, or belonged to the process this one was forked from.
-    let new: &'static Pool = Box::leak(Box::new(Pool { process, helpers, threads }));
-    POOL.store(ptr::from_ref(new).cast_mut(), Ordering::Release);
-    Some(new)
+    let new = Box::into_raw(Box::new(Pool { process, helpers, threads }));
+    match POOL.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire) {
+        // SAFETY: just made from a box, and from here on never freed.
+        Ok(_) => unsafe { new.as_ref() },
+        Err(_) => {
+            // SAFETY: nobody has seen this pool. Somebody else has put up another one.
+            drop(unsafe { Box::from_raw(new) });
+            pool(helpers)
+        }
+    }
 }
 
 /// Limits every solve that is not given a number of its own; 0 lifts the limit.
@@ -65,30 +72,43 @@ pub fn set_num_threads(limit: usize) {
     LIMIT.store(limit.min(MAX_THREADS), Ordering::Relaxed);
 }
 
+/// Sets the limit, or lifts it if that comes to the same: for tools that put back what they found.
+pub fn restore_num_threads(count: usize) {
+    set_num_threads(if count == unlimited_num_threads() { 0 } else { count });
+}
+
 /// The number of threads a solve uses when it is not given one: the limit of
 /// [`set_num_threads`], else `SPARROT_NUM_THREADS`, else `OMP_NUM_THREADS`, else the processors
 /// that this process may run on.
 pub fn num_threads() -> usize {
-    let from = |name| std::env::var(name).ok()?.trim().parse::<usize>().ok().filter(|n| *n > 0);
-    let count = match LIMIT.load(Ordering::Relaxed) {
-        0 => from("SPARROT_NUM_THREADS")
-            .or_else(|| from("OMP_NUM_THREADS"))
-            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get())),
+    match LIMIT.load(Ordering::Relaxed) {
+        0 => unlimited_num_threads(),
         limit => limit,
-    };
-    count.min(MAX_THREADS)
+    }
+}
+
+fn unlimited_num_threads() -> usize {
+    let from = |name| std::env::var(name).ok()?.trim().parse::<usize>().ok().filter(|n| *n > 0);
+    from("SPARROT_NUM_THREADS")
+        .or_else(|| from("OMP_NUM_THREADS"))
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
+        .min(MAX_THREADS)
 }
 
 /// The threads of one solve.
 #[derive(Clone, Copy, Debug)]
 pub struct Team {
+    /// Threads for the work at hand.
     threads: usize,
+    /// Threads for any work, which is what the pool is made for.
+    most: usize,
 }
 
 impl Team {
     /// A team of that many threads; of [`num_threads`] if not told.
     pub fn new(threads: Option<usize>) -> Team {
-        Team { threads: threads.unwrap_or_else(num_threads).clamp(1, MAX_THREADS) }
+        let threads = threads.unwrap_or_else(num_threads).clamp(1, MAX_THREADS);
+        Team { threads, most: threads }
     }
 
     /// How many threads there are, the calling one included.
@@ -100,7 +120,7 @@ impl Team {
     /// waking a helper.
     pub fn for_work(&self, nanoseconds: usize) -> Team {
         const WORTH_WAKING: usize = 400_000;
-        Team { threads: self.threads.min(1 + nanoseconds / WORTH_WAKING) }
+        Team { threads: self.most.min(1 + nanoseconds / WORTH_WAKING), most: self.most }
     }
 
     /// Does `work` on every item; the results, in the order of the items.
@@ -114,7 +134,7 @@ impl Team {
         work: impl Fn(I) -> R + Sync,
     ) -> Result<Vec<R>, Error> {
         let helpers = (self.threads - 1).min(items.len().saturating_sub(1));
-        let pool = if helpers > 0 { pool(helpers) } else { None };
+        let pool = if helpers > 0 { pool(self.most - 1) } else { None };
         let Some(pool) = pool else {
             return items.into_iter().map(|item| stop.poll().map(|()| work(item))).collect();
         };
@@ -172,6 +192,21 @@ impl Inside {
     }
 }
 
+/// The work, for a helper to call if it is let in.
+struct Work(*const (dyn Fn() + Sync));
+
+// SAFETY: what it points to may be called from any thread at once.
+unsafe impl Send for Work {}
+
+impl Work {
+    /// # Safety
+    /// What it points to must be alive.
+    unsafe fn call(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { (*self.0)() }
+    }
+}
+
 impl<'a> Door<'a> {
     fn open(work: &'a (dyn Fn() + Sync)) -> Door<'a> {
         Door { inside: Arc::default(), work }
@@ -180,10 +215,12 @@ impl<'a> Door<'a> {
     /// A visit to the work, for a helper to make at any time, even after the door is gone.
     fn visitor(&self) -> impl FnOnce() + Send + 'static {
         let inside = Arc::clone(&self.inside);
-        // SAFETY: only the lifetime changes. The work is called between counting a helper in and
-        // counting it out, which happens only while the door is open; `close` waits for the count
-        // to be 0, and it runs before the borrow of the work ends, at the latest in `drop`.
-        let work: &'static (dyn Fn() + Sync) = unsafe { std::mem::transmute(self.work) };
+        // SAFETY: only the lifetime of a pointer changes, which promises nothing.
+        let work = Work(unsafe {
+            std::mem::transmute::<*const (dyn Fn() + Sync + '_), *const (dyn Fn() + Sync)>(
+                self.work,
+            )
+        });
         move || {
             {
                 let mut state = inside.state();
@@ -192,7 +229,10 @@ impl<'a> Door<'a> {
                 }
                 state.helpers += 1;
             }
-            let outcome = catch_unwind(AssertUnwindSafe(work));
+            // SAFETY: the work lives: this helper has been counted in while the door was open, and
+            // `close`, which runs before the borrow of the work ends, at the latest in `drop`,
+            // waits until it is counted out.
+            let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { work.call() }));
             let mut state = inside.state();
             state.helpers -= 1;
             if let Err(panic) = outcome {
@@ -237,7 +277,7 @@ mod tests {
         for threads in [1, 2, 3, 8] {
             let mut data = vec![0; 1000];
             let items: Vec<_> = data.chunks_mut(7).enumerate().collect();
-            let sums = Team { threads }
+            let sums = Team::new(Some(threads))
                 .run(&stop, items, |(k, chunk)| {
                     chunk.iter_mut().enumerate().for_each(|(j, x)| *x = 7 * k + j);
                     chunk.iter().sum::<usize>()
@@ -259,7 +299,7 @@ mod tests {
         }
         for threads in [1, 4] {
             let stop = Stop::new(&Now, None);
-            let ended = Team { threads }.run(&stop, (0..100).collect(), |i: i32| i);
+            let ended = Team::new(Some(threads)).run(&stop, (0..100).collect(), |i: i32| i);
             assert_eq!(ended, Err(Error::Interrupted));
         }
     }
@@ -268,7 +308,7 @@ mod tests {
     fn a_panic_in_a_helper_reaches_the_caller() {
         let caught = std::panic::catch_unwind(|| {
             let stop = Stop::new(&Unobserved, None);
-            Team { threads: 4 }.run(&stop, (0..100).collect(), |i: i32| assert!(i < 50))
+            Team::new(Some(4)).run(&stop, (0..100).collect(), |i: i32| assert!(i < 50))
         });
         assert!(caught.is_err());
     }
@@ -280,7 +320,7 @@ mod tests {
         assert_eq!(Team::new(None).threads(), 3);
         assert_eq!(Team::new(Some(2)).threads(), 2);
         set_num_threads(0);
-        assert_eq!(Team { threads: 8 }.for_work(0).threads(), 1);
-        assert_eq!(Team { threads: 8 }.for_work(usize::MAX).threads(), 8);
+        assert_eq!(Team::new(Some(8)).for_work(0).threads(), 1);
+        assert_eq!(Team::new(Some(8)).for_work(usize::MAX).threads(), 8);
     }
 }

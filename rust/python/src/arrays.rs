@@ -1,5 +1,6 @@
 //! Views of NumPy arrays, without a copy.
 
+use numpy::ndarray::Axis;
 use numpy::{Element as NumpyElement, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -44,8 +45,8 @@ pub enum CostView<'a> {
 impl<'py> CostInput<'py> {
     pub fn view(&self) -> PyResult<CostView<'_>> {
         Ok(match self {
-            CostInput::Single(matrix) => CostView::Single(view(matrix)),
-            CostInput::Double(matrix) => CostView::Double(view(matrix)),
+            CostInput::Single(matrix) => CostView::Single(view(matrix)?),
+            CostInput::Double(matrix) => CostView::Double(view(matrix)?),
             CostInput::Points(metric, x, y) => CostView::Points {
                 metric: *metric,
                 d: x.as_array().ncols(),
@@ -53,10 +54,6 @@ impl<'py> CostInput<'py> {
                 y: y.as_slice()?,
             },
         })
-    }
-
-    pub fn is_single(&self) -> bool {
-        matches!(self, CostInput::Single(_))
     }
 }
 
@@ -71,28 +68,26 @@ impl CostView<'_> {
     }
 }
 
-/// The array as it lies in memory, with its strides.
-fn view<'a, T: Element + NumpyElement>(array: &'a PyReadonlyArray2<'_, T>) -> MatrixView<'a, T> {
-    let array = array.as_array();
-    let (n, m) = array.dim();
-    let strides = (array.strides()[0], array.strides()[1]);
-    if n == 0 || m == 0 {
-        return MatrixView { data: &[], start: 0, shape: (n, m), strides };
+/// The rows or the columns of the array, whichever are contiguous.
+///
+/// Only entries of the array are looked at: what a view leaves out may be written to by others.
+fn view<'a, T: Element + NumpyElement>(
+    matrix: &'a PyReadonlyArray2<'_, T>,
+) -> PyResult<MatrixView<'a, T>> {
+    let array = matrix.as_array();
+    let contiguous = |stride: isize, length: usize| stride == 1 || length == 1;
+    let by_columns = !contiguous(array.strides()[1], array.ncols());
+    if by_columns && !contiguous(array.strides()[0], array.nrows()) {
+        return Err(PyTypeError::new_err("the cost has neither contiguous rows nor columns"));
     }
-    // How far the entries reach below and above entry (0, 0).
-    let reach =
-        [(n, strides.0), (m, strides.1)].map(|(count, stride)| (count as isize - 1) * stride);
-    let below: isize = reach.iter().map(|r| (*r).min(0)).sum();
-    let above: isize = reach.iter().map(|r| (*r).max(0)).sum();
-    // SAFETY: NumPy vouches for every entry of the array, the lowest and the highest included, and
-    // both lie in the one allocation behind it; the borrow keeps it alive and unwritten to. What a
-    // strided view skips within that allocation is memory of the same base array, initialised by
-    // NumPy as numbers of this or another type, and any bits are a valid float.
-    let data = unsafe {
-        let lowest = array.as_ptr().offset(below);
-        std::slice::from_raw_parts(lowest, (above - below) as usize + 1)
-    };
-    MatrixView { data, start: below.unsigned_abs(), shape: (n, m), strides }
+    let length = if by_columns { array.nrows() } else { array.ncols() };
+    let lines = array
+        .axis_iter(Axis(usize::from(by_columns)))
+        // SAFETY: the line has `length` entries with a stride of 1, and NumPy vouches for each.
+        // The borrow of the array keeps them alive, and unwritten to as far as NumPy knows.
+        .map(|line| unsafe { std::slice::from_raw_parts(line.as_ptr(), length) })
+        .collect();
+    Ok(MatrixView { lines, length, by_columns })
 }
 
 /// Two contiguous vectors.

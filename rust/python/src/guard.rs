@@ -29,10 +29,11 @@ pub fn call<R: Send>(
     work: impl FnOnce(&Team, &Stop<'_>) -> Result<R, Error> + Send,
 ) -> PyResult<R> {
     let observer = PyObserver::new(limits.callback);
+    // Reads the environment, which Python may write to while the interpreter is released.
+    let team = Team::new(limits.n_threads);
     let caught = py.detach(|| {
         let observer: &dyn Observer = &observer;
         let stop = Stop::new(observer, limits.max_time);
-        let team = Team::new(limits.n_threads);
         catch_unwind(AssertUnwindSafe(|| work(&team, &stop)))
     });
     match caught {

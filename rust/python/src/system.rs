@@ -62,5 +62,5 @@ pub extern "C" fn sparrot_get_num_threads() -> std::ffi::c_int {
 // SAFETY: no other library exports a symbol of this name.
 #[unsafe(no_mangle)]
 pub extern "C" fn sparrot_set_num_threads(limit: std::ffi::c_int) {
-    team::set_num_threads(usize::try_from(limit).unwrap_or(0));
+    team::restore_num_threads(usize::try_from(limit).unwrap_or(0));
 }

@@ -1,9 +1,6 @@
 //! `sparrot_transport` for Python. Costs are a matrix or `(metric, X, Y)`: see [`CostInput`].
 
-use numpy::{
-    Element as NumpyElement, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1,
-    PyReadonlyArray2, PyReadwriteArray2,
-};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use sparrot_foundation::Scalar;
@@ -108,6 +105,7 @@ pub fn transport_solve<'py>(
     result.set_item("n_newton", solution.newton_steps)?;
     result.set_item("n_cg", solution.cg_iterations)?;
     result.set_item("marginal_error", certificate.marginal_error)?;
+    result.set_item("total", certificate.total)?;
     result.set_item("gap", certificate.gap)?;
     result.set_item("value", certificate.value)?;
     result.set_item("value_linear", certificate.value_linear)?;
@@ -153,31 +151,30 @@ impl<'py> PlanInput<'py> {
     }
 }
 
-/// The n x m plan; float32 if the cost is.
+/// Writes the n x m plan, in double precision or rounded to single.
 #[pyfunction]
-pub fn transport_plan<'py>(py: Python<'py>, plan: PlanInput<'py>) -> PyResult<Bound<'py, PyAny>> {
-    if plan.cost.is_single() {
-        Ok(dense_plan::<f32>(py, &plan)?.into_any())
-    } else {
-        Ok(dense_plan::<f64>(py, &plan)?.into_any())
+pub fn transport_plan(py: Python<'_>, plan: PlanInput<'_>, out: PlanOutput<'_>) -> PyResult<()> {
+    match out {
+        PlanOutput::Single(mut out) => dense_plan(py, &plan, out.as_slice_mut()?),
+        PlanOutput::Double(mut out) => dense_plan(py, &plan, out.as_slice_mut()?),
     }
 }
 
-fn dense_plan<'py, T: Scalar + NumpyElement>(
-    py: Python<'py>,
-    input: &PlanInput<'py>,
-) -> PyResult<Bound<'py, PyArray2<T>>> {
+/// An array that Python has made room for.
+#[derive(FromPyObject)]
+pub enum PlanOutput<'py> {
+    Single(PyReadwriteArray2<'py, f32>),
+    Double(PyReadwriteArray2<'py, f64>),
+}
+
+fn dense_plan<T: Scalar>(py: Python<'_>, input: &PlanInput<'_>, out: &mut [T]) -> PyResult<()> {
     let PlanView { cost, weights: (a, b), potentials, reg } = input.view()?;
-    let plan = PyArray2::<T>::zeros(py, [a.len(), b.len()], false);
-    let mut writable = plan.readwrite();
-    let out = writable.as_slice_mut()?;
     guard::call(py, Limits::threads(input.n_threads), |team, stop| {
         cost.with(|cost| {
-            plan::dense(&Problem { cost, a, b, reg, sides: SIDES }, &potentials, out, team, stop)
+            let problem = Problem { cost, a, b, reg, sides: SIDES };
+            plan::dense(&problem, &potentials, out, team, stop)
         })
-    })?;
-    drop(writable);
-    Ok(plan)
+    })
 }
 
 type CsrArrays<'py> =
@@ -207,7 +204,7 @@ pub fn transport_sparse_plan<'py>(
     Ok((csr.values.into_pyarray(py), columns.into_pyarray(py), starts.into_pyarray(py)))
 }
 
-/// `P V` (by rows) for `V'` given (d x m), or, transposed, `P' W` (by columns) for `W` (n x d).
+/// `P V` (n x d, by rows) for `V'` (d x m), or, transposed, `(P' W)'` (d x m) for `W'` (d x n).
 #[pyfunction]
 pub fn transport_apply<'py>(
     py: Python<'py>,
@@ -216,13 +213,12 @@ pub fn transport_apply<'py>(
     transpose: bool,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let PlanView { cost, weights: (a, b), potentials, reg } = plan.view()?;
-    let d = vectors.as_array().ncols();
     let vectors = vectors.as_slice()?;
     let product = guard::call(py, Limits::threads(plan.n_threads), |team, stop| {
         cost.with(|cost| {
             let problem = Problem { cost, a, b, reg, sides: SIDES };
             if transpose {
-                plan::apply_transposed(&problem, &potentials, vectors, d, team, stop)
+                plan::apply_transposed(&problem, &potentials, vectors, team, stop)
             } else {
                 plan::apply(&problem, &potentials, vectors, team, stop)
             }

@@ -9,7 +9,7 @@ use crate::level::Level;
 pub(crate) trait Vector: Copy {
     type Elem: Copy + PartialOrd;
     const LANES: usize;
-    /// Zeroed lanes, `LANES` long: where the tail of a slice is copied.
+    /// `LANES` values in memory: where the tail of a slice is copied.
     type Array: AsRef<[Self::Elem]> + AsMut<[Self::Elem]> + Copy;
 
     fn splat(x: Self::Elem) -> Self;

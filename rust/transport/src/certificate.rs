@@ -20,6 +20,9 @@
 //! * **bounds on the transport cost without regularisation**: `<C, Q>` from above; from below the
 //!   linear programming dual at `g` and its c-transform, `sum_i a_i min_j (C_ij - g_j) + b.g`.
 //!
+//! Gap and bounds include an allowance for the rounding of their own sums. They are infinite where
+//! the added plan, which has mass for every point that misses some, needs a forbidden edge.
+//!
 //! Cost: one pass of exponentials and two reads of the plan and the costs.
 
 use sparrot_foundation::{Error, Stop, Team};
@@ -28,8 +31,8 @@ use sparrot_simd::{gibbs as kernel, linear, reduce};
 use crate::gibbs::Gibbs;
 use crate::problem::{Pass, Problem, row_blocks};
 
-/// A cost beyond this comes from mass on a forbidden edge.
-const FORBIDDEN: f64 = 1e290;
+/// What rounding may have taken from a sum of potentials and weights, in units of their sizes.
+const ROUNDING: f64 = 8.0 * f64::EPSILON;
 
 /// What is known of a plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,6 +41,8 @@ pub struct Certificate {
     pub marginal_error: f64,
     /// The regularised cost of the plan rounded to exact marginals, less the dual value.
     pub gap: f64,
+    /// The mass of the plan.
+    pub total: f64,
     /// `D(f, g)`, a lower bound of the regularised problem.
     pub dual_value: f64,
     /// `<C, P> + reg sum P log P` of the plan as it is.
@@ -86,15 +91,20 @@ pub fn certify(
         + reduce::sum(row_rest)
         + weighted_sum(row_rest, &log(a))
         - missing;
+    let size = |potential: &[f64], weights: &[f64]| {
+        weighted_sum(weights, &potential.iter().map(|x| x.abs()).collect::<Vec<f64>>())
+    };
+    let rounding = ROUNDING * (reg * (size(phi, a) + size(psi, b) + mass) + costs.scaled.abs());
     let gap = costs.added - reg * (against(phi, row_rest) + against(psi, column_rest) - entropy);
     Ok(Certificate {
         marginal_error,
-        gap,
+        total,
+        gap: gap.max(0.0) + rounding,
         dual_value,
         value,
         value_linear: costs.plan,
-        lower_bound: costs.transform + reg * against(psi, b),
-        upper_bound: costs.scaled + costs.added,
+        lower_bound: costs.transform + reg * against(psi, b) - rounding,
+        upper_bound: costs.scaled + costs.added + rounding,
     })
 }
 
@@ -132,6 +142,11 @@ impl Rounding {
         let m = b.len();
         let rows = row_blocks(a.len(), m);
         let team = team.for_work(Pass::Read.cost(a.len(), m));
+        // What is missing by rounding only is not: it would have to be moved, if need be over edges
+        // where nothing may go.
+        let missing = |weight: f64, sum: f64| {
+            if weight - sum > ROUNDING * weight { weight - sum } else { 0.0 }
+        };
         let ratio = |(weight, sum): (&f64, &f64)| if sum > weight { weight / sum } else { 1.0 };
         let row_scale: Vec<f64> = a.iter().zip(row_sums).map(ratio).collect();
         let blocks: Vec<_> = plan.chunks(rows * m).zip(row_scale.chunks(rows)).collect();
@@ -145,13 +160,13 @@ impl Rounding {
         }
         let column_scale: Vec<f64> = b.iter().zip(&column_sums).map(ratio).collect();
         let column_rest: Vec<f64> = (b.iter().zip(&column_scale).zip(&column_sums))
-            .map(|((b, y), sum)| if *y < 1.0 { 0.0 } else { b - sum })
+            .map(|((b, y), sum)| if *y < 1.0 { 0.0 } else { missing(*b, *sum) })
             .collect();
         let blocks: Vec<_> =
             plan.chunks(rows * m).zip(row_scale.chunks(rows)).zip(a.chunks(rows)).collect();
         let row_rest = team.run(stop, blocks, |((plan, scale), a)| {
             let rest = plan.chunks(m).zip(scale).zip(a);
-            rest.map(|((row, x), a)| (a - x * reduce::dot(row, &column_scale)).max(0.0))
+            rest.map(|((row, x), a)| missing(*a, x * reduce::dot(row, &column_scale)))
                 .collect::<Vec<f64>>()
         })?;
         Ok(Rounding { row_scale, column_scale, row_rest: row_rest.concat(), column_rest })
@@ -193,6 +208,7 @@ fn costs(
     let (n, m) = (problem.a.len(), problem.b.len());
     let rows = row_blocks(n, m);
     let blocks: Vec<usize> = (0..n).step_by(rows).collect();
+    let missing = reduce::sum(&rounding.row_rest);
     let parts = team.for_work(Pass::Read.cost(n, m)).run(stop, blocks, |first| {
         let (mut cost, mut scaled) = (vec![0.0; m], vec![0.0; m]);
         let mut sums = [0.0; 4];
@@ -204,7 +220,8 @@ fn costs(
             sums[0] += reduce::cost_dot(&cost, row);
             sums[1] += rounding.row_scale[i] * reduce::cost_dot(&cost, &scaled);
             if rounding.row_rest[i] > 0.0 {
-                sums[2] += rounding.row_rest[i] * reduce::cost_dot(&cost, &rounding.column_rest);
+                let share = rounding.row_rest[i] / missing;
+                sums[2] += share * reduce::cost_dot(&cost, &rounding.column_rest);
             }
             sums[3] += problem.a[i] * kernel::c_transform(&cost, psi);
         }
@@ -214,12 +231,11 @@ fn costs(
     for part in parts {
         sums.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
     }
-    let missing = reduce::sum(&rounding.row_rest);
-    let in_cost_units = |sum: f64| if sum > FORBIDDEN { f64::INFINITY } else { problem.reg * sum };
+    let in_cost_units = |sum: f64| problem.reg * sum;
     Ok(Costs {
         plan: in_cost_units(sums[0]),
         scaled: in_cost_units(sums[1]),
-        added: in_cost_units(if missing > 0.0 { sums[2] / missing } else { 0.0 }),
+        added: in_cost_units(sums[2]),
         transform: in_cost_units(sums[3]),
     })
 }

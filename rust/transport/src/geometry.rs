@@ -41,56 +41,43 @@ impl Element for f32 {
     }
 }
 
-/// A matrix in memory, in any layout: entry (i, j) is `data[start + i rows + j columns]` with the
-/// strides `rows`, `columns`.
-#[derive(Clone, Copy)]
+/// A matrix in memory, given by its rows or by its columns, each contiguous.
+#[derive(Clone)]
 pub struct MatrixView<'a, T> {
-    /// Everything from the lowest to the highest entry in memory.
-    pub data: &'a [T],
-    /// Where entry (0, 0) is.
-    pub start: usize,
-    /// (n, m).
-    pub shape: (usize, usize),
-    /// Steps from row to row and from column to column, in elements.
-    pub strides: (isize, isize),
+    /// The rows, or the columns.
+    pub lines: Vec<&'a [T]>,
+    /// The length of each.
+    pub length: usize,
+    /// Whether the lines are columns.
+    pub by_columns: bool,
 }
 
 impl<'a, T: Element> MatrixView<'a, T> {
-    /// A matrix stored row by row.
-    pub fn row_major(data: &'a [T], n: usize, m: usize) -> MatrixView<'a, T> {
-        debug_assert_eq!(data.len(), n * m);
-        MatrixView { data, start: 0, shape: (n, m), strides: (m as isize, 1) }
-    }
-
-    fn at(&self, i: usize, j: usize) -> usize {
-        // The sum of all steps lies within the data, so no part of it overflows in a valid view.
-        (self.start as isize + i as isize * self.strides.0 + j as isize * self.strides.1) as usize
+    /// A matrix of m columns stored row by row.
+    pub fn row_major(data: &'a [T], m: usize) -> MatrixView<'a, T> {
+        MatrixView { lines: data.chunks_exact(m.max(1)).collect(), length: m, by_columns: false }
     }
 }
 
 impl<T: Element> Cost for MatrixView<'_, T> {
     fn shape(&self) -> (usize, usize) {
-        self.shape
+        let count = self.lines.len();
+        if self.by_columns { (self.length, count) } else { (count, self.length) }
     }
 
     fn scaled_row(&self, i: usize, scale: f64, out: &mut [f64]) {
-        if self.strides.1 == 1 {
-            let first = self.at(i, 0);
-            T::scaled(scale, &self.data[first..first + out.len()], out);
-        } else {
-            for (j, out) in out.iter_mut().enumerate() {
-                *out = scale * self.data[self.at(i, j)].to_f64();
+        if self.by_columns {
+            for (out, column) in out.iter_mut().zip(&self.lines) {
+                *out = scale * column[i].to_f64();
             }
+        } else {
+            T::scaled(scale, self.lines[i], out);
         }
     }
 
-    /// For a matrix stored by columns: the reverse problem then reads along memory.
+    /// For a matrix given by columns: the reverse problem reads along memory.
     fn transposed(&self) -> Option<Box<dyn Cost + '_>> {
-        (self.strides.0.unsigned_abs() < self.strides.1.unsigned_abs()).then(|| {
-            let shape = (self.shape.1, self.shape.0);
-            let strides = (self.strides.1, self.strides.0);
-            Box::new(MatrixView { shape, strides, ..*self }) as Box<dyn Cost>
-        })
+        self.by_columns.then(|| Box::new(MatrixView { by_columns: false, ..self.clone() }) as _)
     }
 }
 
@@ -193,16 +180,18 @@ mod tests {
     #[test]
     fn any_layout_gives_the_same_rows() {
         let data: Vec<f64> = (0..12).map(f64::from).collect();
-        let by_rows = MatrixView::row_major(&data, 3, 4);
+        let by_rows = MatrixView::row_major(&data, 4);
         let expected: Vec<f64> = data.iter().map(|x| 2.0 * x).collect();
         assert_eq!(all_rows(&by_rows), expected);
         let narrow: Vec<f32> = data.iter().map(|x| *x as f32).collect();
-        assert_eq!(all_rows(&MatrixView::row_major(&narrow, 3, 4)), expected);
-        // The same matrix backwards in memory, and by columns.
-        let backwards: Vec<f64> = data.iter().rev().copied().collect();
-        let view = MatrixView { data: &backwards, start: 11, shape: (3, 4), strides: (-4, -1) };
-        assert_eq!(all_rows(&view), expected);
-        let by_columns = MatrixView { data: &data, start: 0, shape: (4, 3), strides: (1, 4) };
+        assert_eq!(all_rows(&MatrixView::row_major(&narrow, 4)), expected);
+        // Rows in another order and with gaps between them, as views of larger arrays have.
+        let wide = [&data[8..], &[9e9], &data[4..8], &[9e9], &data[..4]].concat();
+        let lines = vec![&wide[10..], &wide[5..9], &wide[..4]];
+        assert_eq!(all_rows(&MatrixView { lines, length: 4, by_columns: false }), expected);
+        let by_columns = MatrixView { by_columns: true, ..by_rows.clone() };
+        assert_eq!(by_columns.shape(), (4, 3));
+        assert_eq!(all_rows(&by_columns)[..4], [0.0, 8.0, 16.0, 2.0]);
         assert_eq!(all_rows(&*by_columns.transposed().unwrap()), expected);
         assert!(by_rows.transposed().is_none());
     }

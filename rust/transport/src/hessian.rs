@@ -6,9 +6,8 @@
 //! ```
 //!
 //! The diagonal is whole; the off-diagonal block is the sparsified plan, or the plan itself. With
-//! entries dropped, `z'Mz` gains `dropped * (x_i^2 + y_j^2 - (x_i + y_j)^2 + ...)`: it is the form
-//! above on the kept entries plus the dropped mass on the diagonal, so `M` stays positive
-//! semi-definite. It is singular along `(1, -1)` on every component of the graph of kept entries
+//! entries dropped, `z'Mz` is the form above over the kept entries plus `P_ij (x_i^2 + y_j^2)` over
+//! the dropped ones, so `M` stays positive semi-definite. It is singular along `(1, -1)` on every component of the graph of kept entries
 //! that dropped nothing; a relative shift of 1e-13 and the bound on iterations see to that.
 //!
 //! The paper runs plain conjugate gradients; here they are preconditioned by the diagonal, which
@@ -108,7 +107,7 @@ impl<'a> Hessian<'a> {
         let mut image = vec![0.0; size];
         let mut rho = reduce::dot(&residual, &scaled);
         for iteration in 0..max_iter {
-            if reduce::l1_norm(&residual) <= target {
+            if reduce::l1_norm(&residual) <= target || stop.is_late() {
                 return Ok((z, iteration));
             }
             self.apply(&direction, &mut image, team, stop)?;

@@ -34,7 +34,8 @@
 //!
 //! **Cost.** A Sinkhorn sweep reads the n x m plan once. A Newton step costs one pass of n x m
 //! exponentials per trial of the line search, one threshold selection, and conjugate gradients on
-//! as many entries as were kept. One n x m matrix of f64 is held.
+//! as many entries as were kept. One n x m matrix of f64 is held, and a second one of the costs between
+//! points of more than eight coordinates.
 
 #![forbid(unsafe_code)]
 

@@ -39,7 +39,7 @@ pub fn update_rows(
                 problem.scaled_row(i, &mut row);
                 let sum = gibbs::exp_row(*phi, psi, &mut row);
                 if SAFE.contains(&sum) {
-                    *phi += (weight / sum).ln();
+                    *phi += weight.ln() - sum.ln();
                     continue;
                 }
             }
@@ -48,7 +48,7 @@ pub fn update_rows(
             if most == f64::NEG_INFINITY {
                 return Some(i);
             }
-            *phi = (weight / gibbs::exp_row(-most, psi, &mut row)).ln() - most;
+            *phi = weight.ln() - gibbs::exp_row(-most, psi, &mut row).ln() - most;
         }
         None
     })?;
@@ -79,7 +79,7 @@ pub fn update_columns(
         let sums = column_sums(problem, phi, psi, team, stop)?;
         if (0..psi.len()).filter(weighted).all(|j| SAFE.contains(&sums[j])) {
             for j in (0..psi.len()).filter(weighted) {
-                psi[j] += (problem.b[j] / sums[j]).ln();
+                psi[j] += problem.b[j].ln() - sums[j].ln();
             }
             return Ok(());
         }
@@ -95,7 +95,7 @@ pub fn update_columns(
     }
     let sums = column_sums(problem, phi, psi, team, stop)?;
     for j in (0..psi.len()).filter(weighted) {
-        psi[j] += (problem.b[j] / sums[j]).ln();
+        psi[j] += problem.b[j].ln() - sums[j].ln();
     }
     Ok(())
 }

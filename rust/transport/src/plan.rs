@@ -2,7 +2,7 @@
 //!
 //! All come from the potentials and the costs, row by row: only [`dense`] makes n x m numbers.
 
-use sparrot_foundation::{Error, Scalar, Stop, Team};
+use sparrot_foundation::{Error, Scalar, Stop, Team, memory};
 use sparrot_simd::{gibbs, linear, reduce};
 
 use crate::geometry::Cost;
@@ -73,11 +73,11 @@ pub fn sparse(
     sparsify::above((n, m), above, Rows::Computed(&rows), team, stop)
 }
 
-/// `P V`, with the columns of `V` (m values each) one after the other; the result likewise has
-/// its n values row by row (n x d).
+/// `P V`, with the columns of `V` (m values each) one after the other; the result has the products
+/// of row i with all of them next to each other (n x d).
 ///
 /// # Errors
-/// [`Error::Interrupted`].
+/// [`Error::Interrupted`], [`Error::OutOfMemory`].
 pub fn apply(
     problem: &Problem<'_>,
     potentials: &Potentials,
@@ -92,35 +92,43 @@ pub fn apply(
     })
 }
 
-/// `P' W` for `W` (n x d, by rows); the result is m values for each of the d columns.
+/// `P' W`, with the columns of `W` (n values each) one after the other; the result likewise has m
+/// values for each.
 ///
 /// # Errors
-/// [`Error::Interrupted`].
+/// [`Error::Interrupted`], [`Error::OutOfMemory`].
 pub fn apply_transposed(
     problem: &Problem<'_>,
     potentials: &Potentials,
-    rows: &[f64],
-    d: usize,
+    columns: &[f64],
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<Vec<f64>, Error> {
     let (n, m) = (problem.a.len(), problem.b.len());
-    let block = row_blocks(n, m);
-    let blocks: Vec<usize> = (0..n).step_by(block).collect();
-    let parts = team.for_work(Pass::Exp.cost(n, m)).run(stop, blocks, |first| {
-        let (mut row, mut sums) = (vec![0.0; m], vec![0.0; m * d]);
-        for i in first..(first + block).min(n) {
-            potentials.row(problem, i, &mut row);
-            for (sum, w) in sums.chunks_mut(m).zip(&rows[i * d..(i + 1) * d]) {
-                linear::axpy(*w, &row, sum);
+    let rows = row_blocks(n, m);
+    let mut total = memory::zeros(PRODUCT, columns.len() / n, m)?;
+    for (columns, total) in columns.chunks(n * AT_ONCE).zip(total.chunks_mut(m * AT_ONCE)) {
+        let mut sums = memory::zeros(PRODUCT, n.div_ceil(rows), total.len())?;
+        let blocks: Vec<_> = sums.chunks_mut(total.len()).enumerate().collect();
+        team.for_work(Pass::Exp.cost(n, m)).run(stop, blocks, |(block, sums)| {
+            let mut row = vec![0.0; m];
+            for i in (block * rows..n).take(rows) {
+                potentials.row(problem, i, &mut row);
+                for (sum, column) in sums.chunks_mut(m).zip(columns.chunks(n)) {
+                    linear::axpy(column[i], &row, sum);
+                }
             }
-        }
-        sums
-    })?;
-    let mut total = vec![0.0; m * d];
-    parts.iter().for_each(|part| linear::add_to(part, &mut total));
+        })?;
+        sums.chunks(total.len()).for_each(|block| linear::add_to(block, total));
+    }
     Ok(total)
 }
+
+/// Vectors multiplied in one pass: few enough that a block of rows is soon done with, and that the
+/// sums of all blocks together take about the room of the plan at most.
+const AT_ONCE: usize = 64;
+
+const PRODUCT: &str = "the product with the plan";
 
 /// The entropic map of new points: `sum_j w_j V_j / sum_j w_j` with `w_j = exp(psi_j - c_j)`, where
 /// `c` are the scaled costs from the new point to the targets. On the points of the solved problem
@@ -151,7 +159,7 @@ pub fn barycentric_map(
 }
 
 /// For every row: `fill(i, row)` computes it and returns what the products with the columns are to
-/// be divided by.
+/// be divided by. The result has as many values for each row as there are columns.
 fn by_rows(
     (n, m): (usize, usize),
     columns: &[f64],
@@ -160,17 +168,19 @@ fn by_rows(
     fill: impl Fn(usize, &mut [f64]) -> f64 + Sync,
 ) -> Result<Vec<f64>, Error> {
     let d = columns.len() / m;
-    let block = row_blocks(n, m);
-    let mut out = vec![0.0; n * d];
-    let blocks: Vec<_> = out.chunks_mut((block * d).max(1)).enumerate().collect();
-    team.for_work(Pass::Exp.cost(n, m)).run(stop, blocks, |(at, out)| {
-        let mut row = vec![0.0; m];
-        for (k, out) in out.chunks_mut(d).enumerate() {
-            let divisor = fill(at * block + k, &mut row);
-            for (out, column) in out.iter_mut().zip(columns.chunks(m)) {
-                *out = reduce::dot(&row, column) / divisor;
+    let rows = row_blocks(n, m);
+    let mut out = memory::zeros(PRODUCT, n, d)?;
+    for (at, columns) in columns.chunks(m * AT_ONCE).enumerate() {
+        let blocks: Vec<_> = out.chunks_mut(rows * d).enumerate().collect();
+        team.for_work(Pass::Exp.cost(n, m)).run(stop, blocks, |(block, out)| {
+            let mut row = vec![0.0; m];
+            for (k, out) in out.chunks_mut(d).enumerate() {
+                let divisor = fill(block * rows + k, &mut row);
+                for (out, column) in out[at * AT_ONCE..].iter_mut().zip(columns.chunks(m)) {
+                    *out = reduce::dot(&row, column) / divisor;
+                }
             }
-        }
-    })?;
+        })?;
+    }
     Ok(out)
 }

@@ -15,13 +15,14 @@ use sparrot_simd::reduce;
 use crate::gibbs::Gibbs;
 use crate::log_domain;
 use crate::problem::Problem;
-use crate::solve::{Phase, Run};
+use crate::solve::{Phase, ROUNDING_SHOWS_BELOW, Run};
 
 /// The logarithm of the largest scaling that is left on top of the stored plan.
 const ABSORB_ABOVE: f64 = 50.0;
 
-/// Sweeps without a new smallest error after which rounding has the last word. In exact
-/// arithmetic the error of Sinkhorn never grows.
+/// Sweeps without a new smallest error after which, once the error is small, rounding has the last
+/// word. (In exact arithmetic the error of Sinkhorn never grows; it may stand still for thousands
+/// of sweeps while it is large.)
 const PATIENCE: usize = 100;
 
 /// How a stage of Sinkhorn iterations ended.
@@ -99,7 +100,7 @@ impl Sinkhorn {
                 }
                 since_best = if error < best { 0 } else { since_best + 1 };
                 best = best.min(error);
-                if done || since_best > PATIENCE {
+                if done || (since_best > PATIENCE && best < ROUNDING_SHOWS_BELOW) {
                     self.absorb(run);
                     return Ok(if done { Ended::Done } else { Ended::Stopped(Status::Stalled) });
                 }
@@ -107,7 +108,6 @@ impl Sinkhorn {
                     *v = if *b > 0.0 { b / acc } else { 0.0 };
                 }
             }
-            self.absorb(run);
         }
         Ok(Ended::Done)
     }

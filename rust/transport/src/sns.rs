@@ -16,7 +16,8 @@
 //! * **Failure**: when no step is accepted, another stage 1 follows, twice as long each time, and
 //!   the diagonal of `M` is enlarged (Levenberg) until full steps are accepted again.
 //! * **End**: ten steps that do not bring the error down by a tenth, once it is below 1e-8, have met
-//!   rounding: the run ends as `Stalled`, with the best potentials it has seen.
+//!   rounding: the run ends as `Stalled`.
+//! * A run that ends without having converged returns the best potentials it has seen.
 //! * **Growing density** (`growth > 1`; not in the paper, whose density is fixed): a step that
 //!   does not halve the error shows that too much of the Hessian was dropped, and the density is
 //!   multiplied. From a quarter on the plan itself is used: Newton's method proper.
@@ -27,7 +28,7 @@ use sparrot_simd::reduce;
 use crate::gibbs::Gibbs;
 use crate::hessian::{Block, Hessian};
 use crate::sinkhorn::{Ended, Sinkhorn};
-use crate::solve::{Phase, Run};
+use crate::solve::{Phase, ROUNDING_SHOWS_BELOW, Run};
 use crate::sparsify::Sparsifier;
 
 /// The settings of the method; the defaults are the paper's where it has any.
@@ -69,7 +70,6 @@ const WHOLE: f64 = 0.25;
 
 /// Steps that bring the error down by less than a tenth in all, from below this, end the run.
 const PATIENCE: usize = 10;
-const ROUNDING_SHOWS_BELOW: f64 = 1e-8;
 
 /// Runs both stages until the marginal error is at most `target`, or says why it stopped.
 ///
@@ -81,13 +81,27 @@ pub fn run(
     settings: &SnsSettings,
     target: f64,
 ) -> Result<Ended, Error> {
+    let mut best = Best { error: f64::INFINITY, phi: vec![], psi: vec![], age: 0 };
+    let ended = both_stages(run, gibbs, settings, target, &mut best)?;
+    if ended != Ended::Done && best.error < run.last_error() {
+        (run.phi, run.psi) = (best.phi, best.psi);
+    }
+    Ok(ended)
+}
+
+fn both_stages(
+    run: &mut Run<'_>,
+    gibbs: &mut Gibbs,
+    settings: &SnsSettings,
+    target: f64,
+    best: &mut Best,
+) -> Result<Ended, Error> {
     let (n, m) = (run.phi.len(), run.psi.len());
     let entries = n as f64 * m as f64;
     let mut density = settings.density.unwrap_or(2.0 * (n + m) as f64 / entries).clamp(0.0, 1.0);
     let mut sinkhorn = Sinkhorn::new(n, m);
     let mut sparsifier = Sparsifier::default();
     let mut damping = 0.0;
-    let mut best = Best { error: f64::INFINITY, phi: vec![], psi: vec![], age: 0 };
     let mut stage_one = settings.n_sinkhorn;
     let mut next_stage_one = settings.n_sinkhorn.max(1);
     // The stored plan is that of the potentials after a stage 1 and after every Newton step.
@@ -130,12 +144,11 @@ pub fn run(
             }
         }
         if error_now < 0.9 * best.error {
-            best = Best { error: error_now, phi: run.phi.clone(), psi: run.psi.clone(), age: 0 };
+            *best = Best { error: error_now, phi: run.phi.clone(), psi: run.psi.clone(), age: 0 };
         } else {
             best.age += 1;
         }
         if best.age >= PATIENCE && best.error < ROUNDING_SHOWS_BELOW {
-            (run.phi, run.psi) = (best.phi, best.psi);
             return Ok(Ended::Stopped(Status::Stalled));
         }
     }

@@ -11,6 +11,9 @@ use crate::problem::{Pass, Problem};
 use crate::sinkhorn::{Ended, Sinkhorn};
 use crate::sns::{self, SnsSettings};
 
+/// Above this marginal error a lack of progress is never put down to rounding.
+pub const ROUNDING_SHOWS_BELOW: f64 = 1e-8;
+
 /// The method.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Method {
@@ -105,6 +108,11 @@ impl Run<'_> {
         self.dual_value(self.mass) + reg * (log(u, a) + log(v, b))
     }
 
+    /// The marginal error last recorded.
+    pub fn last_error(&self) -> f64 {
+        self.trace.0.last().map_or(f64::INFINITY, |record| record.certificate)
+    }
+
     /// Records the iteration just done and asks whether to go on.
     ///
     /// # Errors
@@ -171,7 +179,7 @@ pub fn solve(
         let rows: Vec<_> = table.chunks_mut(m.max(1)).enumerate().collect();
         team.for_work(Pass::Exp.cost(n, m))
             .run(stop, rows, |(i, row)| problem.cost.scaled_row(i, 1.0, row))?;
-        let cost = MatrixView::row_major(&table, n, m);
+        let cost = MatrixView::row_major(&table, m);
         return solve_by_rows(&Problem { cost: &cost, ..*problem }, settings, team, stop);
     }
     // A matrix stored by columns is the reverse problem stored by rows.

@@ -51,7 +51,7 @@ fn plans_have_the_marginals_and_the_certificate_says_so() {
     let (n, m) = (90, 70);
     let data = numbers(n * m, 1);
     let (a, b) = (weights(n, 2), weights(m, 3));
-    let cost = MatrixView::row_major(&data, n, m);
+    let cost = MatrixView::row_major(&data, m);
     let problem = Problem { cost: &cost, a: &a, b: &b, reg: 0.05, sides: SIDES };
     for method in methods() {
         let solution = run(&problem, method, 2).unwrap();
@@ -76,9 +76,9 @@ fn layouts_and_element_types_agree() {
         (0..m).flat_map(|j| (0..n).map(|i| data[i * m + j]).collect::<Vec<_>>()).collect();
     let (a, b) = (weights(n, 5), weights(m, 6));
     let views: [&dyn Cost; 3] = [
-        &MatrixView::row_major(&data, n, m),
-        &MatrixView::row_major(&single, n, m),
-        &MatrixView { data: &by_columns, start: 0, shape: (n, m), strides: (1, n as isize) },
+        &MatrixView::row_major(&data, m),
+        &MatrixView::row_major(&single, m),
+        &MatrixView { by_columns: true, ..MatrixView::row_major(&by_columns, n) },
     ];
     let potentials: Vec<Solution> = views
         .into_iter()
@@ -118,7 +118,7 @@ fn a_survey_finds_the_range_and_what_is_no_cost() {
     data[7] = -3.0;
     let (a, b) = (vec![1.0 / 3.0; 3], vec![0.25; 4]);
     let look = |data: &[f64]| {
-        survey(&MatrixView::row_major(data, 3, 4), &a, &b, &Team::new(Some(1)), &stop).unwrap()
+        survey(&MatrixView::row_major(data, 4), &a, &b, &Team::new(Some(1)), &stop).unwrap()
     };
     let found = look(&data);
     let finite: Vec<f64> = data.iter().copied().filter(|x| x.is_finite()).collect();
@@ -142,7 +142,7 @@ fn interrupts_abandon_and_callbacks_end_a_solve() {
         }
     }
     let data = numbers(50 * 50, 12);
-    let cost = MatrixView::row_major(&data, 50, 50);
+    let cost = MatrixView::row_major(&data, 50);
     let w = vec![0.02; 50];
     let problem = Problem { cost: &cost, a: &w, b: &w, reg: 1e-3, sides: SIDES };
     for method in methods() {
