@@ -51,7 +51,7 @@ types: install  ## type checks, and the stubs against the native module
 check: lint types test  ## everything that must pass before a commit
 
 bench: install  ## asv: time, memory, iterations and certificates of this commit
-	$(BIN)/python -m pip install --quiet ".[bench]"
+	$(BIN)/python -m pip install --quiet --editable ".[bench]"
 	cd benches && ../$(BIN)/asv machine --yes && ../$(BIN)/asv run --quick HEAD^!
 
 bench-peers:  ## side by side with POT, regot and OTT-JAX, in an environment of its own

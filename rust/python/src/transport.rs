@@ -8,8 +8,8 @@ use sparrot_simd::reduce;
 use sparrot_transport::certificate::Rounding;
 use sparrot_transport::plan::{self, Potentials};
 use sparrot_transport::problem::{self, SIDES};
+use sparrot_transport::run::Phase;
 use sparrot_transport::sns::SnsSettings;
-use sparrot_transport::solve::Phase;
 use sparrot_transport::{Method, Problem, Settings, solve};
 
 use crate::arrays::{CostInput, CostView, slices};

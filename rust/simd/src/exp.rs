@@ -11,7 +11,8 @@
 //! Worst error found: 0.91 ULP in f64 (5e5 arguments) and in f32 (every argument there is), alike
 //! for all instruction sets; the tests assert 1.
 
-use crate::lanes::{Vector, kernel};
+use crate::dispatch::kernel;
+use crate::lanes::Vector;
 
 macro_rules! exp_vector {
     ($name:ident, $float:ty, $lo:literal, $hi:literal, $log2e:expr, $ln2_hi:literal, $ln2_lo:literal,

@@ -5,8 +5,9 @@
 //! so does every entry that would be below 1e-280: sweeps over a plan with subnormal numbers in it
 //! were measured to take twenty times as long.
 
+use crate::dispatch::kernel;
 use crate::exp::exp64;
-use crate::lanes::{Vector, kernel};
+use crate::lanes::Vector;
 
 /// Entries up to this are 0, and the exponent below which one surely is.
 const NEGLIGIBLE: f64 = 1e-280;

@@ -7,7 +7,8 @@
 //! | file | what is in it |
 //! |---|---|
 //! | [`level`] | which levels exist, which one is active |
-//! | `lanes` | the vector operations a kernel may use, and the dispatch macro |
+//! | `lanes` | the vector operations a kernel may use |
+//! | `dispatch` | the macro that compiles a kernel for each level, and the choice among them |
 //! | `portable`, `x86` | those operations for plain arrays (SSE2, NEON), AVX2+FMA and AVX-512 |
 //! | [`exp`] | the exponential, for f32 and f64, at most 1 unit in the last place from the truth |
 //! | [`reduce`] | dot products, sums, maxima, L1 distances, each in a fixed order |
@@ -19,6 +20,7 @@
 //! Reductions run in an order fixed by the length of the data and the level, never by the number
 //! of threads, so that the same input gives the same bits.
 
+mod dispatch;
 mod lanes;
 pub mod level;
 mod portable;

@@ -4,7 +4,8 @@
 //! `v`, then, while they are still in the first cache, added to `acc` with their new weights. Four
 //! rows share each load of `v` and of `acc`, which is what makes it run at the speed of memory.
 
-use crate::lanes::{Vector, kernel};
+use crate::dispatch::kernel;
+use crate::lanes::Vector;
 
 kernel! {
     /// `y_j += alpha x_j`.

@@ -4,7 +4,8 @@
 //! points. Differences are squared as they are, not expanded into norms and products: nothing
 //! cancels, and equal points are at distance exactly 0.
 
-use crate::lanes::{Vector, kernel};
+use crate::dispatch::kernel;
+use crate::lanes::Vector;
 
 /// Runs over the registers of `out` and stores what `value` makes of the offset.
 macro_rules! each_register {

@@ -3,7 +3,8 @@
 //! Each runs four accumulators of whole registers, then the remainder, then folds pairwise: an
 //! order that depends on the length and the level only.
 
-use crate::lanes::{Vector, kernel};
+use crate::dispatch::kernel;
+use crate::lanes::Vector;
 
 /// `dot`, `sum` and the like differ in what one element adds; the loop is written once.
 macro_rules! accumulate {

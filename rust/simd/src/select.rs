@@ -1,6 +1,7 @@
 //! Threshold selection: the k-th largest value, and what lies above a threshold.
 
-use crate::lanes::{Vector, kernel};
+use crate::dispatch::kernel;
+use crate::lanes::Vector;
 
 kernel! {
     /// Appends the position and value of every `x_j > threshold`, in order, positions from `offset`.

@@ -30,6 +30,7 @@
 //! | [`sns`] | the Newton stage, its line search, and what happens when a step fails | Algorithm 1, lines 9-15 |
 //! | [`certificate`] | marginal error, rounding, duality gap, bounds, from the final plan | - |
 //! | [`plan`] | the plan as a matrix, sparse, or applied to vectors; the map to new points | - |
+//! | [`run`] | a solve under way: potentials, counts, trace | - |
 //! | [`solve`](mod@solve) | settings, choice of method, solution | - |
 //!
 //! **Cost.** A Sinkhorn sweep reads the n x m plan once. A Newton step costs one pass of n x m
@@ -46,6 +47,7 @@ pub mod hessian;
 pub mod log_domain;
 pub mod plan;
 pub mod problem;
+pub mod run;
 pub mod sinkhorn;
 pub mod sns;
 pub mod solve;

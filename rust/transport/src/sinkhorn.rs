@@ -15,7 +15,7 @@ use sparrot_simd::reduce;
 use crate::gibbs::Gibbs;
 use crate::log_domain;
 use crate::problem::Problem;
-use crate::solve::{Phase, ROUNDING_SHOWS_BELOW, Run};
+use crate::run::{Phase, ROUNDING_SHOWS_BELOW, Run};
 
 /// The logarithm of the largest scaling that is left on top of the stored plan.
 const ABSORB_ABOVE: f64 = 50.0;

@@ -27,8 +27,8 @@ use sparrot_simd::reduce;
 
 use crate::gibbs::Gibbs;
 use crate::hessian::{Block, Hessian};
+use crate::run::{Phase, ROUNDING_SHOWS_BELOW, Run};
 use crate::sinkhorn::{Ended, Sinkhorn};
-use crate::solve::{Phase, ROUNDING_SHOWS_BELOW, Run};
 use crate::sparsify::Sparsifier;
 
 /// The settings of the method; the defaults are the paper's where it has any.

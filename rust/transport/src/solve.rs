@@ -1,18 +1,15 @@
 //! Settings, choice of method, solution.
 
-use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace, memory};
-use sparrot_simd::reduce;
+use sparrot_foundation::{Error, Status, Stop, Team, Trace, memory};
 
 use crate::certificate::{self, Certificate};
 use crate::geometry::MatrixView;
 use crate::gibbs::Gibbs;
 use crate::plan::Potentials;
 use crate::problem::{Pass, Problem};
+use crate::run::Run;
 use crate::sinkhorn::{Ended, Sinkhorn};
 use crate::sns::{self, SnsSettings};
-
-/// Above this marginal error a lack of progress is never put down to rounding.
-pub const ROUNDING_SHOWS_BELOW: f64 = 1e-8;
 
 /// The method.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,109 +29,6 @@ pub struct Settings {
     pub tol: f64,
     /// Iterations of all kinds, at most.
     pub max_iter: usize,
-}
-
-/// The kinds of iteration that a trace tells apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Phase {
-    /// A Sinkhorn iteration.
-    Sinkhorn = 0,
-    /// A Newton step.
-    Newton = 1,
-}
-
-impl Phase {
-    /// The names, by number.
-    pub const NAMES: [&'static str; 2] = ["sinkhorn", "newton"];
-}
-
-/// A solve under way: what both stages share.
-pub struct Run<'a> {
-    /// What is being solved.
-    pub problem: &'a Problem<'a>,
-    /// The threads.
-    pub team: &'a Team,
-    /// Whether to go on.
-    pub stop: &'a Stop<'a>,
-    /// Potentials of the rows, in units of `reg`.
-    pub phi: Vec<f64>,
-    /// Potentials of the columns, in units of `reg`.
-    pub psi: Vec<f64>,
-    /// The total mass.
-    pub mass: f64,
-    /// Iterations done.
-    pub iteration: usize,
-    /// Iterations allowed.
-    pub max_iter: usize,
-    /// Newton steps taken.
-    pub newton_steps: usize,
-    /// Conjugate gradient iterations in them.
-    pub cg_iterations: usize,
-    /// Sinkhorn sweeps between two records: so many that recording costs little.
-    pub record_every: usize,
-    trace: Trace,
-}
-
-impl Run<'_> {
-    /// As a share of the mass.
-    pub fn relative(&self, error: f64) -> f64 {
-        error / self.mass
-    }
-
-    /// The marginal error of the stored plan.
-    pub fn marginal_error(&self, gibbs: &Gibbs) -> f64 {
-        self.relative(
-            reduce::l1_distance(&gibbs.row_sums, self.problem.a)
-                + reduce::l1_distance(&gibbs.column_sums, self.problem.b),
-        )
-    }
-
-    /// The dual value at the potentials, when the plan sums to `total`.
-    pub fn dual_value(&self, total: f64) -> f64 {
-        let Problem { a, b, reg, .. } = *self.problem;
-        let against = |potential: &[f64], weights: &[f64]| -> f64 {
-            potential.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(p, w)| p * w).sum()
-        };
-        reg * (against(&self.phi, a) + against(&self.psi, b) + self.mass - total)
-    }
-
-    /// The dual value with scalings on top of the potentials, rows being exact.
-    pub fn dual_value_with(&self, u: &[f64], v: &[f64]) -> f64 {
-        let log = |scalings: &[f64], weights: &[f64]| -> f64 {
-            scalings.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(s, w)| w * s.ln()).sum()
-        };
-        let Problem { a, b, reg, .. } = *self.problem;
-        self.dual_value(self.mass) + reg * (log(u, a) + log(v, b))
-    }
-
-    /// The marginal error last recorded.
-    pub fn last_error(&self) -> f64 {
-        self.trace.0.last().map_or(f64::INFINITY, |record| record.certificate)
-    }
-
-    /// Records the iteration just done and asks whether to go on.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`].
-    pub fn record(
-        &mut self,
-        phase: Phase,
-        certificate: f64,
-        objective: f64,
-        sparsity: usize,
-    ) -> Result<Option<Status>, Error> {
-        let record = Record {
-            iteration: self.iteration,
-            time: self.stop.seconds(),
-            objective,
-            certificate,
-            sparsity,
-            phase: phase as u8,
-        };
-        self.trace.0.push(record);
-        self.stop.after(&record)
-    }
 }
 
 /// An answer with its certificate.
