@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from sparrot.transport._result import TransportResult
 from sparrot.transport._round import round_plan
-from sparrot.transport._solve import IterationState, solve, solve_sample
+from sparrot.transport._run import IterationState
+from sparrot.transport._solve import solve, solve_sample
 
 if TYPE_CHECKING:
     from sparrot.transport._estimator import EntropicTransport

@@ -1,0 +1,218 @@
+"""From checked costs to a dressed answer: what the public functions share."""
+
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sparrot import _sparrot
+from sparrot._native import Status, simd_level
+from sparrot._validation import (
+    as_choice,
+    as_count,
+    as_options,
+    as_positive,
+    as_threads,
+    as_weight_pair,
+)
+from sparrot.errors import ConvergenceWarning, InvalidInputError
+from sparrot.transport._cost import Cost, scaled_reg
+from sparrot.transport._mass import Mass, read_only
+from sparrot.transport._result import TransportResult
+
+METHODS = ("auto", "sns", "sinkhorn")
+
+_DEFAULT_MAX_ITER = {"auto": 2_000, "sns": 2_000, "sinkhorn": 100_000}
+
+
+class IterationState(NamedTuple):
+    """What a callback sees of an iteration."""
+
+    iteration: int
+    """Iterations done, of all kinds."""
+    time: float
+    """Seconds since the solve began."""
+    objective: float
+    """The dual value."""
+    certificate: float
+    """The marginal error."""
+    sparsity: int
+    """Entries of the plan that the step worked with."""
+    phase: str
+    """``"sinkhorn"`` or ``"newton"``."""
+
+
+def _as_share(value: Any, name: str) -> float:
+    share = as_positive(value, name)
+    if share > 1:
+        raise InvalidInputError(f"{name} is {value!r}: needs a number above 0 and up to 1")
+    return share
+
+
+def _as_growth(value: Any, name: str) -> float:
+    growth = as_positive(value, name)
+    if growth < 1:
+        raise InvalidInputError(f"{name} is {value!r}: needs a number of at least 1")
+    return growth
+
+
+# Each option of the method "sns", its default and its check.
+_SNS_DEFAULTS: dict[str, Any] = {
+    "n_sinkhorn": 20,
+    "density": None,
+    "growth": 1.0,
+    "cg_tol": 1e-3,
+    "cg_max_iter": 1000,
+    "armijo": 1e-4,
+    "max_halvings": 12,
+}
+_SNS_CHECKS: dict[str, Callable[[Any, str], Any]] = {
+    "n_sinkhorn": as_count,
+    "density": lambda value, name: None if value is None else _as_share(value, name),
+    "growth": _as_growth,
+    "cg_tol": _as_share,
+    "cg_max_iter": as_count,
+    "armijo": _as_share,
+    "max_halvings": lambda value, name: as_count(value, name, least=0),
+}
+
+
+def solve_cost(
+    cost: Cost,
+    a: object,
+    b: object,
+    *,
+    reg: float,
+    reg_scale: str,
+    method: str,
+    tol: float,
+    max_iter: int | None,
+    max_time: float | None,
+    options: Mapping[str, Any] | None,
+    callback: Callable[[IterationState], object] | None,
+    verbose: int,
+    check_finite: bool,
+    n_threads: int | None,
+) -> TransportResult:
+    """Check the arguments that both entries share, call the solver, dress the answer."""
+    simd_level()  # raises if SPARROT_SIMD asks for what there is not
+    method = as_choice(method, "method", METHODS)
+    tol = as_positive(tol, "tol", zero=True)
+    limit = _DEFAULT_MAX_ITER[method] if max_iter is None else as_count(max_iter, "max_iter")
+    max_time = None if max_time is None else as_positive(max_time, "max_time", zero=True)
+    threads = as_threads(n_threads)
+    if callback is not None and not callable(callback):
+        raise InvalidInputError(f"callback is {callback!r}: needs a function")
+    chosen = as_options(options, {} if method == "sinkhorn" else _SNS_CHECKS)
+    weights_a, weights_b = as_weight_pair(a, b, cost.shape)
+    growth = {"growth": 4.0} if method == "auto" else {}
+    mass = Mass.of(weights_a)
+    unit_a, unit_b = mass.divide(weights_a), mass.divide(weights_b)
+    reg = scaled_reg(
+        reg, reg_scale, cost, unit_a, unit_b, check_finite=check_finite, n_threads=threads
+    )
+    observer = _observer(
+        callback,
+        int(verbose) if isinstance(verbose, bool) else verbose,
+        lambda dual: mass.objective(dual, reg, float(unit_a.sum())),
+    )
+    raw = _sparrot.transport_solve(
+        cost.native,
+        unit_a,
+        unit_b,
+        reg,
+        None if method == "sinkhorn" else _SNS_DEFAULTS | growth | chosen,
+        tol,
+        limit,
+        max_time,
+        observer,
+        threads,
+    )
+    status = Status(raw["status"])
+    message = _message(status, raw, tol, method)
+    if status is not Status.CONVERGED:
+        warnings.warn(message, ConvergenceWarning, stacklevel=3)  # where the user called
+    trace = raw["trace"]
+    trace["phase"] = np.array(raw["phases"])[trace["phase"]]
+    trace["objective"] = mass.objective(trace["objective"], reg, float(unit_a.sum()))
+    plan_input = {
+        "cost": cost.native,
+        "a": unit_a,
+        "b": unit_b,
+        "f": raw["f"],
+        "g": raw["g"],
+        "reg": reg,
+        "n_threads": threads,
+    }
+    return TransportResult(
+        cost,
+        mass,
+        plan_input,
+        converged=status is Status.CONVERGED,
+        status=status,
+        message=message,
+        method=method,
+        marginal_error=raw["marginal_error"],
+        gap=mass.multiply(raw["gap"]),
+        value=mass.objective(raw["value"], reg, raw["total"]),
+        value_linear=mass.multiply(raw["value_linear"]),
+        dual_value=mass.objective(raw["dual_value"], reg, float(unit_a.sum())),
+        lower_bound=mass.multiply(raw["lower_bound"]),
+        upper_bound=mass.multiply(raw["upper_bound"]),
+        n_iter=raw["n_iter"],
+        n_newton=raw["n_newton"],
+        n_cg=raw["n_cg"],
+        potentials=(read_only(raw["f"] + mass.shift(reg)), read_only(raw["g"])),
+        a=read_only(weights_a),
+        b=read_only(weights_b),
+        reg=reg,
+        tol=tol,
+        trace=trace,
+        timings=raw["timings"],
+    )
+
+
+def _message(status: Status, raw: Mapping[str, Any], tol: float, method: str) -> str:
+    reached = f"marginal error {raw['marginal_error']:.3g} after {raw['n_iter']} iterations"
+    if status is Status.CONVERGED:
+        return f"converged: {reached}"
+    other = "method='auto'" if method != "auto" else "a larger reg"
+    advice = {
+        Status.MAX_ITER: f"allow more (max_iter), or try {other}",
+        Status.MAX_TIME: f"allow more (max_time), or try {other}",
+        Status.CALLBACK: "the callback asked to stop",
+        Status.STALLED: "rounding allows no less, or forbidden edges leave no feasible plan; "
+        "accept this error, or use a larger reg",
+    }[status]
+    return f"not converged ({status.value}): {reached}, above tol={tol:g}: {advice}"
+
+
+def _observer(
+    callback: Callable[[IterationState], object] | None,
+    verbose: int,
+    objective: Callable[[float], float],
+) -> Callable[..., bool] | None:
+    """Return what the native solver calls after an iteration, if anybody is interested."""
+    verbose = as_count(verbose, "verbose", least=0)
+    if callback is None and not verbose:
+        return None
+    phases = ("sinkhorn", "newton")
+    next_line = 0.0
+
+    def observe(
+        iteration: int, seconds: float, dual: float, error: float, nnz: int, phase: int
+    ) -> bool:
+        nonlocal next_line
+        state = IterationState(iteration, seconds, objective(dual), error, nnz, phases[phase])
+        if verbose and (state.phase == "newton" or time.monotonic() >= next_line):
+            next_line = time.monotonic() + 0.1
+            sys.stdout.write(
+                f"{iteration:>8d}  {state.phase:<8}  time {seconds:8.3f} s  "
+                f"dual {state.objective:+.10e}  marginal error {error:.3e}  entries {nnz}\n"
+            )
+        return callback is not None and bool(callback(state))
+
+    return observe
