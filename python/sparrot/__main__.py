@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     demo.add_argument("--output", type=Path, default=Path("demo.png"), help="the picture to write")
     demo.add_argument("--size", type=int, default=1000, help="pixels sampled from each photograph")
     demo.add_argument("--reg", type=float, default=1e-3, help="regularisation over largest cost")
-    demo.add_argument("--tol", type=float, default=1e-6, help="marginal error to reach")
+    demo.add_argument("--tol", type=float, default=1e-9, help="marginal error to reach")
     options = parser.parse_args(arguments)
     if options.command == "demo":
         from sparrot import _demo
