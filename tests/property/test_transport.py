@@ -44,7 +44,7 @@ def problems(draw):
 
 @pytest.mark.filterwarnings("ignore::sparrot.errors.ConvergenceWarning")
 @pytest.mark.parametrize("method", ["auto", "sns", "sinkhorn"])
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(problem=problems())
 def test_every_answer_is_finite_and_its_certificate_true(method, problem):
     cost, a, b, reg = problem
@@ -77,7 +77,7 @@ def test_every_answer_is_finite_and_its_certificate_true(method, problem):
     assert regularised <= result.dual_value + result.gap + 1e-10 * size
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(problem=problems())
 def test_transposing_the_problem_transposes_the_answer(problem):
     cost, a, b, reg = problem
@@ -90,7 +90,7 @@ def test_transposing_the_problem_transposes_the_answer(problem):
     np.testing.assert_allclose(same.plan, one.plan, rtol=1e-3, atol=1e-10)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(seed=seeds, n=st.integers(1, 20), m=st.integers(1, 20), power=st.sampled_from([1, 8]))
 def test_rounding_gives_the_marginals_and_moves_little(seed, n, m, power):
     rng = np.random.default_rng(seed)

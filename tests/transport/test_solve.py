@@ -174,8 +174,8 @@ def test_forbidden_edges(rng):
 def test_bounds_with_forbidden_edges_and_exact_marginals():
     cost = np.array([[0.0, np.inf], [np.inf, 3.0]])
     result = solve(cost, reg=0.1, tol=1e-14)
-    assert result.gap < 1e-13
-    assert result.lower_bound <= 1.5 <= result.upper_bound < 1.5 + 1e-13
+    assert result.gap < 1e-12
+    assert result.lower_bound <= 1.5 <= result.upper_bound < 1.5 + 1e-12
 
 
 @pytest.mark.parametrize("exponent", [-1000, -664, -300, 300, 900])

@@ -31,8 +31,12 @@ use sparrot_simd::{gibbs as kernel, linear, reduce};
 use crate::gibbs::Gibbs;
 use crate::problem::{Pass, Problem, row_blocks};
 
-/// What rounding may have taken from a sum of potentials and weights, in units of their sizes.
-const ROUNDING: f64 = 8.0 * f64::EPSILON;
+/// What rounding may have taken from a sum of weights, as a share of it.
+const NEGLIGIBLE: f64 = 8.0 * f64::EPSILON;
+
+/// What rounding, and what is neglected on its account, may have taken from gap and bounds, as a
+/// share of the potentials and costs they are sums of.
+const ROUNDING: f64 = 8.0 * NEGLIGIBLE;
 
 /// What is known of a plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -145,7 +149,7 @@ impl Rounding {
         // What is missing by rounding only is not: it would have to be moved, if need be over edges
         // where nothing may go.
         let missing = |weight: f64, sum: f64| {
-            if weight - sum > ROUNDING * weight { weight - sum } else { 0.0 }
+            if weight - sum > NEGLIGIBLE * weight { weight - sum } else { 0.0 }
         };
         let ratio = |(weight, sum): (&f64, &f64)| if sum > weight { weight / sum } else { 1.0 };
         let row_scale: Vec<f64> = a.iter().zip(row_sums).map(ratio).collect();
