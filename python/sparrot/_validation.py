@@ -20,7 +20,9 @@ FloatArray = npt.NDArray[Any]
 MASS_RTOL = 1e-8
 
 
-def as_floats(value: object, name: str, *, ndim: int | tuple[int, ...]) -> FloatArray:
+def as_floats(
+    value: object, name: str, *, ndim: int | tuple[int, ...] | None, any_strides: bool = False
+) -> FloatArray:
     """Return a float32 or float64 array of ``ndim`` dimensions, without a copy where possible."""
     allowed = (ndim,) if isinstance(ndim, int) else ndim
     if isinstance(value, np.ma.MaskedArray):
@@ -41,13 +43,13 @@ def as_floats(value: object, name: str, *, ndim: int | tuple[int, ...]) -> Float
         raise InvalidInputError(
             f"{name} has dtype {array.dtype}: needs real numbers, float32, float64 or integers"
         )
-    if array.ndim not in allowed:
+    if allowed is not None and array.ndim not in allowed:
         needed = " or ".join(str(count) for count in allowed)
         noun = "dimension" if needed == "1" else "dimensions"
         raise InvalidInputError(f"{name} has shape {array.shape}: needs {needed} {noun}")
     unit = array.itemsize
     steps_are_whole = all(stride % unit == 0 for stride in array.strides)
-    lines = any(
+    lines = any_strides or any(
         stride == unit or length <= 1
         for stride, length in zip(array.strides, array.shape, strict=True)
     )

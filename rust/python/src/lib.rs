@@ -9,12 +9,17 @@ use pyo3::prelude::*;
 mod arrays;
 mod guard;
 mod observer;
+mod special;
 mod system;
 mod transport;
 
 /// The native part of sparrot. Private: import the public names from `sparrot`.
 #[pymodule]
 mod _sparrot {
+    #[pymodule_export]
+    use super::special::{
+        special_finalize, special_merge, special_normalise, special_run, special_softmax,
+    };
     #[pymodule_export]
     use super::system::{
         get_num_threads, panic_for_test, set_num_threads, simd_level, simd_levels, version,

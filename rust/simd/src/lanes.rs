@@ -7,6 +7,8 @@
 pub(crate) trait Vector: Copy {
     type Elem: Copy + PartialOrd;
     const LANES: usize;
+    /// Whether `mul_add` rounds once.
+    const FUSED: bool;
     /// `LANES` values in memory: where the tail of a slice is copied.
     type Array: AsRef<[Self::Elem]> + AsMut<[Self::Elem]> + Copy;
 
@@ -17,9 +19,19 @@ pub(crate) trait Vector: Copy {
     /// Into the first `LANES` values of `x`.
     fn store(self, x: &mut [Self::Elem]);
 
+    /// As `store`, past the caches; `x` is aligned to a register. See `fence`.
+    #[inline(always)]
+    fn stream(self, x: &mut [Self::Elem]) {
+        self.store(x);
+    }
+    /// Makes what `stream` wrote visible to other threads before what is written from now on.
+    #[inline(always)]
+    fn fence() {}
+
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
     fn sqrt(self) -> Self;
     fn abs(self) -> Self;
     /// `self * b + c`, fused where the level has it.
@@ -32,8 +44,14 @@ pub(crate) trait Vector: Copy {
     fn round(self) -> Self;
     /// `self * 2^n`, rounded once, for integer-valued `n` with `|n| <= 2 * max exponent`.
     fn scale(self, n: Self) -> Self;
+    /// `self * 2^d` for integers `d <= 0`; 0 may be given below the normal range.
+    fn scale_down(self, d: Self) -> Self;
+    /// `2^(m - bias)` where a lane holds `MAGIC + m`, for `0 <= m <= 2 * bias`; 0 for `m = 0`.
+    fn to_exponent(self) -> Self;
     /// 0 where the lane is at most that of `other`; a NaN stays.
     fn zero_up_to(self, other: Self) -> Self;
+    /// 0 where `x >= bound`; where not, as when `x` is NaN, the lane itself.
+    fn zero_unless_below(self, x: Self, bound: Self) -> Self;
     /// Bit `l` is set where lane `l` of `self` is greater than that of `other`.
     fn mask_gt(self, other: Self) -> u32;
 
@@ -76,6 +94,9 @@ pub(crate) trait Vector: Copy {
 pub(crate) trait Simd {
     type F64: Vector<Elem = f64>;
     type F32: Vector<Elem = f32>;
+
+    /// The lower and the upper half of the lanes, exactly.
+    fn widen(x: Self::F32) -> [Self::F64; 2];
 }
 
 /// A computation that can be compiled for any instruction set.

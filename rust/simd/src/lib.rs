@@ -27,11 +27,17 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub mod columns;
 pub mod exp;
+pub mod extexp;
+pub mod frame;
 pub mod gibbs;
 pub mod linear;
 pub mod points;
 pub mod reduce;
+pub mod row;
 pub mod select;
+pub mod softmax;
+pub mod tally;
 
 pub use level::Level;

@@ -8,6 +8,12 @@ pub(crate) struct Portable;
 impl Simd for Portable {
     type F64 = Array<f64, 4>;
     type F32 = Array<f32, 8>;
+
+    #[inline(always)]
+    fn widen(x: Self::F32) -> [Self::F64; 2] {
+        let [a, b, c, d, e, f, g, h] = x.0.map(f64::from);
+        [Array([a, b, c, d]), Array([e, f, g, h])]
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -18,6 +24,8 @@ macro_rules! portable_vector {
         impl Vector for Array<$float, $lanes> {
             type Elem = $float;
             const LANES: usize = $lanes;
+            // Without the instruction a fused product is a library call, so it is not fused.
+            const FUSED: bool = cfg!(target_arch = "aarch64") || cfg!(target_feature = "fma");
             type Array = [$float; $lanes];
 
             #[inline(always)]
@@ -51,6 +59,10 @@ macro_rules! portable_vector {
                 self.zip(other, |a, b| a * b)
             }
             #[inline(always)]
+            fn div(self, other: Self) -> Self {
+                self.zip(other, |a, b| a / b)
+            }
+            #[inline(always)]
             fn sqrt(self) -> Self {
                 self.map(<$float>::sqrt)
             }
@@ -60,11 +72,9 @@ macro_rules! portable_vector {
             }
             #[inline(always)]
             fn mul_add(self, b: Self, c: Self) -> Self {
-                // Without the instruction a fused product is a library call, so it is not fused.
-                const FUSED: bool = cfg!(target_arch = "aarch64") || cfg!(target_feature = "fma");
                 let mut lanes = self.0;
                 for l in 0..$lanes {
-                    lanes[l] = if FUSED {
+                    lanes[l] = if Self::FUSED {
                         lanes[l].mul_add(b.0[l], c.0[l])
                     } else {
                         lanes[l] * b.0[l] + c.0[l]
@@ -88,16 +98,31 @@ macro_rules! portable_vector {
             #[inline(always)]
             fn scale(self, n: Self) -> Self {
                 // 2^n may lie outside the range of the type, so it is applied as two halves.
-                let power =
-                    |k: $float| <$float>::from_bits((k + ($magic + $bias)).to_bits() << $mantissa);
-                self.zip(n, |x, n| {
-                    let half = (n * 0.5 + $magic) - $magic;
-                    x * power(half) * power(n - half)
-                })
+                let bias = Self::splat($magic + $bias);
+                let half = n.mul(Self::splat(0.5)).round();
+                let rest = n.sub(half).add(bias).to_exponent();
+                self.mul(half.add(bias).to_exponent()).mul(rest)
+            }
+            #[inline(always)]
+            fn scale_down(self, d: Self) -> Self {
+                let least = Self::splat($magic);
+                self.mul(least.max(d.add(Self::splat($magic + $bias))).to_exponent())
+            }
+            #[inline(always)]
+            fn to_exponent(self) -> Self {
+                self.map(|m| <$float>::from_bits(m.to_bits() << $mantissa))
             }
             #[inline(always)]
             fn zero_up_to(self, other: Self) -> Self {
                 self.zip(other, |a, b| if a <= b { 0.0 } else { a })
+            }
+            #[inline(always)]
+            fn zero_unless_below(self, x: Self, bound: Self) -> Self {
+                let mut lanes = self.0;
+                for l in 0..$lanes {
+                    lanes[l] = if x.0[l] >= bound.0[l] { 0.0 } else { lanes[l] };
+                }
+                Array(lanes)
             }
             #[inline(always)]
             fn mask_gt(self, other: Self) -> u32 {

@@ -6,10 +6,11 @@ use crate::lanes::{Kernel, Simd, Vector};
 
 /// The operations whose intrinsics are named alike in both instruction sets.
 macro_rules! common_operations {
-    ($float:ty, $array:ty, $lanes:literal, $set1:ident, $loadu:ident, $storeu:ident, $add:ident,
-     $sub:ident, $mul:ident, $sqrt:ident, $fmadd:ident, $min:ident, $max:ident) => {
+    ($float:ty, $array:ty, $lanes:literal, $set1:ident, $loadu:ident, $storeu:ident, $stream:ident, $add:ident,
+     $sub:ident, $mul:ident, $div:ident, $sqrt:ident, $fmadd:ident, $min:ident, $max:ident) => {
         type Elem = $float;
         const LANES: usize = $lanes;
+        const FUSED: bool = true;
         type Array = $array;
 
         #[inline(always)]
@@ -34,6 +35,18 @@ macro_rules! common_operations {
             unsafe { $storeu(lanes.as_mut_ptr(), self.0) }
         }
         #[inline(always)]
+        fn stream(self, x: &mut [$float]) {
+            let lanes = &mut x[..$lanes];
+            assert!(lanes.as_ptr().cast::<Self>().is_aligned());
+            // SAFETY: as in `load`, and aligned.
+            unsafe { $stream(lanes.as_mut_ptr().cast(), self.0) }
+        }
+        #[inline(always)]
+        fn fence() {
+            // SAFETY: every x86-64 processor has it.
+            unsafe { _mm_sfence() }
+        }
+        #[inline(always)]
         fn add(self, other: Self) -> Self {
             // SAFETY: as in `splat`.
             Self(unsafe { $add(self.0, other.0) })
@@ -47,6 +60,11 @@ macro_rules! common_operations {
         fn mul(self, other: Self) -> Self {
             // SAFETY: as in `splat`.
             Self(unsafe { $mul(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn div(self, other: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { $div(self.0, other.0) })
         }
         #[inline(always)]
         fn sqrt(self) -> Self {
@@ -78,6 +96,17 @@ pub(crate) mod avx2 {
     impl Simd for Avx2 {
         type F64 = F64;
         type F32 = F32;
+
+        #[inline(always)]
+        fn widen(x: F32) -> [F64; 2] {
+            // SAFETY: as in `splat`.
+            unsafe {
+                [
+                    F64(_mm256_cvtps_pd(_mm256_castps256_ps128(x.0))),
+                    F64(_mm256_cvtps_pd(_mm256_extractf128_ps::<1>(x.0))),
+                ]
+            }
+        }
     }
 
     /// Runs the kernel as code compiled for AVX2 and FMA.
@@ -99,9 +128,11 @@ pub(crate) mod avx2 {
             _mm256_set1_pd,
             _mm256_loadu_pd,
             _mm256_storeu_pd,
+            _mm256_stream_pd,
             _mm256_add_pd,
             _mm256_sub_pd,
             _mm256_mul_pd,
+            _mm256_div_pd,
             _mm256_sqrt_pd,
             _mm256_fmadd_pd,
             _mm256_min_pd,
@@ -120,22 +151,34 @@ pub(crate) mod avx2 {
         }
         #[inline(always)]
         fn scale(self, n: Self) -> Self {
-            // 2^k: k + bias lands in the low bits of k + 1.5 * 2^52, and is shifted into place.
-            let power = |k: F64| {
-                let biased = k.add(F64::splat(6755399441055744.0 + 1023.0));
-                // SAFETY: as in `splat`.
-                F64(unsafe {
-                    _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(biased.0)))
-                })
-            };
             // 2^n may lie outside the range of the type, so it is applied as two halves.
+            let bias = F64::splat(6755399441055744.0 + 1023.0);
             let half = n.mul(F64::splat(0.5)).round();
-            self.mul(power(half)).mul(power(n.sub(half)))
+            let rest = n.sub(half).add(bias).to_exponent();
+            self.mul(half.add(bias).to_exponent()).mul(rest)
+        }
+        #[inline(always)]
+        fn scale_down(self, d: Self) -> Self {
+            let least = F64::splat(6755399441055744.0);
+            self.mul(least.max(d.add(F64::splat(6755399441055744.0 + 1023.0))).to_exponent())
+        }
+        #[inline(always)]
+        fn to_exponent(self) -> Self {
+            // SAFETY: as in `splat`.
+            unsafe {
+                let shifted = _mm256_slli_epi64::<52>(_mm256_castpd_si256(self.0));
+                Self(_mm256_castsi256_pd(shifted))
+            }
         }
         #[inline(always)]
         fn zero_up_to(self, other: Self) -> Self {
             // SAFETY: as in `splat`.
             Self(unsafe { _mm256_and_pd(self.0, _mm256_cmp_pd::<_CMP_NLE_UQ>(self.0, other.0)) })
+        }
+        #[inline(always)]
+        fn zero_unless_below(self, x: Self, bound: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { _mm256_and_pd(self.0, _mm256_cmp_pd::<_CMP_NGE_UQ>(x.0, bound.0)) })
         }
         #[inline(always)]
         fn mask_gt(self, other: Self) -> u32 {
@@ -154,9 +197,11 @@ pub(crate) mod avx2 {
             _mm256_set1_ps,
             _mm256_loadu_ps,
             _mm256_storeu_ps,
+            _mm256_stream_ps,
             _mm256_add_ps,
             _mm256_sub_ps,
             _mm256_mul_ps,
+            _mm256_div_ps,
             _mm256_sqrt_ps,
             _mm256_fmadd_ps,
             _mm256_min_ps,
@@ -175,20 +220,34 @@ pub(crate) mod avx2 {
         }
         #[inline(always)]
         fn scale(self, n: Self) -> Self {
-            let power = |k: F32| {
-                let biased = k.add(F32::splat(12582912.0 + 127.0));
-                // SAFETY: as in `splat`.
-                F32(unsafe {
-                    _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(biased.0)))
-                })
-            };
+            // 2^n may lie outside the range of the type, so it is applied as two halves.
+            let bias = F32::splat(12582912.0 + 127.0);
             let half = n.mul(F32::splat(0.5)).round();
-            self.mul(power(half)).mul(power(n.sub(half)))
+            let rest = n.sub(half).add(bias).to_exponent();
+            self.mul(half.add(bias).to_exponent()).mul(rest)
+        }
+        #[inline(always)]
+        fn scale_down(self, d: Self) -> Self {
+            let least = F32::splat(12582912.0);
+            self.mul(least.max(d.add(F32::splat(12582912.0 + 127.0))).to_exponent())
+        }
+        #[inline(always)]
+        fn to_exponent(self) -> Self {
+            // SAFETY: as in `splat`.
+            unsafe {
+                let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(self.0));
+                Self(_mm256_castsi256_ps(shifted))
+            }
         }
         #[inline(always)]
         fn zero_up_to(self, other: Self) -> Self {
             // SAFETY: as in `splat`.
             Self(unsafe { _mm256_and_ps(self.0, _mm256_cmp_ps::<_CMP_NLE_UQ>(self.0, other.0)) })
+        }
+        #[inline(always)]
+        fn zero_unless_below(self, x: Self, bound: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe { _mm256_and_ps(self.0, _mm256_cmp_ps::<_CMP_NGE_UQ>(x.0, bound.0)) })
         }
         #[inline(always)]
         fn mask_gt(self, other: Self) -> u32 {
@@ -205,6 +264,17 @@ pub(crate) mod avx512 {
     impl Simd for Avx512 {
         type F64 = F64;
         type F32 = F32;
+
+        #[inline(always)]
+        fn widen(x: F32) -> [F64; 2] {
+            // SAFETY: as in `splat`.
+            unsafe {
+                [
+                    F64(_mm512_cvtps_pd(_mm512_castps512_ps256(x.0))),
+                    F64(_mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(x.0))),
+                ]
+            }
+        }
     }
 
     /// Runs the kernel as code compiled for AVX-512.
@@ -226,9 +296,11 @@ pub(crate) mod avx512 {
             _mm512_set1_pd,
             _mm512_loadu_pd,
             _mm512_storeu_pd,
+            _mm512_stream_pd,
             _mm512_add_pd,
             _mm512_sub_pd,
             _mm512_mul_pd,
+            _mm512_div_pd,
             _mm512_sqrt_pd,
             _mm512_fmadd_pd,
             _mm512_min_pd,
@@ -250,10 +322,30 @@ pub(crate) mod avx512 {
             Self(unsafe { _mm512_scalef_pd(self.0, n.0) })
         }
         #[inline(always)]
+        fn scale_down(self, d: Self) -> Self {
+            self.scale(d)
+        }
+        #[inline(always)]
+        fn to_exponent(self) -> Self {
+            // SAFETY: as in `splat`.
+            unsafe {
+                let shifted = _mm512_slli_epi64::<52>(_mm512_castpd_si512(self.0));
+                Self(_mm512_castsi512_pd(shifted))
+            }
+        }
+        #[inline(always)]
         fn zero_up_to(self, other: Self) -> Self {
             // SAFETY: as in `splat`.
             Self(unsafe {
                 let keep = _mm512_cmp_pd_mask::<_CMP_NLE_UQ>(self.0, other.0);
+                _mm512_maskz_mov_pd(keep, self.0)
+            })
+        }
+        #[inline(always)]
+        fn zero_unless_below(self, x: Self, bound: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe {
+                let keep = _mm512_cmp_pd_mask::<_CMP_NGE_UQ>(x.0, bound.0);
                 _mm512_maskz_mov_pd(keep, self.0)
             })
         }
@@ -274,9 +366,11 @@ pub(crate) mod avx512 {
             _mm512_set1_ps,
             _mm512_loadu_ps,
             _mm512_storeu_ps,
+            _mm512_stream_ps,
             _mm512_add_ps,
             _mm512_sub_ps,
             _mm512_mul_ps,
+            _mm512_div_ps,
             _mm512_sqrt_ps,
             _mm512_fmadd_ps,
             _mm512_min_ps,
@@ -298,10 +392,30 @@ pub(crate) mod avx512 {
             Self(unsafe { _mm512_scalef_ps(self.0, n.0) })
         }
         #[inline(always)]
+        fn scale_down(self, d: Self) -> Self {
+            self.scale(d)
+        }
+        #[inline(always)]
+        fn to_exponent(self) -> Self {
+            // SAFETY: as in `splat`.
+            unsafe {
+                let shifted = _mm512_slli_epi32::<23>(_mm512_castps_si512(self.0));
+                Self(_mm512_castsi512_ps(shifted))
+            }
+        }
+        #[inline(always)]
         fn zero_up_to(self, other: Self) -> Self {
             // SAFETY: as in `splat`.
             Self(unsafe {
                 let keep = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(self.0, other.0);
+                _mm512_maskz_mov_ps(keep, self.0)
+            })
+        }
+        #[inline(always)]
+        fn zero_unless_below(self, x: Self, bound: Self) -> Self {
+            // SAFETY: as in `splat`.
+            Self(unsafe {
+                let keep = _mm512_cmp_ps_mask::<_CMP_NGE_UQ>(x.0, bound.0);
                 _mm512_maskz_mov_ps(keep, self.0)
             })
         }

@@ -1,0 +1,356 @@
+//! The passes of a softmax over a contiguous row.
+//!
+//! | pass | reads | writes | per value |
+//! |---|---|---|---|
+//! | [`Softmax::max`] | x | - | 1 instruction |
+//! | [`Softmax::exp_sum`] | x | - | the exponential, and 1 addition |
+//! | [`Softmax::exp_store_sum`] | x | e | as above |
+//! | [`Softmax::scale`] | e | y | 2 |
+//! | [`Softmax::exp_scale`] | x | y | the exponential, and 2 |
+//! | [`Softmax::log_shift`] | x | y | 3 |
+//!
+//! `e` carries the factor `2^HEADROOM` of [`crate::frame`], which the sums returned here no longer have.
+
+use crate::dispatch::kernel;
+use crate::exp::Float;
+use crate::frame::{Frame, Framed, Reference};
+use crate::lanes::{Simd, Vector};
+use crate::row::Row;
+use crate::tally::{Sum, TREE, Tallied, Tally, tree};
+
+/// The largest value; NaN is passed over.
+#[inline(always)]
+fn row_max<S: Simd, T: Float>(x: &[T], lowest: T) -> T {
+    let lanes = T::Vector::<S>::LANES;
+    let mut most = [T::Vector::<S>::splat(lowest); 4];
+    let mut chunks = x.chunks_exact(4 * lanes);
+    for chunk in &mut chunks {
+        for (q, most) in most.iter_mut().enumerate() {
+            *most = T::Vector::<S>::load(&chunk[q * lanes..]).max(*most);
+        }
+    }
+    let mut chunks = chunks.remainder().chunks_exact(lanes);
+    for chunk in &mut chunks {
+        most[0] = T::Vector::<S>::load(chunk).max(most[0]);
+    }
+    let tail = T::Vector::<S>::load_tail(chunks.remainder(), lowest);
+    let most = tail.max(most[0]).max(most[1]).max(most[2].max(most[3]));
+    most.fold(lowest, |a, b| if a > b { a } else { b })
+}
+
+/// Exponentials, their sum, and whether they are stored; with `BELOW`, the sum is of those `x`
+/// below `top` only. Meanwhile the maximum of `next` is found: reading ahead keeps the memory busy
+/// while the arithmetic goes on.
+#[inline(always)]
+fn exponentials<S, T, const STORE: bool, const SHIFTED: bool, const BELOW: bool>(
+    row: &Row<'_, T>,
+    next: &[T],
+    reference: Reference,
+    top: T,
+) -> (Sum, T)
+where
+    S: Simd,
+    T: Tallied + Framed,
+{
+    let lanes = T::Vector::<S>::LANES;
+    let frame = Frame::<T::Vector<S>>::new(reference);
+    let top = T::Vector::<S>::splat(top);
+    let mut tally = Tally::<S>::new();
+    macro_rules! term {
+        ($at:expr) => {{
+            let x = row.load::<T::Vector<S>>($at);
+            let e = frame.exp::<SHIFTED>(x);
+            if STORE {
+                row.store($at, e);
+            }
+            if BELOW { e.zero_unless_below(x, top) } else { e }
+        }};
+    }
+    let lowest = T::narrow(f64::NEG_INFINITY);
+    let mut most = [T::Vector::<S>::splat(lowest); 2];
+    let (n, mut j) = (row.len(), 0);
+    while j + TREE * lanes <= n.min(next.len()) {
+        let ahead = &next[j..j + TREE * lanes];
+        for q in 0..TREE {
+            most[q % 2] = T::Vector::<S>::load(&ahead[q * lanes..]).max(most[q % 2]);
+        }
+        T::add(&mut tally, tree!(term, j, lanes));
+        j += TREE * lanes;
+    }
+    let most = most[0].max(most[1]).fold(lowest, |a, b| if a > b { a } else { b });
+    let rest = row_max::<S, T>(&next[j..], lowest);
+    let most = if rest > most { rest } else { most };
+    while j + TREE * lanes <= n {
+        T::add(&mut tally, tree!(term, j, lanes));
+        j += TREE * lanes;
+    }
+    while j + lanes <= n {
+        T::add(&mut tally, term!(j));
+        j += lanes;
+    }
+    if j < n {
+        let x = row.load_tail::<T::Vector<S>>(j, T::narrow(f64::NEG_INFINITY));
+        let e = frame.exp::<SHIFTED>(x);
+        if STORE {
+            row.store_tail(j, e, T::narrow(0.0));
+        }
+        T::add(&mut tally, if BELOW { e.zero_unless_below(x, top) } else { e });
+    }
+    (T::total(tally).times((-T::HEADROOM).exp2()), most)
+}
+
+#[inline(always)]
+fn exponentials_of<S, T, const STORE: bool>(
+    row: &Row<'_, T>,
+    next: &[T],
+    reference: Reference,
+    below: Option<T>,
+) -> (Sum, T)
+where
+    S: Simd,
+    T: Tallied + Framed,
+{
+    let none = T::narrow(0.0);
+    match (reference.shift != 0.0, below) {
+        (false, None) => exponentials::<S, T, STORE, false, false>(row, next, reference, none),
+        (true, None) => exponentials::<S, T, STORE, true, false>(row, next, reference, none),
+        (false, Some(top)) => exponentials::<S, T, STORE, false, true>(row, next, reference, top),
+        (true, Some(top)) => exponentials::<S, T, STORE, true, true>(row, next, reference, top),
+    }
+}
+
+/// A factor to more precision than the type has: `high + low`.
+#[derive(Clone, Copy, Debug)]
+pub struct Factor<T> {
+    /// The factor, rounded.
+    pub high: T,
+    /// What the rounding lost.
+    pub low: T,
+}
+
+#[inline(always)]
+pub(crate) fn times<V: Vector>(e: V, factor: (V, V)) -> V {
+    e.mul_add(factor.0, e.mul(factor.1))
+}
+
+macro_rules! map_row {
+    ($S:ident, $float:ty, $row:ident, |$x:ident| $result:expr) => {{
+        type V<S> = <$float as Float>::Vector<S>;
+        let lanes = V::<$S>::LANES;
+        let (n, mut j) = ($row.len(), 0);
+        // Four registers at a time: the exponentials of all are under way at once.
+        while j + 4 * lanes <= n {
+            for q in 0..4 {
+                let $x = $row.load::<V<$S>>(j + q * lanes);
+                $row.store(j + q * lanes, $result);
+            }
+            j += 4 * lanes;
+        }
+        while j + lanes <= n {
+            let $x = $row.load::<V<$S>>(j);
+            $row.store(j, $result);
+            j += lanes;
+        }
+        if j < n {
+            let $x = $row.load_tail::<V<$S>>(j, 0.0);
+            $row.store_tail(j, $result, 0.0);
+        }
+    }};
+}
+
+/// As `map_row`, with stores that go past the caches once they are aligned.
+macro_rules! stream_row {
+    ($S:ident, $float:ty, $row:ident, |$x:ident| $result:expr) => {{
+        type V<S> = <$float as Float>::Vector<S>;
+        let lanes = V::<$S>::LANES;
+        let n = $row.len();
+        let first = $row.unaligned::<V<$S>>().min(n);
+        if first > 0 {
+            let head = $row.head(first);
+            let $x = head.load_tail::<V<$S>>(0, 0.0);
+            head.store_tail(0, $result, 0.0);
+        }
+        let mut j = first;
+        while j + 4 * lanes <= n {
+            for q in 0..4 {
+                let $x = $row.load::<V<$S>>(j + q * lanes);
+                $row.stream(j + q * lanes, $result);
+            }
+            j += 4 * lanes;
+        }
+        while j + lanes <= n {
+            let $x = $row.load::<V<$S>>(j);
+            $row.store(j, $result);
+            j += lanes;
+        }
+        if j < n {
+            let $x = $row.load_tail::<V<$S>>(j, 0.0);
+            $row.store_tail(j, $result, 0.0);
+        }
+        V::<$S>::fence();
+    }};
+}
+
+#[inline(always)]
+fn splat_factor<V: Vector>(factor: Factor<V::Elem>) -> (V, V) {
+    (V::splat(factor.high), V::splat(factor.low))
+}
+
+/// The passes, for f32 and f64.
+pub trait Softmax: Framed + Send + Sync + PartialOrd + std::fmt::Debug + 'static {
+    /// The largest value, `-inf` for none. A NaN is passed over.
+    fn max(x: &[Self]) -> Self;
+    /// `sum_j e^(x_j)` over the reference, of the values below `below` only, if that is given; and
+    /// the largest of the values of `next`.
+    fn exp_sum(
+        x: &[Self],
+        next: &[Self],
+        reference: Reference,
+        below: Option<Self>,
+    ) -> (Sum, Self);
+    /// The same; what is summed, times `2^HEADROOM`, is stored (in full, also with `below`).
+    fn exp_store_sum(
+        row: Row<'_, Self>,
+        next: &[Self],
+        reference: Reference,
+        below: Option<Self>,
+    ) -> (Sum, Self);
+    /// `y_j = factor x_j`.
+    fn scale(row: Row<'_, Self>, factor: Factor<Self>);
+    /// `y_j = factor x_j 2^exponent`, for a factor near 1 and an exponent far below 0.
+    fn scale_far(row: Row<'_, Self>, factor: Factor<Self>, exponent: f64);
+    /// `y_j = factor 2^HEADROOM e^(x_j)` over the reference.
+    fn exp_scale(row: Row<'_, Self>, reference: Reference, factor: Factor<Self>);
+    /// The same, written past the caches, for what will not be read again soon.
+    fn exp_scale_streamed(row: Row<'_, Self>, reference: Reference, factor: Factor<Self>);
+    /// `y_j = (x_j - max) - log.high - log.low`.
+    fn log_shift(row: Row<'_, Self>, max: Self, log: Factor<Self>);
+    /// How many values equal `x`, and whether there is a NaN.
+    fn census(x: &[Self], value: Self) -> (usize, bool);
+}
+
+macro_rules! softmax {
+    ($float:ident, $register:ident, $module:ident) => {
+        /// The kernels for one type.
+        mod $module {
+            use super::*;
+
+            kernel! {
+                /// See [`Softmax::max`].
+                pub fn max<'a, S>(x: &'a [$float]) -> $float {
+                    row_max::<S, $float>(x, $float::NEG_INFINITY)
+                }
+            }
+            kernel! {
+                /// See [`Softmax::exp_sum`].
+                pub fn exp_sum<'a, S>(x: Row<'a, $float>, next: &'a [$float], reference: Reference, below: Option<$float>) -> (Sum, $float) {
+                    exponentials_of::<S, $float, false>(&x, next, reference, below)
+                }
+            }
+            kernel! {
+                /// See [`Softmax::exp_store_sum`].
+                pub fn exp_store_sum<'a, S>(row: Row<'a, $float>, next: &'a [$float], reference: Reference, below: Option<$float>) -> (Sum, $float) {
+                    exponentials_of::<S, $float, true>(&row, next, reference, below)
+                }
+            }
+            kernel! {
+                /// See [`Softmax::scale`].
+                pub fn scale<'a, S>(row: Row<'a, $float>, factor: Factor<$float>) {
+                    let factor = splat_factor::<S::$register>(factor);
+                    map_row!(S, $float, row, |x| times(x, factor));
+                }
+            }
+            kernel! {
+                /// See [`Softmax::scale_far`].
+                pub fn scale_far<'a, S>(row: Row<'a, $float>, factor: Factor<$float>, exponent: f64) {
+                    let factor = splat_factor::<S::$register>(factor);
+                    let exponent = S::$register::splat(exponent as $float);
+                    map_row!(S, $float, row, |x| times(x, factor).scale(exponent));
+                }
+            }
+            kernel! {
+                /// See [`Softmax::exp_scale`].
+                pub fn exp_scale<'a, S>(row: Row<'a, $float>, reference: Reference, factor: Factor<$float>) {
+                    let frame = Frame::<S::$register>::new(reference);
+                    let factor = splat_factor::<S::$register>(factor);
+                    if reference.shift == 0.0 {
+                        map_row!(S, $float, row, |x| times(frame.exp::<false>(x), factor));
+                    } else {
+                        map_row!(S, $float, row, |x| times(frame.exp::<true>(x), factor));
+                    }
+                }
+            }
+            kernel! {
+                /// See [`Softmax::exp_scale_streamed`].
+                pub fn exp_scale_streamed<'a, S>(row: Row<'a, $float>, reference: Reference, factor: Factor<$float>) {
+                    let frame = Frame::<S::$register>::new(reference);
+                    let factor = splat_factor::<S::$register>(factor);
+                    stream_row!(S, $float, row, |x| times(frame.exp::<true>(x), factor));
+                }
+            }
+            kernel! {
+                /// See [`Softmax::log_shift`].
+                pub fn log_shift<'a, S>(row: Row<'a, $float>, max: $float, log: Factor<$float>) {
+                    let (high, low) = splat_factor::<S::$register>(log);
+                    let max = S::$register::splat(max);
+                    map_row!(S, $float, row, |x| x.sub(max).sub(high).sub(low));
+                }
+            }
+            kernel! {
+                /// See [`Softmax::census`]. Left to the compiler, which vectorises it.
+                pub fn census<'a, S>(x: &'a [$float], value: $float) -> (usize, bool) {
+                    let mut count = 0;
+                    let mut nan = false;
+                    for x in x {
+                        count += usize::from(*x == value);
+                        nan |= x.is_nan();
+                    }
+                    (count, nan)
+                }
+            }
+        }
+
+        impl Softmax for $float {
+            #[inline]
+            fn max(x: &[$float]) -> $float {
+                $module::max(x)
+            }
+            #[inline]
+            fn exp_sum(x: &[$float], next: &[$float], reference: Reference, below: Option<$float>) -> (Sum, $float) {
+                // SAFETY: this pass only reads.
+                let row = unsafe { Row::from_raw(x.as_ptr(), x.as_ptr().cast_mut(), x.len()) };
+                $module::exp_sum(row, next, reference, below)
+            }
+            #[inline]
+            fn exp_store_sum(row: Row<'_, $float>, next: &[$float], reference: Reference, below: Option<$float>) -> (Sum, $float) {
+                $module::exp_store_sum(row, next, reference, below)
+            }
+            #[inline]
+            fn scale(row: Row<'_, $float>, factor: Factor<$float>) {
+                $module::scale(row, factor)
+            }
+            #[inline]
+            fn scale_far(row: Row<'_, $float>, factor: Factor<$float>, exponent: f64) {
+                $module::scale_far(row, factor, exponent)
+            }
+            #[inline]
+            fn exp_scale(row: Row<'_, $float>, reference: Reference, factor: Factor<$float>) {
+                $module::exp_scale(row, reference, factor)
+            }
+            #[inline]
+            fn exp_scale_streamed(row: Row<'_, $float>, reference: Reference, factor: Factor<$float>) {
+                $module::exp_scale_streamed(row, reference, factor)
+            }
+            #[inline]
+            fn log_shift(row: Row<'_, $float>, max: $float, log: Factor<$float>) {
+                $module::log_shift(row, max, log)
+            }
+            #[inline]
+            fn census(x: &[$float], value: $float) -> (usize, bool) {
+                $module::census(x, value)
+            }
+        }
+    };
+}
+softmax!(f32, F32, single);
+softmax!(f64, F64, double);

@@ -1,0 +1,215 @@
+//! The passes over (a part of) a contiguous row, by each method.
+//!
+//! The first pass finds the [`State`] of the part; the second, once the states of all parts are
+//! merged, writes the result. All methods but the paper's give the same sums to the last bit, for
+//! any split of the row into parts of whole blocks: their terms differ by powers of two only.
+
+use sparrot_simd::extexp::ExtExp;
+use sparrot_simd::frame::{Framed, Reference};
+use sparrot_simd::level::{self, Level};
+use sparrot_simd::row::Row;
+use sparrot_simd::softmax::{Factor, Softmax};
+
+use crate::state::State;
+
+/// A block is read, exponentiated and stored while it is in the first cache.
+const BLOCK_BYTES: usize = 16 << 10;
+
+/// Values of a part: a whole number of blocks. A row is cut into parts by its length alone, so that
+/// the result does not depend on the number of threads.
+pub const PART: usize = 1 << 16;
+
+/// How a softmax goes about its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// The paper's: sum pairs, then recompute the exponentials. Reads twice, writes once.
+    TwoPass,
+    /// Find the maximum, sum, recompute. Reads three times, writes once.
+    Recompute,
+    /// Find the maximum, sum and store, scale what was stored. Reads three times, writes twice.
+    Reload,
+    /// By blocks: find the maximum, sum and store; then scale. Reads twice, writes twice.
+    Blocked,
+}
+
+impl Method {
+    /// The fastest for a row of that many values: thresholds measured, see docs/softmax.md.
+    pub fn fastest<T>(len: usize) -> Method {
+        let out_of_cache = len * size_of::<T>() >= STREAMED_BYTES;
+        if out_of_cache && level::active() == Level::Avx512 {
+            Method::TwoPass
+        } else {
+            Method::Blocked
+        }
+    }
+
+    /// Whether the maximum of the whole row must be known before the first pass.
+    pub fn needs_max(self) -> bool {
+        matches!(self, Method::Recompute | Method::Reload)
+    }
+
+    fn stores(self) -> bool {
+        matches!(self, Method::Reload | Method::Blocked)
+    }
+}
+
+/// A row this large is written past the caches, which it would only empty.
+const STREAMED_BYTES: usize = 16 << 20;
+
+/// The first pass of `part`, and the references of its blocks, which the second one needs.
+///
+/// `max` is that of the whole row, for the methods that need it. With `for_log`, the maximum is
+/// counted apart, as far as the method knows it.
+pub fn first<T: ExtExp>(
+    method: Method,
+    part: &mut Row<'_, T>,
+    max: Option<T>,
+    for_log: bool,
+    references: &mut Vec<Reference>,
+) -> State {
+    match (method, max) {
+        (Method::TwoPass, _) => {
+            let pairs = T::pairs(part.source());
+            let max = pairs.max.wide();
+            if max.abs() <= T::LIMIT {
+                let reference = Reference { shift: 0.0, exponent: pairs.exponent };
+                return State::of_all(max, reference, pairs.sum);
+            }
+            blocks(part, false, for_log, references)
+        }
+        (_, Some(max)) if max.wide().is_finite() => {
+            let reference = Reference::new(max);
+            let (sum, _) = if method.stores() {
+                T::exp_store_sum(part.part(0, usize::MAX), &[], reference, None)
+            } else {
+                T::exp_sum(part.source(), &[], reference, None)
+            };
+            references.push(reference);
+            State::of_all(max.wide(), reference, sum)
+        }
+        _ => blocks(part, method.stores(), for_log, references),
+    }
+}
+
+/// The first pass for a logarithm: nothing is stored, and the maximum is counted apart.
+pub fn first_for_log<T: Softmax>(x: &[T]) -> State {
+    blocks(&mut Row::read_only(x), false, true, &mut Vec::new())
+}
+
+/// The first pass for a sum: nothing is stored.
+pub fn first_for_sum<T: Softmax>(x: &[T]) -> State {
+    blocks(&mut Row::read_only(x), false, false, &mut Vec::new())
+}
+
+/// The largest value of the row; NaN is passed over.
+pub fn max<T: Softmax>(x: &[T]) -> T {
+    T::max(x)
+}
+
+fn blocks<T: Softmax>(
+    row: &mut Row<'_, T>,
+    store: bool,
+    for_log: bool,
+    references: &mut Vec<Reference>,
+) -> State {
+    let block = BLOCK_BYTES / size_of::<T>();
+    let mut state = State::EMPTY;
+    let mut max = T::max(row.part(0, block).source());
+    let mut start = 0;
+    while start < row.len() {
+        let (mut part, next) = row.part_and_next(start, block);
+        start += block;
+        if !max.wide().is_finite() {
+            state = state.merge(irregular(part.source(), max));
+            if store {
+                part.target().fill(T::narrow(0.0));
+            }
+            references.push(Reference { shift: 0.0, exponent: 0.0 });
+            max = T::max(next);
+            continue;
+        }
+        let reference = Reference::new(max);
+        let below = for_log.then_some(max);
+        let ties = if for_log { T::census(part.source(), max).0 } else { 0 };
+        let (sum, next_max) = if store {
+            T::exp_store_sum(part, next, reference, below)
+        } else {
+            T::exp_sum(part.source(), next, reference, below)
+        };
+        let found = if for_log {
+            State::of_others(max.wide(), reference, sum, ties)
+        } else {
+            State::of_all(max.wide(), reference, sum)
+        };
+        state = state.merge(found);
+        references.push(reference);
+        max = next_max;
+    }
+    state
+}
+
+/// The state of values whose maximum is infinite, of either sign.
+fn irregular<T: Softmax>(x: &[T], max: T) -> State {
+    let (_, nan) = T::census(x, max);
+    let sum = if nan { f64::NAN } else { max.wide().max(0.0) };
+    State::irregular(max.wide(), sum)
+}
+
+/// The second pass of a softmax: probabilities, of a row whose total is regular.
+///
+/// `in_all` is the length of the whole row.
+pub fn second<T: Softmax>(
+    method: Method,
+    mut part: Row<'_, T>,
+    total: &State,
+    references: &[Reference],
+    in_all: usize,
+) {
+    if !method.stores() {
+        let (factor, exponent) = total.share(total.reference);
+        let factor = scaled(factor, exponent);
+        if in_all * size_of::<T>() >= STREAMED_BYTES && !part.is_in_place() {
+            return T::exp_scale_streamed(part, total.reference, factor);
+        }
+        return T::exp_scale(part, total.reference, factor);
+    }
+    let out = part.target();
+    let block = if method == Method::Blocked { BLOCK_BYTES / size_of::<T>() } else { out.len() };
+    let mut previous = None;
+    let mut share = total.share(total.reference);
+    for (block, reference) in out.chunks_mut(block.max(1)).zip(references) {
+        if previous != Some(*reference) {
+            share = total.share(*reference);
+            previous = Some(*reference);
+        }
+        let (factor, exponent) = share;
+        if exponent >= nearest::<T>() {
+            T::scale(Row::in_place(block), scaled(factor, exponent));
+        } else {
+            T::scale_far(Row::in_place(block), factor, exponent.max(-2.0 * T::BIAS));
+        }
+    }
+}
+
+/// From this exponent on a factor can be scaled by it, low part and all, and stays normal.
+pub fn nearest<T: Framed>() -> f64 {
+    if T::BIAS < 1000.0 { -100.0 } else { -960.0 }
+}
+
+/// The factor times a power of two for which it stays normal.
+pub fn scaled<T: Framed>(factor: Factor<T>, exponent: f64) -> Factor<T> {
+    let power = exponent.exp2();
+    let times = |x: T| T::narrow(x.wide() * power);
+    Factor { high: times(factor.high), low: times(factor.low) }
+}
+
+/// The second pass of a log-softmax, of a row whose total is regular.
+pub fn second_for_log<T: Softmax>(part: Row<'_, T>, total: &State) {
+    T::log_shift(part, T::narrow(total.max), split(total.log_rest()));
+}
+
+/// A number in two parts.
+pub fn split<T: Framed>(x: f64) -> Factor<T> {
+    let high = T::narrow(x);
+    Factor { high, low: T::narrow(x - high.wide()) }
+}

@@ -1,0 +1,220 @@
+//! What is known of a sum of exponentials: the mergeable state.
+//!
+//! `sum_j e^(x_j) = (top + rest) e^shift 2^exponent` with a [`Reference`] near the maximum. Two
+//! states are brought to the larger reference and added; between references without a shift that
+//! is a change of exponent, which is exact, so that the order and the places of the splits change
+//! no more than the rounding of a sum kept to twice the precision.
+//!
+//! Where the logarithm is wanted, the exponential of the maximum itself (`top`) is kept apart from
+//! those of all other values (`rest`): `log sum_j e^(x_j) = max + log1p(rest / top)` is then
+//! accurate however small `rest` is.
+
+use sparrot_simd::frame::{Framed, Reference};
+use sparrot_simd::softmax::Factor;
+use sparrot_simd::tally::Sum;
+
+/// `ln 2` in two parts; products of the first with integers below 2^12 are exact.
+const LN2: [f64; 2] = [0.693147180559663, 2.8235290563031577e-13];
+
+/// The sum of the exponentials of some values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct State {
+    /// The largest value; `-inf` for none.
+    pub max: f64,
+    /// What `top` and `rest` are relative to.
+    pub reference: Reference,
+    /// The exponential of the maximum, or 0 if it is in `rest`.
+    pub top: f64,
+    /// The exponentials of all other values. With a maximum of `+inf`: NaN or what the sum is.
+    pub rest: Sum,
+}
+
+/// What to make of a sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Positive and, over its reference, finite.
+    Regular,
+    /// There is no value above `-inf`.
+    Empty,
+    /// A value is `+inf`.
+    Infinite,
+    /// A value is NaN.
+    Undefined,
+}
+
+/// `mantissa * 2^exponent`.
+#[derive(Clone, Copy, Debug)]
+pub struct Ratio {
+    mantissa: f64,
+    exponent: f64,
+}
+
+impl State {
+    /// Nothing yet.
+    pub const EMPTY: State = State {
+        max: f64::NEG_INFINITY,
+        reference: Reference { shift: 0.0, exponent: 0.0 },
+        top: 0.0,
+        rest: Sum { high: 0.0, low: 0.0 },
+    };
+
+    /// For values of which one is `+inf`, or NaN.
+    pub fn irregular(max: f64, sum: f64) -> State {
+        State { max, rest: Sum { high: sum, low: 0.0 }, ..State::EMPTY }
+    }
+
+    /// From the sum over all values.
+    pub fn of_all(max: f64, reference: Reference, sum: Sum) -> State {
+        State { max, reference, top: 0.0, rest: sum }
+    }
+
+    /// From the sum over the values below the maximum, which occurs `ties` times.
+    pub fn of_others(max: f64, reference: Reference, sum: Sum, ties: usize) -> State {
+        let top = residue(max, reference).exp();
+        let others = Sum { high: (ties.max(1) - 1) as f64 * top, low: 0.0 };
+        State { max, reference, top, rest: sum.add(others) }
+    }
+
+    /// The state of both sets of values.
+    pub fn merge(self, other: State) -> State {
+        let (a, b) = if other.max > self.max { (other, self) } else { (self, other) };
+        if a.rest.high.is_nan() || b.rest.high.is_nan() {
+            return State::irregular(a.max, f64::NAN);
+        }
+        if a.max == f64::INFINITY {
+            // Weighted sums may be infinite with either sign.
+            let same = b.max < f64::INFINITY || a.rest.high == b.rest.high;
+            return if same { a } else { State::irregular(a.max, f64::NAN) };
+        }
+        if b.max == f64::NEG_INFINITY {
+            return a;
+        }
+        let ratio = Ratio::of(b.reference, a.reference);
+        let moved = b.rest.add(Sum { high: b.top, low: 0.0 });
+        State { rest: a.rest.add(ratio.times(moved)), ..a }
+    }
+
+    /// The sum over the reference.
+    pub fn sum(&self) -> Sum {
+        self.rest.add(Sum { high: self.top, low: 0.0 })
+    }
+
+    /// What to make of the sum.
+    pub fn kind(&self) -> Kind {
+        if self.rest.high.is_nan() {
+            Kind::Undefined
+        } else if self.max == f64::INFINITY {
+            Kind::Infinite
+        } else if self.max == f64::NEG_INFINITY {
+            Kind::Empty
+        } else {
+            Kind::Regular
+        }
+    }
+
+    /// `log sum_j e^(x_j - max)`, of a regular state.
+    pub fn log_rest(&self) -> f64 {
+        if self.top > 0.0 {
+            (self.rest.high / self.top).ln_1p()
+        } else {
+            self.sum().high.ln() - residue(self.max, self.reference)
+        }
+    }
+
+    /// `log sum_j e^(x_j - max)`, of any state: NaN or infinite for an irregular one.
+    pub fn log_excess(&self) -> f64 {
+        match self.kind() {
+            Kind::Regular => self.log_rest(),
+            Kind::Empty => f64::NEG_INFINITY,
+            Kind::Infinite | Kind::Undefined => self.rest.high,
+        }
+    }
+
+    /// `log sum_j e^(x_j)`.
+    pub fn log_sum_exp(&self) -> f64 {
+        match self.kind() {
+            Kind::Regular => self.max + self.log_rest(),
+            Kind::Empty => f64::NEG_INFINITY,
+            Kind::Infinite | Kind::Undefined => self.rest.high,
+        }
+    }
+
+    /// `(log |sum|, sign of the sum)`, of a weighted sum.
+    pub fn signed_log(&self) -> (f64, f64) {
+        let sum = self.sum().high;
+        if sum == 0.0 || self.max == f64::NEG_INFINITY {
+            return (f64::NEG_INFINITY, if sum.is_nan() { sum } else { 0.0 });
+        }
+        if self.max == f64::INFINITY {
+            return (sum.abs(), sum.signum());
+        }
+        (self.max + (sum.abs().ln() - residue(self.max, self.reference)), sum.signum())
+    }
+
+    /// `(factor, exponent)` with which an exponential of the frame of `reference` becomes a
+    /// probability: `y = factor e 2^exponent`, the factor about 1 in magnitude.
+    pub fn share<T: Framed>(&self, reference: Reference) -> (Factor<T>, f64) {
+        let ratio = Ratio::of(reference, self.reference);
+        let Sum { high, low } = self.sum();
+        // ratio / (high + low), to twice the precision: one Newton step on the rounded quotient.
+        let quotient = ratio.mantissa / high;
+        let error = quotient.mul_add(-high, ratio.mantissa) - quotient * low;
+        // Half of the exponent of the sum goes to the exponent, so that the factor is near 1.
+        let scale = floor_log2(quotient);
+        let power = power_of_two(-scale);
+        let (quotient, error) = (quotient * power, error / high * power);
+        let narrow = T::narrow(quotient);
+        let factor = Factor { high: narrow, low: T::narrow((quotient - narrow.wide()) + error) };
+        (factor, ratio.exponent + scale - T::HEADROOM)
+    }
+}
+
+/// `max - log(reference)`, at most half of `ln 2` in magnitude.
+fn residue(max: f64, reference: Reference) -> f64 {
+    let Reference { shift, exponent } = reference;
+    (max - shift) - exponent * LN2[0] - exponent * LN2[1]
+}
+
+impl Ratio {
+    /// `a / b`, where `b` is of a larger maximum.
+    pub fn of(a: Reference, b: Reference) -> Ratio {
+        let exponent = a.exponent - b.exponent;
+        let (high, low) = two_sum(a.shift, -b.shift);
+        if high == 0.0 {
+            return Ratio { mantissa: 1.0, exponent };
+        }
+        if high < -1e4 {
+            return Ratio { mantissa: 1.0, exponent: -1e6 }; // 0 for all purposes
+        }
+        // e^(shift) 2^exponent with the power of two that leaves a mantissa near 1.
+        let n = (high / std::f64::consts::LN_2).round();
+        let (high, error) = two_sum(high, -n * LN2[0]);
+        let r = high + (error + low - n * LN2[1]);
+        Ratio { mantissa: r.exp(), exponent: exponent + n }
+    }
+
+    /// The sum times this ratio.
+    pub fn times(self, sum: Sum) -> Sum {
+        // In two steps: the power alone may underflow where the product does not.
+        let half = (self.exponent / 2.0).trunc();
+        let scaled = sum.times(power_of_two(half)).times(power_of_two(self.exponent - half));
+        scaled.times(self.mantissa)
+    }
+}
+
+/// `2^k` for an integer `k`; 0 below the normal range.
+fn power_of_two(k: f64) -> f64 {
+    f64::from_bits(((k + 1023.0).clamp(0.0, 2047.0) as u64) << 52)
+}
+
+/// The exponent of a positive normal number.
+fn floor_log2(x: f64) -> f64 {
+    ((x.to_bits() >> 52) & 0x7ff) as f64 - 1023.0
+}
+
+/// `a + b` and what rounding it lost.
+fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let part = sum - a;
+    (sum, (a - (sum - part)) + (b - part))
+}
