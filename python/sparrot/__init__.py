@@ -5,6 +5,7 @@ Submodules are imported when they are first used:
 ========================  ==================================================================
 ``sparrot.transport``     entropic optimal transport: ``solve``, ``solve_sample``,
                           ``round_plan``, the estimator ``EntropicTransport``
+``sparrot.special``       softmax, log_softmax, logsumexp and their relatives
 ``sparrot.errors``        the exceptions and warnings of the package
 ``sparrot.plot``          pictures (needs matplotlib)
 ========================  ==================================================================
@@ -18,7 +19,7 @@ from sparrot._sparrot import version as _version
 
 __version__ = _version()
 
-_SUBMODULES = ("errors", "plot", "transport")
+_SUBMODULES = ("errors", "plot", "special", "transport")
 
 __all__ = [
     "Status",
@@ -28,6 +29,7 @@ __all__ = [
     "plot",
     "set_num_threads",
     "simd_level",
+    "special",
     "transport",
 ]
 

@@ -10,6 +10,15 @@ __all__ = [
     "set_num_threads",
     "simd_level",
     "simd_levels",
+    "special_finalize",
+    "special_merge",
+    "special_normalise",
+    "special_pull_back",
+    "special_run",
+    "special_softmax",
+    "special_sparsemax",
+    "special_stablemax",
+    "special_topk",
     "transport_apply",
     "transport_map",
     "transport_plan",
@@ -23,6 +32,50 @@ __all__ = [
 _Vector = npt.NDArray[np.float64]
 _Matrix = npt.NDArray[np.float64]
 
+def special_softmax(
+    x: object, axis: int | None, out: object, log: bool
+) -> npt.NDArray[Any] | None: ...
+def special_run(
+    x: npt.NDArray[Any],
+    out: npt.NDArray[Any] | None,
+    axes: list[int],
+    output: str,
+    want: str,
+    mask: npt.NDArray[np.bool_] | None,
+    weights: npt.NDArray[np.float64] | None,
+    temperature: float,
+    all_masked: str,
+    method: str,
+    n_threads: int | None,
+) -> npt.NDArray[Any] | None: ...
+def special_normalise(
+    x: npt.NDArray[Any],
+    out: npt.NDArray[Any],
+    axes: list[int],
+    output: str,
+    states: _Matrix,
+    all_masked: str,
+    n_threads: int | None,
+) -> None: ...
+def special_pull_back(
+    p: npt.NDArray[Any],
+    g: npt.NDArray[Any],
+    out: npt.NDArray[Any],
+    axes: list[int],
+    scale: float,
+    n_threads: int | None,
+) -> None: ...
+def special_stablemax(
+    x: npt.NDArray[Any], out: npt.NDArray[Any], axes: list[int], n_threads: int | None
+) -> None: ...
+def special_sparsemax(
+    x: npt.NDArray[Any], out: npt.NDArray[Any], axes: list[int], n_threads: int | None
+) -> None: ...
+def special_topk(
+    x: npt.NDArray[Any], axes: list[int], k: int, renormalize: bool, n_threads: int | None
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]: ...
+def special_merge(a: _Matrix, b: _Matrix) -> _Vector: ...
+def special_finalize(states: _Matrix) -> _Vector: ...
 def version() -> str: ...
 def simd_level() -> str: ...
 def simd_levels() -> list[str]: ...

@@ -1,6 +1,5 @@
 """What the functions of this module ask of their arguments."""
 
-import math
 import operator
 from typing import Any
 
@@ -109,28 +108,10 @@ def as_settings(
     )
 
 
-def shaped(
-    figures: Any, x: FloatArray, axes: list[int], keepdims: bool, dtype: np.dtype[Any] | None = None
-) -> Any:
+def shaped(figures: FloatArray, x: FloatArray, axes: list[int], keepdims: bool) -> Any:
     """Return one figure for each line as an array of the shape that is left, or a scalar."""
-    kept = [n for d, n in enumerate(x.shape) if d not in axes]
     if keepdims:
-        kept = [1 if d in axes else n for d, n in enumerate(x.shape)]
-    with np.errstate(over="ignore"):  # beyond float32 is infinite, as everywhere
-        return np.asarray(figures).reshape(kept).astype(dtype or x.dtype, copy=False)[()]
-
-
-def is_plain(temperature: object, all_masked: object, method: object, n_threads: object) -> bool:
-    """Whether the settings are the usual ones."""
-    return (
-        type(temperature) is float
-        and temperature == 1.0
-        and all_masked == "nan"
-        and method == "auto"
-        and n_threads is None
-    )
-
-
-def is_finite_number(value: float) -> bool:
-    """Whether it is neither infinite nor NaN."""
-    return math.isfinite(value)
+        return figures.reshape([1 if d in axes else n for d, n in enumerate(x.shape)])
+    if len(axes) >= x.ndim:
+        return figures[0]
+    return figures.reshape([n for d, n in enumerate(x.shape) if d not in axes])

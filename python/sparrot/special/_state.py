@@ -187,7 +187,9 @@ class LogSumExp:
             self._states, self._shape, self._dtype = states, shape, dtype
         else:
             if shape != self._shape:
-                raise InvalidInputError(f"x keeps shape {shape}: the values added kept {self._shape}")
+                raise InvalidInputError(
+                    f"x keeps shape {shape}: the values added kept {self._shape}"
+                )
             merged = _sparrot.special_merge(self._states, states)
             self._states = merged.reshape(-1, _FIGURES)
             self._dtype = np.result_type(self._dtype, dtype)

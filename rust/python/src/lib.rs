@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 mod arrays;
 mod guard;
 mod observer;
+mod relatives;
 mod special;
 mod system;
 mod transport;
@@ -16,6 +17,8 @@ mod transport;
 /// The native part of sparrot. Private: import the public names from `sparrot`.
 #[pymodule]
 mod _sparrot {
+    #[pymodule_export]
+    use super::relatives::{special_pull_back, special_sparsemax, special_stablemax, special_topk};
     #[pymodule_export]
     use super::special::{
         special_finalize, special_merge, special_normalise, special_run, special_softmax,

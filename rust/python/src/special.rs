@@ -1,13 +1,12 @@
 //! `sparrot_softmax` for Python: arrays of any shape and strides, as pointers.
 
-use numpy::npyffi::NPY_ARRAY_WRITEABLE;
+use numpy::npyffi::{NPY_ARRAY_WRITEABLE, NPY_ORDER, PY_ARRAY_API};
 use numpy::{
     Element, IntoPyArray, PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArray2,
     PyUntypedArrayMethods,
 };
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use sparrot_foundation::{Error, Stop, Team};
 use sparrot_simd::frame::Reference;
 use sparrot_simd::tally::Sum;
 use sparrot_softmax::arrays::Arrays;
@@ -31,31 +30,102 @@ type Vector<'py> = Bound<'py, PyArray1<f64>>;
 macro_rules! with_task {
     (($x:expr, $out:expr, $axes:expr, $mask:expr, $weights:expr), |$task:ident| $body:expr) => {
         if let Ok(x) = $x.cast::<PyArrayDyn<f32>>() {
-            let $task = Task::new(x, $out, $axes, $mask, $weights)?;
+            let out = $out.map(|out| out.cast()).transpose()?;
+            let $task = Task::new(x, out, |d| $axes.contains(&d), $mask, $weights)?;
             $body
         } else if let Ok(x) = $x.cast::<PyArrayDyn<f64>>() {
-            let $task = Task::new(x, $out, $axes, $mask, $weights)?;
+            let out = $out.map(|out| out.cast()).transpose()?;
+            let $task = Task::new(x, out, |d| $axes.contains(&d), $mask, $weights)?;
             $body
         } else {
             Err(PyTypeError::new_err("x must be an array of float32 or float64"))
         }
     };
 }
+pub(crate) use with_task;
 
-/// The softmax of `x` over the given axes, or its logarithm, written to `out`: the usual call.
+/// The usual call: the softmax of `x` over one axis or all, or its logarithm. `None` if anything
+/// is unusual, and then nothing has been done.
 #[pyfunction]
-pub fn special_softmax(
-    py: Python<'_>,
-    x: &Bound<'_, PyAny>,
-    out: &Bound<'_, PyAny>,
-    axes: Vec<usize>,
+pub fn special_softmax<'py>(
+    py: Python<'py>,
+    x: &Bound<'py, PyAny>,
+    axis: Option<isize>,
+    out: Option<&Bound<'py, PyAny>>,
     log: bool,
-) -> PyResult<()> {
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if let Ok(x) = x.cast_exact::<PyArrayDyn<f32>>() {
+        usual(py, x, axis, out, log)
+    } else if let Ok(x) = x.cast_exact::<PyArrayDyn<f64>>() {
+        usual(py, x, axis, out, log)
+    } else {
+        Ok(None)
+    }
+}
+
+fn usual<'py, T: Real + Element>(
+    py: Python<'py>,
+    x: &Bound<'py, PyArrayDyn<T>>,
+    axis: Option<isize>,
+    out: Option<&Bound<'py, PyAny>>,
+    log: bool,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let ndim = x.ndim() as isize;
+    let axis = match axis {
+        None => None,
+        Some(axis) if (-ndim..ndim).contains(&axis) => Some(axis.rem_euclid(ndim) as usize),
+        Some(_) => return Ok(None),
+    };
+    let out = match out {
+        None => new_like(py, x)?,
+        Some(out) => match out.cast_exact::<PyArrayDyn<T>>() {
+            Ok(out) if is_place(x, out) => out.clone(),
+            _ => return Ok(None),
+        },
+    };
+    let reduced = |d: usize| axis.is_none_or(|axis| axis == d);
+    let Ok(task) = Task::new(x, Some(&out), reduced, None, None) else { return Ok(None) };
     let output = if log { Output::LogSoftmax } else { Output::Softmax };
     let (method, masked, temperature) = (None, Masked::Nan, 1.0);
     let settings = Settings { output, for_log: log, method, masked, temperature };
-    with_task!((x, Some(out), &axes, None, None), |task| task.run(py, &settings, None, "nothing"))?;
-    Ok(())
+    task.run(py, &settings, None, "nothing")?;
+    Ok(Some(out.into_any()))
+}
+
+/// A new array of the shape, type and memory order of another, from NumPy's allocator.
+fn new_like<'py, T: Element>(
+    py: Python<'py>,
+    x: &Bound<'py, PyArrayDyn<T>>,
+) -> PyResult<Bound<'py, PyArrayDyn<T>>> {
+    let (order, dtype, subok) = (NPY_ORDER::NPY_KEEPORDER, std::ptr::null_mut(), 0);
+    // SAFETY: a live array; the new reference is taken over. Without a type it is that of `x`.
+    let new = unsafe {
+        let new = PY_ARRAY_API.PyArray_NewLikeArray(py, x.as_array_ptr(), order, dtype, subok);
+        Bound::from_owned_ptr_or_err(py, new)?
+    };
+    Ok(new.cast_into()?)
+}
+
+/// Whether `out` is as `x`, or plainly apart from it, and can be written to.
+fn is_place<T: Element>(x: &Bound<'_, PyArrayDyn<T>>, out: &Bound<'_, PyArrayDyn<T>>) -> bool {
+    if out.shape() != x.shape() || writable(out).is_err() {
+        return false;
+    }
+    let repeats = || out.strides().iter().zip(out.shape()).any(|(s, n)| *s == 0 && *n > 1);
+    if x.data() == out.data() && x.strides() == out.strides() {
+        return !repeats();
+    }
+    // What lies between the first and the last byte of each.
+    let extent = |array: &Bound<'_, PyArrayDyn<T>>| {
+        let start = array.data().addr() as isize;
+        let ends = array.strides().iter().zip(array.shape());
+        ends.fold((start, start + size_of::<T>() as isize), |(low, high), (stride, len)| {
+            let reach = stride * (*len as isize - 1).max(0);
+            (low + reach.min(0), high + reach.max(0))
+        })
+    };
+    let ((a, b), (c, d)) = (extent(x), extent(out));
+    (b <= c || d <= a) && !repeats()
 }
 
 /// Writes what `output` names of `x` over the given axes to `out`, and returns what is wanted of
@@ -76,7 +146,7 @@ pub fn special_run<'py>(
     all_masked: &str,
     method: &str,
     n_threads: Option<usize>,
-) -> PyResult<Option<Vector<'py>>> {
+) -> PyResult<Option<Bound<'py, PyAny>>> {
     let output = output_named(output)?;
     let settings = Settings {
         output,
@@ -85,7 +155,7 @@ pub fn special_run<'py>(
         masked: masked_named(all_masked)?,
         temperature,
     };
-    with_task!((x, out, &axes, mask, weights), |task| task.run(py, &settings, n_threads, want))
+    with_task!((x, out, axes, mask, weights), |task| task.run(py, &settings, n_threads, want))
 }
 
 /// Writes what `output` names of `x`, part of lines of which all the states are known, to `out`.
@@ -109,7 +179,7 @@ pub fn special_normalise<'py>(
         temperature: 1.0,
     };
     let states = states_of(&states)?;
-    with_task!((x, Some(out), &axes, None, None), |task| {
+    with_task!((x, Some(out), axes, None, None), |task| {
         task.normalise(py, &settings, &states, n_threads)
     })
 }
@@ -190,23 +260,23 @@ fn masked_named(name: &str) -> PyResult<Masked> {
 }
 
 /// Arrays of one type with their layout.
-struct Task<'a, T> {
-    arrays: Arrays<'a, T>,
-    layout: Layout,
+pub(crate) struct Task<'a, T> {
+    pub(crate) arrays: Arrays<'a, T>,
+    pub(crate) layout: Layout,
 }
 
 impl<'a, T: Real + Element> Task<'a, T> {
-    fn new(
+    pub(crate) fn new(
         x: &'a Bound<'_, PyArrayDyn<T>>,
-        out: Option<&'a Bound<'_, PyAny>>,
-        axes: &[usize],
+        out: Option<&'a Bound<'_, PyArrayDyn<T>>>,
+        is_reduced: impl Fn(usize) -> bool,
         mask: Option<&'a Bound<'_, PyArrayDyn<bool>>>,
         weights: Option<&'a Bound<'_, PyArrayDyn<f64>>>,
     ) -> PyResult<Task<'a, T>> {
-        let out = out.map(|out| out.cast::<PyArrayDyn<T>>()).transpose()?;
         let shape = x.shape();
         let steps_x = steps(x, shape)?;
-        let steps_out = out.map(|out| writable(out).and_then(|()| steps(out, shape))).transpose()?;
+        let steps_out =
+            out.map(|out| writable(out).and_then(|()| steps(out, shape))).transpose()?;
         let steps_mask = mask.map(|mask| steps(mask, shape)).transpose()?;
         let steps_weights = weights.map(|weights| steps(weights, shape)).transpose()?;
         let step = |steps: &Option<Vec<isize>>, d: usize| steps.as_ref().map_or(0, |s| s[d]);
@@ -214,7 +284,7 @@ impl<'a, T: Real + Element> Task<'a, T> {
             let [out, mask, weights] =
                 [&steps_out, &steps_mask, &steps_weights].map(|steps| step(steps, d));
             let axis = Axis { len: shape[d], steps: [steps_x[d], out, mask, weights] };
-            (axis, axes.contains(&d))
+            (axis, is_reduced(d))
         }));
         // SAFETY: NumPy vouches for every position of its arrays, which are borrowed for 'a. The
         // Python side has seen to it that `out` is `x` or does not overlap with anything.
@@ -233,7 +303,7 @@ impl<'a, T: Real + Element> Task<'a, T> {
         self.layout.lines().saturating_mul(self.layout.len())
     }
 
-    fn limits(&self, n_threads: Option<usize>) -> Limits {
+    pub(crate) fn limits(&self, n_threads: Option<usize>) -> Limits {
         Limits::threads(if self.values() < ALONE { Some(1) } else { n_threads })
     }
 
@@ -243,24 +313,26 @@ impl<'a, T: Real + Element> Task<'a, T> {
         settings: &Settings,
         n_threads: Option<usize>,
         want: &str,
-    ) -> PyResult<Option<Vector<'py>>> {
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let wanted = if want == "nothing" { 0 } else { self.layout.lines() };
-        let states = guard::call(py, self.limits(n_threads), |team: &Team, stop: &Stop<'_>| {
+        let states = guard::call(py, self.limits(n_threads), |team, stop| {
             let mut states = vec![State::EMPTY; wanted];
             // SAFETY: `new` has made the arrays fit the layout.
             unsafe { job::run(&self.arrays, &self.layout, settings, &mut states, team, stop)? };
-            Ok::<_, Error>(states)
+            Ok(states)
         })?;
         let of = |figure: fn(&State) -> f64| states.iter().map(figure);
-        let figures: Vec<f64> = match want {
-            "nothing" => return Ok(None),
-            "lse" => of(State::log_sum_exp).collect(),
-            "signed" => of(|s| s.signed_log().0).chain(of(|s| s.signed_log().1)).collect(),
-            "parts" => of(|s| s.max).chain(of(State::log_excess)).collect(),
-            "states" => states.iter().flat_map(figures).collect(),
+        Ok(match want {
+            "nothing" => None,
+            "lse" => Some(rounded::<T>(py, of(State::log_sum_exp))),
+            "signed" => {
+                let (logs, signs) = (of(|s| s.signed_log().0), of(|s| s.signed_log().1));
+                Some(rounded::<T>(py, logs.chain(signs)))
+            }
+            "parts" => Some(rounded::<f64>(py, of(|s| s.max).chain(of(State::log_excess)))),
+            "states" => Some(rounded::<f64>(py, states.iter().flat_map(figures))),
             other => return Err(unknown(other)),
-        };
-        Ok(Some(figures.into_pyarray(py)))
+        })
     }
 
     fn normalise(
@@ -280,6 +352,9 @@ impl<'a, T: Real + Element> Task<'a, T> {
 /// The steps of an array of that shape, in values.
 fn steps<T: Element>(array: &Bound<'_, PyArrayDyn<T>>, shape: &[usize]) -> PyResult<Vec<isize>> {
     let unit = size_of::<T>() as isize;
+    if array.data().addr() % size_of::<T>() != 0 {
+        return Err(PyTypeError::new_err("an array is not aligned"));
+    }
     if array.shape() != shape || array.strides().iter().any(|stride| stride % unit != 0) {
         return Err(PyTypeError::new_err("the arrays do not fit one another"));
     }
@@ -293,4 +368,12 @@ fn writable<T: Element>(out: &Bound<'_, PyArrayDyn<T>>) -> PyResult<()> {
         return Err(PyTypeError::new_err("out is read-only"));
     }
     Ok(())
+}
+
+/// Figures as a NumPy array of type `T`.
+fn rounded<T: Real + Element>(
+    py: Python<'_>,
+    figures: impl Iterator<Item = f64>,
+) -> Bound<'_, PyAny> {
+    figures.map(T::from_f64).collect::<Vec<T>>().into_pyarray(py).into_any()
 }

@@ -51,9 +51,7 @@ impl<'a, T> Tile<'a, T> {
     pub fn written(&mut self) -> Tile<'_, T> {
         let target = (self.target, self.target_stride);
         // SAFETY: the target of a tile that is borrowed.
-        unsafe {
-            Tile::from_raw((target.0.cast_const(), target.1), target, self.rows, self.width)
-        }
+        unsafe { Tile::from_raw((target.0.cast_const(), target.1), target, self.rows, self.width) }
     }
 
     /// `width` columns of a matrix held by rows, in place.

@@ -200,7 +200,8 @@ mod tests {
             for (x, y) in x.iter().zip(&y) {
                 worst = worst.max(ulp_error_f64(*x, *y));
             }
-            eprintln!("{level:?}: {worst} ULP");assert!(worst <= 1.0, "{level:?}: {worst} ULP");
+            eprintln!("{level:?}: {worst} ULP");
+            assert!(worst <= 1.0, "{level:?}: {worst} ULP");
             assert!(worst > 0.4, "the reference itself is suspect: {worst} ULP at worst");
         }
     }
@@ -224,7 +225,8 @@ mod tests {
     fn f32_is_within_one_ulp_at_every_level() {
         for level in Level::available() {
             let worst = worst_f32(level, (0..u32::MAX).step_by(997));
-            eprintln!("{level:?}: {worst} ULP");assert!(worst <= 1.0, "{level:?}: {worst} ULP");
+            eprintln!("{level:?}: {worst} ULP");
+            assert!(worst <= 1.0, "{level:?}: {worst} ULP");
         }
     }
 
@@ -234,7 +236,8 @@ mod tests {
         for level in Level::available() {
             for high in 0..256u32 {
                 let worst = worst_f32(level, (high << 24)..=((high << 24) | 0x00ff_ffff));
-                eprintln!("{level:?}: {worst} ULP");assert!(worst <= 1.0, "{level:?}: {worst} ULP");
+                eprintln!("{level:?}: {worst} ULP");
+                assert!(worst <= 1.0, "{level:?}: {worst} ULP");
             }
         }
     }

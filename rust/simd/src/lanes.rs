@@ -31,7 +31,6 @@ pub(crate) trait Vector: Copy {
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
-    fn div(self, other: Self) -> Self;
     fn sqrt(self) -> Self;
     fn abs(self) -> Self;
     /// `self * b + c`, fused where the level has it.

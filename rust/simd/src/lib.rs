@@ -35,6 +35,7 @@ pub mod gibbs;
 pub mod linear;
 pub mod points;
 pub mod reduce;
+pub mod relatives;
 pub mod row;
 pub mod select;
 pub mod softmax;

@@ -59,10 +59,6 @@ macro_rules! portable_vector {
                 self.zip(other, |a, b| a * b)
             }
             #[inline(always)]
-            fn div(self, other: Self) -> Self {
-                self.zip(other, |a, b| a / b)
-            }
-            #[inline(always)]
             fn sqrt(self) -> Self {
                 self.map(<$float>::sqrt)
             }

@@ -202,12 +202,8 @@ pub trait Softmax: Framed + Send + Sync + PartialOrd + std::fmt::Debug + 'static
     fn max(x: &[Self]) -> Self;
     /// `sum_j e^(x_j)` over the reference, of the values below `below` only, if that is given; and
     /// the largest of the values of `next`.
-    fn exp_sum(
-        x: &[Self],
-        next: &[Self],
-        reference: Reference,
-        below: Option<Self>,
-    ) -> (Sum, Self);
+    fn exp_sum(x: &[Self], next: &[Self], reference: Reference, below: Option<Self>)
+    -> (Sum, Self);
     /// The same; what is summed, times `2^HEADROOM`, is stored (in full, also with `below`).
     fn exp_store_sum(
         row: Row<'_, Self>,

@@ -7,7 +7,7 @@ use crate::lanes::{Kernel, Simd, Vector};
 /// The operations whose intrinsics are named alike in both instruction sets.
 macro_rules! common_operations {
     ($float:ty, $array:ty, $lanes:literal, $set1:ident, $loadu:ident, $storeu:ident, $stream:ident, $add:ident,
-     $sub:ident, $mul:ident, $div:ident, $sqrt:ident, $fmadd:ident, $min:ident, $max:ident) => {
+     $sub:ident, $mul:ident, $sqrt:ident, $fmadd:ident, $min:ident, $max:ident) => {
         type Elem = $float;
         const LANES: usize = $lanes;
         const FUSED: bool = true;
@@ -60,11 +60,6 @@ macro_rules! common_operations {
         fn mul(self, other: Self) -> Self {
             // SAFETY: as in `splat`.
             Self(unsafe { $mul(self.0, other.0) })
-        }
-        #[inline(always)]
-        fn div(self, other: Self) -> Self {
-            // SAFETY: as in `splat`.
-            Self(unsafe { $div(self.0, other.0) })
         }
         #[inline(always)]
         fn sqrt(self) -> Self {
@@ -132,7 +127,6 @@ pub(crate) mod avx2 {
             _mm256_add_pd,
             _mm256_sub_pd,
             _mm256_mul_pd,
-            _mm256_div_pd,
             _mm256_sqrt_pd,
             _mm256_fmadd_pd,
             _mm256_min_pd,
@@ -201,7 +195,6 @@ pub(crate) mod avx2 {
             _mm256_add_ps,
             _mm256_sub_ps,
             _mm256_mul_ps,
-            _mm256_div_ps,
             _mm256_sqrt_ps,
             _mm256_fmadd_ps,
             _mm256_min_ps,
@@ -300,7 +293,6 @@ pub(crate) mod avx512 {
             _mm512_add_pd,
             _mm512_sub_pd,
             _mm512_mul_pd,
-            _mm512_div_pd,
             _mm512_sqrt_pd,
             _mm512_fmadd_pd,
             _mm512_min_pd,
@@ -370,7 +362,6 @@ pub(crate) mod avx512 {
             _mm512_add_ps,
             _mm512_sub_ps,
             _mm512_mul_ps,
-            _mm512_div_ps,
             _mm512_sqrt_ps,
             _mm512_fmadd_ps,
             _mm512_min_ps,

@@ -228,9 +228,7 @@ impl<T: Real> Job<'_, T> {
         references: &mut Vec<Reference>,
     ) -> State {
         match self.settings.output {
-            Output::Softmax => {
-                pass::first(method, part, max, self.settings.for_log, references)
-            }
+            Output::Softmax => pass::first(method, part, max, self.settings.for_log, references),
             _ if self.settings.for_log => pass::first_for_log(part.source()),
             _ => pass::first_for_sum(part.source()),
         }

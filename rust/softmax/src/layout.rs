@@ -185,8 +185,7 @@ mod tests {
                     seen.push((done + k, offsets[0] + k as isize * step[0]));
                 }
             });
-            let wanted: Vec<_> =
-                (0..count).map(|k| (k, offsets(&axes, start + k)[0])).collect();
+            let wanted: Vec<_> = (0..count).map(|k| (k, offsets(&axes, start + k)[0])).collect();
             assert_eq!(seen, wanted);
         }
     }
