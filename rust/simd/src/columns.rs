@@ -47,11 +47,9 @@ impl<'a, T> Tile<'a, T> {
         Tile { source, target, rows, width, source_stride, target_stride, memory: PhantomData }
     }
 
-    /// The values written, to be read.
-    pub fn written(&mut self) -> Tile<'_, T> {
-        let target = (self.target, self.target_stride);
-        // SAFETY: the target of a tile that is borrowed.
-        unsafe { Tile::from_raw((target.0.cast_const(), target.1), target, self.rows, self.width) }
+    /// The values written, to be read and written again.
+    pub fn into_written(self) -> Tile<'a, T> {
+        Tile { source: self.target.cast_const(), source_stride: self.target_stride, ..self }
     }
 
     /// `width` columns of a matrix held by rows, in place.
@@ -149,14 +147,18 @@ impl<T: Framed> Frames<T> {
 }
 
 #[inline(always)]
-fn column_max<S: Simd, T: Float + Framed>(tile: &Tile<'_, T>) -> PerColumn<T> {
+fn column_max<S: Simd, T: Float + Framed, const COPY: bool>(tile: &Tile<'_, T>) -> PerColumn<T> {
     let lowest = T::narrow(f64::NEG_INFINITY);
     let mut max = [lowest; WIDTH];
     for i in 0..tile.rows {
         let mut j = 0;
         while j < tile.width {
             let most = T::Vector::<S>::load(&max[j..]);
-            tile.load::<T::Vector<S>>(i, j, lowest).max(most).store(&mut max[j..]);
+            let x = tile.load::<T::Vector<S>>(i, j, lowest);
+            if COPY {
+                tile.store(i, j, x, lowest);
+            }
+            x.max(most).store(&mut max[j..]);
             j += T::Vector::<S>::LANES;
         }
     }
@@ -208,6 +210,8 @@ fn column_sums<S: Simd, T: Tallied + Framed, const STORE: bool>(
 pub trait Columns: Framed {
     /// The largest value of each column; NaN is passed over.
     fn column_max(tile: &Tile<'_, Self>) -> PerColumn<Self>;
+    /// The same, and the values are copied.
+    fn column_max_copied(tile: &Tile<'_, Self>) -> PerColumn<Self>;
     /// The sum of each column's exponentials over its reference, of the values below `top` only.
     /// With `store`, they are stored as well, all of them, times `2^HEADROOM`.
     fn column_exp_sums(
@@ -219,7 +223,7 @@ pub trait Columns: Framed {
     );
     /// How many values of each column are below `top`.
     fn column_count_below(tile: &Tile<'_, Self>, top: &PerColumn<Self>) -> PerColumn<Self>;
-    /// `y = factor y 2^exponent`, for each column its own factor and exponent.
+    /// `y = factor x 2^exponent`, for each column its own factor and exponent.
     fn column_scale(
         tile: &Tile<'_, Self>,
         factor: &[Factor<Self>],
@@ -251,7 +255,13 @@ macro_rules! columns {
             kernel! {
                 /// See [`Columns::column_max`].
                 pub fn max<'a, S>(tile: &'a Tile<'a, $float>) -> PerColumn<$float> {
-                    column_max::<S, $float>(tile)
+                    column_max::<S, $float, false>(tile)
+                }
+            }
+            kernel! {
+                /// See [`Columns::column_max_copied`].
+                pub fn max_copied<'a, S>(tile: &'a Tile<'a, $float>) -> PerColumn<$float> {
+                    column_max::<S, $float, true>(tile)
                 }
             }
             kernel! {
@@ -341,6 +351,9 @@ macro_rules! columns {
         impl Columns for $float {
             fn column_max(tile: &Tile<'_, $float>) -> PerColumn<$float> {
                 $module::max(tile)
+            }
+            fn column_max_copied(tile: &Tile<'_, $float>) -> PerColumn<$float> {
+                $module::max_copied(tile)
             }
             fn column_exp_sums(
                 tile: &Tile<'_, $float>,

@@ -26,7 +26,8 @@ impl Reference {
     pub fn new<T: Framed>(max: T) -> Reference {
         let max = max.wide();
         if max.abs() <= T::LIMIT {
-            let exponent = (max * std::f64::consts::LOG2_E).round();
+            // To the nearest integer, without the library call that `round` would be.
+            let exponent = (max * std::f64::consts::LOG2_E + f64::MAGIC) - f64::MAGIC;
             Reference { shift: 0.0, exponent }
         } else {
             Reference { shift: max, exponent: 0.0 }

@@ -87,6 +87,23 @@ macro_rules! common_operations {
 pub(crate) mod avx2 {
     use super::*;
 
+    /// The first `len` lanes, fewer than there are.
+    #[inline(always)]
+    fn tail_mask_pd(len: usize) -> __m256i {
+        const ONES: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
+        let lanes = &ONES[4 - len..8 - len];
+        // SAFETY: as in `load`.
+        unsafe { _mm256_loadu_si256(lanes.as_ptr().cast()) }
+    }
+    /// As above.
+    #[inline(always)]
+    fn tail_mask_ps(len: usize) -> __m256i {
+        const ONES: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+        let lanes = &ONES[8 - len..16 - len];
+        // SAFETY: as in `load`.
+        unsafe { _mm256_loadu_si256(lanes.as_ptr().cast()) }
+    }
+
     pub(crate) struct Avx2;
     impl Simd for Avx2 {
         type F64 = F64;
@@ -136,6 +153,21 @@ pub(crate) mod avx2 {
         fn abs(self) -> Self {
             // SAFETY: as in `splat`.
             Self(unsafe { _mm256_andnot_pd(_mm256_set1_pd(-0.0), self.0) })
+        }
+        #[inline(always)]
+        fn load_tail(x: &[f64], fill: f64) -> Self {
+            let mask = tail_mask_pd(x.len());
+            // SAFETY: as in `splat`; lanes that are masked are not read.
+            Self(unsafe {
+                let values = _mm256_maskload_pd(x.as_ptr(), mask);
+                _mm256_blendv_pd(_mm256_set1_pd(fill), values, _mm256_castsi256_pd(mask))
+            })
+        }
+        #[inline(always)]
+        fn store_tail(self, x: &mut [f64], _zero: f64) {
+            let mask = tail_mask_pd(x.len());
+            // SAFETY: as in `splat`; lanes that are masked are not written.
+            unsafe { _mm256_maskstore_pd(x.as_mut_ptr(), mask, self.0) }
         }
         #[inline(always)]
         fn round(self) -> Self {
@@ -206,6 +238,21 @@ pub(crate) mod avx2 {
             Self(unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0) })
         }
         #[inline(always)]
+        fn load_tail(x: &[f32], fill: f32) -> Self {
+            let mask = tail_mask_ps(x.len());
+            // SAFETY: as in `splat`; lanes that are masked are not read.
+            Self(unsafe {
+                let values = _mm256_maskload_ps(x.as_ptr(), mask);
+                _mm256_blendv_ps(_mm256_set1_ps(fill), values, _mm256_castsi256_ps(mask))
+            })
+        }
+        #[inline(always)]
+        fn store_tail(self, x: &mut [f32], _zero: f32) {
+            let mask = tail_mask_ps(x.len());
+            // SAFETY: as in `splat`; lanes that are masked are not written.
+            unsafe { _mm256_maskstore_ps(x.as_mut_ptr(), mask, self.0) }
+        }
+        #[inline(always)]
         fn round(self) -> Self {
             const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
             // SAFETY: as in `splat`.
@@ -252,6 +299,13 @@ pub(crate) mod avx2 {
 
 pub(crate) mod avx512 {
     use super::*;
+
+    /// The first `len` lanes, fewer than there are.
+    #[inline(always)]
+    fn tail_mask<const LANES: usize>(len: usize) -> u32 {
+        assert!(len < LANES);
+        (1 << len) - 1
+    }
 
     pub(crate) struct Avx512;
     impl Simd for Avx512 {
@@ -302,6 +356,18 @@ pub(crate) mod avx512 {
         fn abs(self) -> Self {
             // SAFETY: as in `splat`.
             Self(unsafe { _mm512_abs_pd(self.0) })
+        }
+        #[inline(always)]
+        fn load_tail(x: &[f64], fill: f64) -> Self {
+            let mask = tail_mask::<8>(x.len()) as __mmask8;
+            // SAFETY: as in `splat`; lanes that are masked are not read.
+            Self(unsafe { _mm512_mask_loadu_pd(_mm512_set1_pd(fill), mask, x.as_ptr()) })
+        }
+        #[inline(always)]
+        fn store_tail(self, x: &mut [f64], _zero: f64) {
+            let mask = tail_mask::<8>(x.len()) as __mmask8;
+            // SAFETY: as in `splat`; lanes that are masked are not written.
+            unsafe { _mm512_mask_storeu_pd(x.as_mut_ptr(), mask, self.0) }
         }
         #[inline(always)]
         fn round(self) -> Self {
@@ -371,6 +437,18 @@ pub(crate) mod avx512 {
         fn abs(self) -> Self {
             // SAFETY: as in `splat`.
             Self(unsafe { _mm512_abs_ps(self.0) })
+        }
+        #[inline(always)]
+        fn load_tail(x: &[f32], fill: f32) -> Self {
+            let mask = tail_mask::<16>(x.len()) as __mmask16;
+            // SAFETY: as in `splat`; lanes that are masked are not read.
+            Self(unsafe { _mm512_mask_loadu_ps(_mm512_set1_ps(fill), mask, x.as_ptr()) })
+        }
+        #[inline(always)]
+        fn store_tail(self, x: &mut [f32], _zero: f32) {
+            let mask = tail_mask::<16>(x.len()) as __mmask16;
+            // SAFETY: as in `splat`; lanes that are masked are not written.
+            unsafe { _mm512_mask_storeu_ps(x.as_mut_ptr(), mask, self.0) }
         }
         #[inline(always)]
         fn round(self) -> Self {

@@ -104,15 +104,26 @@ impl<'a, T: Scalar> Arrays<'a, T> {
         let steps = run_steps(&layout.reduced);
         let count = out.len().div_ceil(step);
         let divide = temperature != 1.0;
+        let plain = self.mask.is_null() && !divide;
         runs(&layout.reduced, start, count, |done, at, run| {
+            let to = |array: usize| base[array] + at[array];
+            let first = self.source.wrapping_offset(to(SOURCE));
+            let out = &mut out[done * step..];
+            if plain {
+                for k in 0..run {
+                    // SAFETY: positions of the layout.
+                    out[k * step] = unsafe { *first.offset(k as isize * steps[SOURCE]) };
+                }
+                return;
+            }
             for k in 0..run {
-                let to = |array: usize| base[array] + at[array] + k as isize * steps[array];
                 // SAFETY: positions of the layout.
-                let x = unsafe { *self.source.offset(to(SOURCE)) };
+                let x = unsafe { *first.offset(k as isize * steps[SOURCE]) };
+                let mask = self.mask.wrapping_offset(to(MASK) + k as isize * steps[MASK]);
                 // SAFETY: as above.
-                let counts = self.mask.is_null() || unsafe { *self.mask.offset(to(MASK)) };
-                let x = if divide { divided(x, temperature) } else { x };
-                out[(done + k) * step] = if counts { x } else { T::from_f64(f64::NEG_INFINITY) };
+                let counts = self.mask.is_null() || unsafe { *mask };
+                let x = if divide { T::from_f64(x.to_f64() / temperature) } else { x };
+                out[k * step] = if counts { x } else { T::from_f64(f64::NEG_INFINITY) };
             }
         });
     }
@@ -157,9 +168,4 @@ impl<'a, T: Scalar> Arrays<'a, T> {
         let steps = axis.map_or([0; 4], |axis| axis.steps);
         (steps[SOURCE], if self.writes() { steps[TARGET] } else { steps[SOURCE] })
     }
-}
-
-#[inline(always)]
-fn divided<T: Scalar>(x: T, temperature: f64) -> T {
-    T::from_f64(x.to_f64() / temperature)
 }

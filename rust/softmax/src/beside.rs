@@ -1,7 +1,8 @@
 //! Lines that lie side by side: a lane for each.
 //!
 //! A tile is as wide as [`WIDTH`] lines and as long as keeps it in the second cache; long lines are
-//! cut into tiles whose states are merged. Short lines that do not lie side by side are copied so
+//! cut into tiles whose states are merged. A tile is copied while its maxima are found: where rows
+//! are a power of two apart, few of them fit into a cache at their own addresses. Short lines that do not lie side by side are copied so
 //! that they do: one at a time they would leave most lanes empty.
 
 use sparrot_foundation::Error;
@@ -47,36 +48,74 @@ pub(crate) fn columns<T: Real>(
         .flat_map(|outer| (0..width).step_by(WIDTH).map(move |start| (outer, start)))
         .map(|(outer, start)| (first_line(outer) + start * step, WIDTH.min(width - start)))
         .collect();
-    let tile = |line: usize, width: usize, start: usize, rows: usize| {
+    let (source_step, target_step) = job.arrays.steps(job.layout.reduced.first());
+    let place = |line, start| {
         let (source, target) = job.arrays.pointers(job.layout, line, start);
-        let (source_step, target_step) = job.arrays.steps(job.layout.reduced.first());
+        ((source, source_step), (target, target_step))
+    };
+    // What the tile at `start` reads, copied; and from there what it writes.
+    let copied = |line, start, rows, width, copy: &mut Vec<T>| {
+        copy.resize(rows * width, T::narrow(0.0));
+        let scratch = (copy.as_mut_ptr(), width as isize);
+        let (source, target) = place(line, start);
         // SAFETY: `width` lines, side by side, of the layout; each item has them to itself.
-        unsafe { Tile::from_raw((source, source_step), (target, target_step), rows, width) }
+        unsafe {
+            let read = Tile::from_raw(source, scratch, rows, width);
+            let max = T::column_max_copied(&read);
+            (max, Tile::from_raw((scratch.0.cast_const(), scratch.1), target, rows, width))
+        }
+    };
+    // The tile at `start`, to be finished where it is.
+    let at = |line, start, rows, width| {
+        let (source, target) = place(line, start);
+        // SAFETY: as above.
+        unsafe { Tile::from_raw(source, target, rows, width) }
     };
     let starts = || (0..len).step_by(ROWS);
+    let rows = |start: usize| ROWS.min(len - start);
     let team = job.team_for(job.layout.lines().saturating_mul(len));
-    let at_once = len <= ROWS || tiles.len() >= team.threads() && len <= 64 * ROWS;
-    let totals: Vec<Vec<State>> = if at_once {
+    let finish_part = |line, start, width, totals: &[State], references: &[Reference]| {
+        let mut tile = at(line, start, rows(start), width);
+        if job.settings.output == Output::Softmax {
+            tile = tile.into_written();
+        }
+        finish(job, &mut tile, totals, references, len);
+    };
+    let totals: Vec<Vec<State>> = if len <= ROWS {
         team.run(job.stop, tiles.clone(), |(line, width)| {
-            let found: Vec<Found> =
-                starts().map(|at| first(job, &tile(line, width, at, ROWS.min(len - at)))).collect();
+            let mut copy = Vec::new();
+            let (max, mut tile) = copied(line, 0, len, width, &mut copy);
+            // What is stored stays in the copy until it is finished.
+            let mut work = Tile::in_place(&mut copy, width);
+            let found = first(job, &mut work, &max);
+            finish(job, &mut tile, &found.states, &found.references, len);
+            found.states
+        })?
+    } else if tiles.len() >= team.threads() && len <= 64 * ROWS {
+        team.run(job.stop, tiles.clone(), |(line, width)| {
+            let mut copy = Vec::new();
+            let part = |start| {
+                let (max, mut tile) = copied(line, start, rows(start), width, &mut copy);
+                first(job, &mut tile, &max)
+            };
+            let found: Vec<Found> = starts().map(part).collect();
             let totals = merged(&found, width);
-            for (at, found) in starts().zip(&found) {
-                let mut tile = tile(line, width, at, ROWS.min(len - at));
-                finish(job, &mut tile, &totals, &found.references, len);
+            for (start, found) in starts().zip(&found) {
+                finish_part(line, start, width, &totals, &found.references);
             }
             totals
         })?
     } else {
         let mut all = Vec::new();
         for &(line, width) in &tiles {
-            let found = team.run(job.stop, starts().collect(), |at| {
-                first(job, &tile(line, width, at, ROWS.min(len - at)))
+            let found = team.run(job.stop, starts().collect(), |start| {
+                let mut copy = Vec::new();
+                let (max, mut tile) = copied(line, start, rows(start), width, &mut copy);
+                first(job, &mut tile, &max)
             })?;
             let totals = merged(&found, width);
-            team.run(job.stop, starts().zip(&found).collect(), |(at, found)| {
-                let mut tile = tile(line, width, at, ROWS.min(len - at));
-                finish(job, &mut tile, &totals, &found.references, len);
+            team.run(job.stop, starts().zip(&found).collect(), |(start, found)| {
+                finish_part(line, start, width, &totals, &found.references);
             })?;
             all.push(totals);
         }
@@ -106,7 +145,8 @@ pub(crate) fn short<T: Real>(job: &Job<'_, T>, states: &mut [State]) -> Result<(
                 job.arrays.gather(job.layout, line, 0, (&mut values[j..], width), temperature);
             }
             let mut tile = Tile::in_place(values, width);
-            let found = first(job, &tile);
+            let max = T::column_max(&tile);
+            let found = first(job, &mut tile, &max);
             finish(job, &mut tile, &found.states, &found.references, len);
             if job.settings.output != Output::Nothing {
                 for j in 0..width {
@@ -127,19 +167,19 @@ fn merged(found: &[Found], width: usize) -> Vec<State> {
     (0..width).map(total).collect()
 }
 
-fn first<T: Real>(job: &Job<'_, T>, tile: &Tile<'_, T>) -> Found {
+/// The first pass over a tile, of which the largest value of each column is known.
+fn first<T: Real>(job: &Job<'_, T>, tile: &mut Tile<'_, T>, max: &PerColumn<T>) -> Found {
     let width = tile.width();
-    let max = T::column_max(tile);
     let none = Reference { shift: 0.0, exponent: 0.0 };
     let references: Vec<Reference> = (max[..width].iter())
         .map(|max| if max.wide().is_finite() { Reference::new(*max) } else { none })
         .collect();
     let store = job.settings.output == Output::Softmax;
     let for_log = job.settings.for_log;
-    let top = if for_log { max } else { [T::narrow(f64::NAN); WIDTH] };
+    let top = if for_log { *max } else { [T::narrow(f64::NAN); WIDTH] };
     let mut sums = vec![Sum::default(); width];
     T::column_exp_sums(tile, &references, &top, store, &mut sums);
-    let below = if for_log { T::column_count_below(tile, &max) } else { top };
+    let below = if for_log { T::column_count_below(tile, max) } else { top };
     let states = (0..width).map(|j| {
         let (max, sum) = (max[j].wide(), sums[j]);
         if max == f64::INFINITY {
@@ -157,7 +197,8 @@ fn first<T: Real>(job: &Job<'_, T>, tile: &Tile<'_, T>) -> Found {
     Found { states: states.collect(), references }
 }
 
-/// The last pass over a tile; `len` is that of the whole lines.
+/// The last pass over a tile: from the exponentials stored, or from the values themselves for a
+/// logarithm. `len` is that of the whole lines.
 fn finish<T: Real>(
     job: &Job<'_, T>,
     tile: &mut Tile<'_, T>,
@@ -186,7 +227,7 @@ fn finish<T: Real>(
             }
             let factors: Vec<Factor<T>> =
                 shares.iter().map(|(f, e)| if far { *f } else { scaled(*f, *e) }).collect();
-            T::column_scale(&tile.written(), &factors, far.then_some(&exponents));
+            T::column_scale(tile, &factors, far.then_some(&exponents));
         }
         Output::LogSoftmax => {
             let mut max: PerColumn<T> = [T::narrow(0.0); WIDTH];

@@ -206,8 +206,13 @@ impl<T: Real> Job<'_, T> {
         let len = row.len();
         let softmax = self.settings.output == Output::Softmax;
         let max = (softmax && method.needs_max()).then(|| pass::max(row.source()));
-        let mut total = State::EMPTY;
         references.clear();
+        if len <= PART {
+            let total = self.first(&mut row, method, max, references);
+            self.finish(row, method, &total, references, len);
+            return total;
+        }
+        let mut total = State::EMPTY;
         let mut firsts = [0; LONGEST_AT_ONCE / PART];
         for (start, first) in (0..len).step_by(PART).zip(&mut firsts) {
             *first = references.len();

@@ -114,6 +114,9 @@ fn push_merged(axes: &mut Vec<Axis>, axis: Axis) {
 
 /// The offset of each array at position `index`, in C order, of the given dimensions.
 pub fn offsets(axes: &[Axis], mut index: usize) -> [isize; ARRAYS] {
+    if let [axis] = axes {
+        return axis.steps.map(|step| step * index as isize);
+    }
     let mut offsets = [0; ARRAYS];
     for axis in axes.iter().rev() {
         let at = (index % axis.len) as isize;
@@ -133,6 +136,11 @@ pub fn runs(
     count: usize,
     mut visit: impl FnMut(usize, [isize; ARRAYS], usize),
 ) {
+    if axes.len() <= 1 {
+        // The usual case: nothing to divide by.
+        let steps = run_steps(axes);
+        return visit(0, steps.map(|step| step * start as isize), count);
+    }
     let inner = axes.last().map_or(1, |axis| axis.len);
     let mut done = 0;
     while done < count {

@@ -10,7 +10,7 @@ use sparrot_simd::level::{self, Level};
 use sparrot_simd::row::Row;
 use sparrot_simd::softmax::{Factor, Softmax};
 
-use crate::state::State;
+use crate::state::{State, power_of_two};
 
 /// A block is read, exponentiated and stored while it is in the first cache.
 const BLOCK_BYTES: usize = 16 << 10;
@@ -198,7 +198,7 @@ pub fn nearest<T: Framed>() -> f64 {
 
 /// The factor times a power of two for which it stays normal.
 pub fn scaled<T: Framed>(factor: Factor<T>, exponent: f64) -> Factor<T> {
-    let power = exponent.exp2();
+    let power = power_of_two(exponent);
     let times = |x: T| T::narrow(x.wide() * power);
     Factor { high: times(factor.high), low: times(factor.low) }
 }

@@ -203,7 +203,7 @@ impl Ratio {
 }
 
 /// `2^k` for an integer `k`; 0 below the normal range.
-fn power_of_two(k: f64) -> f64 {
+pub(crate) fn power_of_two(k: f64) -> f64 {
     f64::from_bits(((k + 1023.0).clamp(0.0, 2047.0) as u64) << 52)
 }
 
