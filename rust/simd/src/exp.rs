@@ -11,6 +11,9 @@
 //!
 //! Special values: `-inf` gives 0, `+inf` gives `+inf`, NaN gives NaN; above 709.78 (88.72 in f32)
 //! the result is `+inf`, below -745.13 (-103.97) it is 0.
+//!
+//! Worst error found: 0.91 ULP in f64 (5e5 arguments) and 0.93 in f32 (every 997th argument there
+//! is); the tests assert 1.
 
 use crate::dispatch::kernel;
 use crate::lanes::{Simd, Vector};
@@ -200,7 +203,6 @@ mod tests {
             for (x, y) in x.iter().zip(&y) {
                 worst = worst.max(ulp_error_f64(*x, *y));
             }
-            eprintln!("{level:?}: {worst} ULP");
             assert!(worst <= 1.0, "{level:?}: {worst} ULP");
             assert!(worst > 0.4, "the reference itself is suspect: {worst} ULP at worst");
         }
@@ -225,7 +227,6 @@ mod tests {
     fn f32_is_within_one_ulp_at_every_level() {
         for level in Level::available() {
             let worst = worst_f32(level, (0..u32::MAX).step_by(997));
-            eprintln!("{level:?}: {worst} ULP");
             assert!(worst <= 1.0, "{level:?}: {worst} ULP");
         }
     }
@@ -236,7 +237,6 @@ mod tests {
         for level in Level::available() {
             for high in 0..256u32 {
                 let worst = worst_f32(level, (high << 24)..=((high << 24) | 0x00ff_ffff));
-                eprintln!("{level:?}: {worst} ULP");
                 assert!(worst <= 1.0, "{level:?}: {worst} ULP");
             }
         }

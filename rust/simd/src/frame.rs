@@ -120,3 +120,27 @@ impl<V: Vector<Elem: Float + Framed>> Frame<V> {
         e.mul(j.add(self.offset).to_exponent())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::softmax::Softmax;
+
+    #[test]
+    fn a_reference_is_the_nearest_power_of_two_or_the_maximum_itself() {
+        assert_eq!(Reference::new(0.0f32), Reference { shift: 0.0, exponent: 0.0 });
+        assert_eq!(Reference::new(-7.0f64), Reference { shift: 0.0, exponent: -10.0 });
+        assert_eq!(Reference::new(208.0f32).exponent, 300.0);
+        assert_eq!(Reference::new(209.0f32), Reference { shift: 209.0, exponent: 0.0 });
+        assert_eq!(Reference::new(-1e300), Reference { shift: -1e300, exponent: 0.0 });
+    }
+
+    #[test]
+    fn what_is_too_low_gives_exactly_0_and_nan_stays() {
+        let x = [0.0f32, f32::NEG_INFINITY, -3e38, -1e9, -200.0];
+        let (sum, _) = f32::exp_sum(&x, &[], Reference::new(0.0f32), None);
+        assert_eq!(sum.high, 1.0);
+        let (sum, _) = f32::exp_sum(&[0.0, f32::NAN], &[], Reference::new(0.0f32), None);
+        assert!(sum.high.is_nan());
+    }
+}

@@ -54,14 +54,14 @@ pub(crate) trait Vector: Copy {
     /// Bit `l` is set where lane `l` of `self` is greater than that of `other`.
     fn mask_gt(self, other: Self) -> u32;
 
-    /// The values of `x`, which is shorter than a register, then `fill`.
+    /// The values of `x`, which is no longer than a register, then `fill`.
     #[inline(always)]
     fn load_tail(x: &[Self::Elem], fill: Self::Elem) -> Self {
         let mut lanes = Self::filled_array(fill);
         lanes.as_mut()[..x.len()].copy_from_slice(x);
         Self::load(lanes.as_ref())
     }
-    /// The first `x.len()` lanes into `x`, which is shorter than a register.
+    /// The first `x.len()` lanes into `x`, which is no longer than a register.
     #[inline(always)]
     fn store_tail(self, x: &mut [Self::Elem], zero: Self::Elem) {
         let mut lanes = Self::filled_array(zero);

@@ -35,7 +35,7 @@ macro_rules! lane_sum {
                 }
                 half /= 2;
             }
-            total = total.add(Sum { high: lanes[0], low: 0.0 });
+            total = total.plus(Sum { high: lanes[0], low: 0.0 });
             start = end;
         }
         total

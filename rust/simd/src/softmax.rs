@@ -350,3 +350,79 @@ macro_rules! softmax {
 }
 softmax!(f32, F32, single);
 softmax!(f64, F64, double);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extexp::ExtExp;
+    use crate::level::Level;
+
+    /// Values from -20 to 20, the largest twice.
+    fn values(n: usize) -> Vec<f64> {
+        (0..n).map(|j| (j * 7919 % 4001) as f64 / 100.0 - 20.0).collect()
+    }
+
+    #[test]
+    fn every_pass_agrees_with_the_definition_at_every_length_and_level() {
+        for n in (1..70).chain([127, 128, 129, 300, 5000]) {
+            let x = values(n);
+            let most = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let reference = Reference::new(most);
+            let over = (reference.exponent * std::f64::consts::LN_2).exp();
+            let exact: f64 = x.iter().map(|x| x.exp()).sum::<f64>() / over;
+            let others = x.iter().filter(|x| **x < most).map(|x| x.exp()).sum::<f64>() / over;
+            for level in Level::available() {
+                assert_eq!(double::max::at(level, &x), most);
+                let row = Row::read_only(&x);
+                let (sum, next) = double::exp_sum::at(level, row, &x, reference, None);
+                assert!((sum.high / exact - 1.0).abs() < 1e-14, "{n}: {} {exact}", sum.high);
+                assert_eq!(next, most);
+                let row = Row::read_only(&x);
+                let (rest, _) = double::exp_sum::at(level, row, &[], reference, Some(most));
+                assert!((rest.high - others).abs() <= 1e-14 * exact);
+
+                let mut stored = x.clone();
+                let row = Row::in_place(&mut stored);
+                let (again, _) = double::exp_store_sum::at(level, row, &[], reference, None);
+                assert_eq!(again, sum);
+                let factor = Factor { high: 0.5, low: 0.0 };
+                let mut scaled = stored.clone();
+                double::scale::at(level, Row::in_place(&mut scaled), factor);
+                let mut far = stored.clone();
+                double::scale_far::at(level, Row::in_place(&mut far), factor, -3.0);
+                let (mut recomputed, mut streamed) = (vec![0.0; n], vec![0.0; n]);
+                double::exp_scale::at(level, Row::apart(&x, &mut recomputed), reference, factor);
+                let row = Row::apart(&x, &mut streamed);
+                double::exp_scale_streamed::at(level, row, reference, factor);
+                for j in 0..n {
+                    assert_eq!(scaled[j], stored[j] / 2.0);
+                    assert_eq!(far[j], stored[j] / 16.0);
+                    assert_eq!(recomputed[j], scaled[j]);
+                    assert_eq!(streamed[j], scaled[j]);
+                }
+                let mut logs = x.clone();
+                let log = Factor { high: 1.5, low: 0.0 };
+                double::log_shift::at(level, Row::in_place(&mut logs), 2.0, log);
+                assert!(logs.iter().zip(&x).all(|(y, x)| *y == x - 2.0 - 1.5));
+            }
+            let pairs = f64::pairs(&x);
+            let sum = pairs.sum.high * (pairs.exponent - reference.exponent).exp2();
+            assert!((sum / exact - 1.0).abs() < 1e-14);
+            assert_eq!(pairs.max, most);
+        }
+    }
+
+    #[test]
+    fn fused_levels_sum_alike_however_long_the_row() {
+        let x: Vec<f32> = values(1 << 20).into_iter().map(|x| x as f32).collect();
+        let reference = Reference::new(20.0f32);
+        let exact: f64 = x.iter().map(|x| f64::from(*x).exp()).sum();
+        let over = (reference.exponent * std::f64::consts::LN_2).exp();
+        for level in Level::available() {
+            let row = Row::read_only(&x);
+            let (sum, _) = single::exp_sum::at(level, row, &[], reference, None);
+            // An eighth of a unit in the last place of float32, after a million additions.
+            assert!((sum.high * over / exact - 1.0).abs() < 1.5e-8);
+        }
+    }
+}

@@ -19,7 +19,7 @@ pub struct Sum {
 
 impl Sum {
     /// The sum of both, to twice the precision. Anything infinite or NaN ends up in `high`.
-    pub fn add(self, other: Sum) -> Sum {
+    pub fn plus(self, other: Sum) -> Sum {
         let high = self.high + other.high;
         let part = high - self.high;
         let error = (self.high - (high - part)) + (other.high - part);
@@ -104,7 +104,7 @@ impl Tallied for f64 {
         tally.0[0].store(high.as_mut());
         tally.0[1].store(low.as_mut());
         let lanes = high.as_ref().iter().zip(low.as_ref());
-        lanes.fold(Sum::default(), |sum, (&high, &low)| sum.add(Sum { high, low }))
+        lanes.fold(Sum::default(), |sum, (&high, &low)| sum.plus(Sum { high, low }))
     }
     #[inline(always)]
     fn lanes<S: Simd>(tally: Tally<S>, power: f64, sums: &mut [Sum]) {

@@ -87,7 +87,7 @@ macro_rules! common_operations {
 pub(crate) mod avx2 {
     use super::*;
 
-    /// The first `len` lanes, fewer than there are.
+    /// The first `len` lanes.
     #[inline(always)]
     fn tail_mask_pd(len: usize) -> __m256i {
         const ONES: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
@@ -300,10 +300,10 @@ pub(crate) mod avx2 {
 pub(crate) mod avx512 {
     use super::*;
 
-    /// The first `len` lanes, fewer than there are.
+    /// The first `len` lanes.
     #[inline(always)]
     fn tail_mask<const LANES: usize>(len: usize) -> u32 {
-        assert!(len < LANES);
+        assert!(len <= LANES);
         (1 << len) - 1
     }
 

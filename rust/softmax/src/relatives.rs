@@ -129,7 +129,7 @@ impl<T: Real + Relatives> Relative<T> for PullBack<'_, T> {
         T::inner(p, &self.gradient(line, start, p.len()))
     }
     fn merge(&self, a: Sum, b: Sum) -> Sum {
-        a.add(b)
+        a.plus(b)
     }
     fn last(&self, line: usize, start: usize, p: &mut [T], found: &Sum) {
         let gradient = self.gradient(line, start, p.len());
@@ -153,7 +153,7 @@ impl<T: Real + Relatives> Relative<T> for Stablemax {
         [sum, if overflows { T::stable_sum(x, SMALL) } else { sum.times(SMALL) }]
     }
     fn merge(&self, a: [Sum; 2], b: [Sum; 2]) -> [Sum; 2] {
-        [a[0].add(b[0]), a[1].add(b[1])]
+        [a[0].plus(b[0]), a[1].plus(b[1])]
     }
     fn last(&self, _: usize, _: usize, x: &mut [T], found: &[Sum; 2]) {
         if found[0].high == f64::INFINITY {

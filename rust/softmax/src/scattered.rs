@@ -99,7 +99,7 @@ fn weighted<T: Real>(job: &Job<'_, T>, line: usize, start: usize, x: &mut [T]) -
     // In order, with the roundings kept: terms of both signs may cancel.
     let sum = x.iter().zip(&weights).fold(Sum::default(), |sum, (e, b)| {
         let product = e.wide() * b;
-        sum.add(Sum { high: product, low: e.wide().mul_add(*b, -product) })
+        sum.plus(Sum { high: product, low: e.wide().mul_add(*b, -product) })
     });
     State::of_all(max.wide(), reference, sum.times((-T::HEADROOM).exp2()))
 }

@@ -72,7 +72,7 @@ impl State {
     pub fn of_others(max: f64, reference: Reference, sum: Sum, ties: usize) -> State {
         let top = residue(max, reference).exp();
         let others = Sum { high: (ties.max(1) - 1) as f64 * top, low: 0.0 };
-        State { max, reference, top, rest: sum.add(others) }
+        State { max, reference, top, rest: sum.plus(others) }
     }
 
     /// The state of both sets of values.
@@ -90,13 +90,13 @@ impl State {
             return a;
         }
         let ratio = Ratio::of(b.reference, a.reference);
-        let moved = b.rest.add(Sum { high: b.top, low: 0.0 });
-        State { rest: a.rest.add(ratio.times(moved)), ..a }
+        let moved = b.rest.plus(Sum { high: b.top, low: 0.0 });
+        State { rest: a.rest.plus(ratio.times(moved)), ..a }
     }
 
     /// The sum over the reference.
     pub fn sum(&self) -> Sum {
-        self.rest.add(Sum { high: self.top, low: 0.0 })
+        self.rest.plus(Sum { high: self.top, low: 0.0 })
     }
 
     /// What to make of the sum.
@@ -217,4 +217,66 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     let part = sum - a;
     (sum, (a - (sum - part)) + (b - part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(x: &[f64]) -> State {
+        crate::pass::first_for_log(x)
+    }
+
+    #[test]
+    fn merging_is_adding_whatever_the_magnitudes() {
+        let blocks: [&[f64]; 5] =
+            [&[-3e4, -2.9e4], &[0.5, -0.5, 0.5], &[1490.0, 1480.0], &[1500.0, 1499.0], &[1e5; 3]];
+        for a in blocks {
+            for b in blocks {
+                let all: Vec<f64> = a.iter().chain(b).copied().collect();
+                let (merged, whole) = (state(a).merge(state(b)), state(&all));
+                let difference = merged.log_sum_exp() - whole.log_sum_exp();
+                assert!(difference.abs() <= 1e-15 * whole.log_sum_exp().abs(), "{a:?} {b:?}");
+                assert_eq!(merged.kind(), Kind::Regular);
+            }
+        }
+    }
+
+    #[test]
+    fn the_rest_is_kept_however_small() {
+        let log = state(&[0.0, -700.0]).log_sum_exp();
+        assert!((log / (-700f64).exp() - 1.0).abs() < 1e-14);
+        assert_eq!(state(&[2.0; 4]).log_sum_exp(), 2.0 + 4f64.ln());
+    }
+
+    #[test]
+    fn irregular_values_are_told_apart() {
+        let (inf, nan) = (f64::INFINITY, f64::NAN);
+        let cases: [(&[f64], Kind, f64); 6] = [
+            (&[], Kind::Empty, -inf),
+            (&[-inf, -inf], Kind::Empty, -inf),
+            (&[1.0, inf], Kind::Infinite, inf),
+            (&[1.0, nan], Kind::Undefined, nan),
+            (&[inf, nan], Kind::Undefined, nan),
+            (&[-inf, nan], Kind::Undefined, nan),
+        ];
+        for (x, kind, log) in cases {
+            assert_eq!(state(x).kind(), kind, "{x:?}");
+            assert_eq!(state(x).log_sum_exp().to_bits() << 1, log.to_bits() << 1, "{x:?}");
+            for other in [&[][..], &[3.0]] {
+                let merged = state(x).merge(state(other)).merge(state(&[-5.0]));
+                let expected = if kind == Kind::Empty { Kind::Regular } else { kind };
+                assert_eq!(merged.kind(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn shares_add_up_to_1() {
+        let total = state(&[0.0, 1.0, 2.0]);
+        let (factor, exponent) = total.share::<f64>(Reference::new(0.0));
+        let power = (exponent + f64::HEADROOM).exp2();
+        let sum: f64 = [0.0f64, 1.0, 2.0].iter().map(|x| x.exp() * factor.high * power).sum();
+        assert!((sum - 1.0).abs() < 1e-15);
+    }
 }
