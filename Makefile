@@ -8,7 +8,7 @@ PEERS := .venv-peers
 OTHER_LEVELS = $(shell $(BIN)/python -c "from sparrot import _sparrot as s; print(*s.simd_levels()[:-1])")
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-python test-rust check lint types bench bench-peers clean
+.PHONY: help install demo test test-python test-rust check lint types bench bench-peers bench-softmax clean
 
 help:  ## this page
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -31,7 +31,7 @@ test-python: install  ## the Python tests, then those of the solvers at each oth
 	$(BIN)/python -m pytest -q
 	for level in $(OTHER_LEVELS); do \
 	  echo "SPARROT_SIMD=$$level"; \
-	  SPARROT_SIMD=$$level $(BIN)/python -m pytest -q tests/transport tests/property || exit 1; \
+	  SPARROT_SIMD=$$level $(BIN)/python -m pytest -q tests/transport tests/special tests/property || exit 1; \
 	done
 
 test-rust:  ## the Rust tests
@@ -54,10 +54,18 @@ bench: install  ## asv: time, memory, iterations and certificates of this commit
 	$(BIN)/python -m pip install --quiet --editable ".[bench]"
 	cd benches && ../$(BIN)/asv machine --yes && ../$(BIN)/asv run --quick HEAD^!
 
-bench-peers:  ## side by side with POT, regot and OTT-JAX, in an environment of its own
+$(PEERS)/installed: pyproject.toml benches/peers/requirements.txt $(shell find rust -name '*.rs')
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check . -r benches/peers/requirements.txt
-	cd benches && ../$(PEERS)/bin/python -m peers
+	touch $@
+
+bench-peers: $(PEERS)/installed  ## transport and softmax side by side with their peers, in an environment of its own
+	cd benches && ../$(PEERS)/bin/python -m peers transport
+	cd benches && ../$(PEERS)/bin/python -m peers softmax
+
+bench-softmax: $(PEERS)/installed  ## the softmax methods and everybody's errors, for docs/softmax.md
+	cd benches && ../$(PEERS)/bin/python -m peers softmax-accuracy
+	cd benches && ../$(PEERS)/bin/python -m peers softmax-methods
 
 clean:  ## remove what was built
 	rm -rf $(VENV) $(PEERS) target .asv demo.png

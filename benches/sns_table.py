@@ -1,7 +1,8 @@
 """Iterations of Sinkhorn-Newton-Sparse: the question of Table 1 of arXiv 2401.12253.
 
 ``python benches/sns_table.py`` solves every case once with every variant, to tolerance 0, and
-reads from the trace when each marginal error was reached. The cases are those of ``peers``.
+reads from the trace when each marginal error was reached. The cases are those of
+``peers.transport``.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from peers.cases import CASES, SEEDS, Problem
+from peers.transport.cases import CASES, SEEDS, Problem
 from sparrot.errors import ConvergenceWarning
 from sparrot.transport import TransportResult, solve
 

@@ -8,7 +8,7 @@ from numpydoc.validate import validate
 
 import sparrot
 
-MODULES = ["sparrot", "sparrot.errors", "sparrot.plot", "sparrot.transport"]
+MODULES = ["sparrot", "sparrot.errors", "sparrot.plot", "sparrot.special", "sparrot.transport"]
 
 # What numpydoc may complain about without our minding: sections that a short page can do without,
 # and the style of one-line summaries.

@@ -1,5 +1,5 @@
-"""sparrot and other solvers of entropic transport, side by side on the same problems.
+"""sparrot and its peers, side by side on the same problems: a suite for each subject.
 
-``python -m peers`` from ``benches/``. Every cell, that is case, tolerance and contender, has a
-process of its own, and the runner trusts no contender: it measures the plan that comes back.
+``python -m peers COMMAND`` from ``benches/``. What the suites share is here: child processes
+(``child``), what is said of the machine (``machine``) and the files that are written (``output``).
 """

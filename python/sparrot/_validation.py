@@ -25,15 +25,11 @@ def as_floats(
 ) -> FloatArray:
     """Return a float32 or float64 array of ``ndim`` dimensions, without a copy where possible."""
     allowed = (ndim,) if isinstance(ndim, int) else ndim
-    if isinstance(value, np.ma.MaskedArray):
-        raise InvalidInputError(
-            f"{name} is a masked array, whose mask would be ignored: fill or drop what is masked"
-        )
     if hasattr(value, "tocsr") and hasattr(value, "nnz"):
         raise InvalidInputError(
             f"{name} is a sparse {type(value).__name__}: pass a dense array ({name}.toarray())"
         )
-    array = _as_array(value, name)
+    array = as_array(value, name)
     kind = array.dtype.kind
     if kind == "f" and array.dtype.itemsize == 2:
         array = array.astype(np.float32)
@@ -54,11 +50,16 @@ def as_floats(
         for stride, length in zip(array.strides, array.shape, strict=True)
     )
     if not (array.dtype.isnative and array.flags.aligned and steps_are_whole and lines):
-        array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+        array = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
     return array
 
 
-def _as_array(value: object, name: str) -> FloatArray:
+def as_array(value: object, name: str) -> FloatArray:
+    """Return an array of whatever type."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise InvalidInputError(
+            f"{name} is a masked array, whose mask would be ignored: fill or drop what is masked"
+        )
     try:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
             return np.from_dlpack(value)

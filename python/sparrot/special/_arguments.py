@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sparrot._validation import FloatArray, as_choice, as_floats, as_positive, as_threads
+from sparrot._validation import FloatArray, as_array, as_choice, as_floats, as_positive, as_threads
 from sparrot.errors import InvalidInputError
 
 METHODS = ("auto", "two-pass", "recompute", "reload", "blocked")
@@ -40,7 +40,7 @@ def _as_axis(axis: object, ndim: int) -> int:
         ) from None
     if not -max(ndim, 1) <= index < max(ndim, 1):
         raise InvalidInputError(f"axis is {index}: the array has {ndim} dimensions")
-    return index + ndim if index < 0 and ndim else index
+    return index % max(ndim, 1)
 
 
 def as_out(out: object, x: FloatArray) -> FloatArray:
@@ -74,7 +74,7 @@ def require_apart(out: FloatArray, other: FloatArray, name: str) -> None:
     if not np.may_share_memory(out, other):
         return
     try:
-        shared = np.shares_memory(out, other, max_work=_SHARING_WORK)
+        shared = np.shares_memory(out, other, max_work=_SHARING_WORK)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         shared = True
     if shared:
@@ -85,7 +85,7 @@ def as_mask(mask: object, x: FloatArray) -> FloatArray | None:
     """Return a mask of the shape of ``x``, True where a value counts, or None."""
     if mask is None:
         return None
-    array = np.asarray(mask)
+    array = as_array(mask, "mask")
     if array.dtype != np.bool_:
         raise InvalidInputError(f"mask has dtype {array.dtype}: needs bool, True where x counts")
     try:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from sparrot import _sparrot
-from sparrot._validation import FloatArray, as_choice, as_floats, as_threads
+from sparrot._validation import FloatArray, as_array, as_choice, as_floats, as_threads
 from sparrot.errors import InvalidInputError
 from sparrot.special._arguments import as_axes, as_values
 from sparrot.special._softmax import log_softmax, softmax
@@ -46,7 +46,7 @@ def cross_entropy(
     Returns
     -------
     loss : ndarray or scalar
-        float32 or float64, as the logits.
+        Of the type of the logits.
     grad : ndarray
         Of the shape of ``logits``; only with ``return_grad``.
 
@@ -80,7 +80,8 @@ def cross_entropy(
         raise InvalidInputError(f"logits has shape {values.shape}: there is no class")
     as_choice(reduction, "reduction", REDUCTIONS)
     threads = as_threads(n_threads)
-    if np.asarray(targets).dtype.kind in "iu":
+    targets = as_array(targets, "targets")
+    if targets.dtype.kind in "iu":
         losses, grad = _of_classes(values, targets, along, return_grad, threads)
     else:
         losses, grad = _of_probabilities(values, targets, along, return_grad, threads)
@@ -98,9 +99,9 @@ def cross_entropy(
 
 
 def _of_classes(
-    values: FloatArray, targets: Any, along: int, with_grad: bool, threads: int | None
+    values: FloatArray, targets: FloatArray, along: int, with_grad: bool, threads: int | None
 ) -> tuple[FloatArray, FloatArray | None]:
-    classes = np.asarray(targets)
+    classes = targets
     kept = tuple(n for d, n in enumerate(values.shape) if d != along)
     if classes.shape != kept:
         raise InvalidInputError(f"targets has shape {classes.shape}: needs one class each, {kept}")
@@ -128,7 +129,7 @@ def _of_classes(
 
 
 def _of_probabilities(
-    values: FloatArray, targets: Any, along: int, with_grad: bool, threads: int | None
+    values: FloatArray, targets: FloatArray, along: int, with_grad: bool, threads: int | None
 ) -> tuple[FloatArray, FloatArray | None]:
     wanted = as_floats(targets, "targets", ndim=None, any_strides=True)
     if wanted.shape != values.shape:
@@ -140,7 +141,7 @@ def _of_probabilities(
         raise InvalidInputError("targets has a negative, infinite or NaN value: not probabilities")
     logs = log_softmax(values, along, n_threads=threads)
     np.copyto(logs, 0.0, where=wanted == 0)  # 0 times -inf is to be 0
-    losses = -np.sum(logs * wanted, axis=along, dtype=np.float64)
+    losses = np.asarray(-np.sum(logs * wanted, axis=along, dtype=np.float64))
     if not with_grad:
         return losses, None
     grad = softmax(values, along, n_threads=threads)

@@ -42,8 +42,8 @@ def softmax(
         Where to write: of the shape and type of the result, of any strides. May be ``x`` itself;
         may not overlap it otherwise. By default a new array.
     mask : array_like of bool, optional
-        True where a value counts; where False, the probability is 0. Broadcast to the shape of
-        ``x``. (As ``where`` in NumPy; the opposite of ``numpy.ma``.)
+        True where a value counts, as ``where`` in NumPy and the opposite of ``numpy.ma``; where
+        False, the probability is 0. Broadcast to the shape of ``x``.
     temperature : float, default 1.0
         ``x`` is divided by it: the larger, the more even.
     all_masked : {'nan', 'zero', 'uniform'}, default 'nan'
@@ -100,7 +100,7 @@ def softmax(
         and temperature == 1.0
         and all_masked == "nan"
         and method == "auto"
-        and (axis is None or type(axis) is int)
+        and (axis is None or (type(axis) is int and -64 <= axis < 64))
     ):
         # The usual call has a short cut: short rows take less time than the checks of the others.
         y = _sparrot.special_softmax(x, axis, out, False)
@@ -180,7 +180,7 @@ def log_softmax(
         and type(temperature) is float
         and temperature == 1.0
         and all_masked == "nan"
-        and (axis is None or type(axis) is int)
+        and (axis is None or (type(axis) is int and -64 <= axis < 64))
     ):
         y = _sparrot.special_softmax(x, axis, out, True)
         if y is not None:
@@ -198,7 +198,6 @@ def softmax_with_logsumexp(
     mask: Any = None,
     temperature: float = 1.0,
     all_masked: str = "nan",
-    method: str = "auto",
     n_threads: int | None = None,
 ) -> tuple[Any, Any]:
     """Compute softmax and logsumexp together.
@@ -221,8 +220,6 @@ def softmax_with_logsumexp(
         ``x`` is divided by it, for both results.
     all_masked : {'nan', 'zero', 'uniform'}, default 'nan'
         What becomes of the probabilities of a row that holds nothing above ``-inf``.
-    method : {'auto', 'two-pass', 'recompute', 'reload', 'blocked'}, default 'auto'
-        How to go about a row; see :func:`softmax`.
     n_threads : int, optional
         How many threads to use at most.
 
@@ -249,9 +246,9 @@ def softmax_with_logsumexp(
     values = as_values(x, "x")
     axes = as_axes(axis, values.ndim)
     place = as_out(out, values)
-    settings = as_settings(temperature, all_masked, method, n_threads)
+    settings = as_settings(temperature, all_masked, "blocked", n_threads)
     lse = _run(values, place, axes, "softmax", "lse", as_mask(mask, values), settings)
-    return place, shaped(lse, values, axes, keepdims)
+    return place if out is not None else place[()], shaped(lse, values, axes, keepdims)
 
 
 def _normalised(
@@ -261,12 +258,12 @@ def _normalised(
     out: FloatArray | None,
     mask: Any,
     settings: tuple[float, str, str, int | None],
-) -> FloatArray:
+) -> Any:
     values = as_values(x, "x")
     axes = as_axes(axis, values.ndim)
     place = as_out(out, values)
     _run(values, place, axes, output, "nothing", as_mask(mask, values), settings)
-    return place
+    return place if out is not None else place[()]  # a scalar for a scalar
 
 
 def _run(

@@ -71,6 +71,9 @@ fn usual<'py, T: Real + Element>(
     log: bool,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let ndim = x.ndim() as isize;
+    if ndim == 0 {
+        return Ok(None);
+    }
     let axis = match axis {
         None => None,
         Some(axis) if (-ndim..ndim).contains(&axis) => Some(axis.rem_euclid(ndim) as usize),

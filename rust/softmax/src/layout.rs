@@ -172,7 +172,7 @@ mod tests {
         assert_eq!((all.lines(), all.len()), (1, 120));
         let last = Layout::new(axes.into_iter().enumerate().map(|(k, axis)| (axis, k >= 3)));
         assert_eq!(last.kept, [axis(6, 20, 20)]);
-        assert_eq!(last.shape(true, true, false), Shape::Scattered); // few short lines
+        assert_eq!(last.shape(true, true, false), Shape::Rows); // too few to lie side by side
         let rows = Layout::new([(axis(9, 100, 100), false), (axis(100, 1, 1), true)]);
         assert_eq!(rows.shape(true, true, false), Shape::Rows);
         assert_eq!(rows.shape(true, false, false), Shape::Scattered);

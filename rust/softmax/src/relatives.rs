@@ -180,12 +180,12 @@ impl<T: Real + Relatives> Relative<T> for Sparsemax {
     fn first(&self, _: usize, _: usize, x: &[T]) -> Candidates<T> {
         let max = T::max(x);
         let (_, nan) = T::census(x, max);
-        let near = |x: &T| x.wide() > max.wide() - 1.0;
+        let near = |x: &T| x.wide() - max.wide() > -1.0;
         Candidates { max, nan, values: x.iter().copied().filter(near).collect() }
     }
     fn merge(&self, a: Candidates<T>, b: Candidates<T>) -> Candidates<T> {
         let max = if b.max > a.max { b.max } else { a.max };
-        let near = |x: &T| x.wide() > max.wide() - 1.0;
+        let near = |x: &T| x.wide() - max.wide() > -1.0;
         let values = a.values.into_iter().chain(b.values).filter(near).collect();
         Candidates { max, nan: a.nan || b.nan, values }
     }

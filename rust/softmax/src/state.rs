@@ -142,8 +142,11 @@ impl State {
     /// `(log |sum|, sign of the sum)`, of a weighted sum.
     pub fn signed_log(&self) -> (f64, f64) {
         let sum = self.sum().high;
+        if sum.is_nan() {
+            return (sum, sum);
+        }
         if sum == 0.0 || self.max == f64::NEG_INFINITY {
-            return (f64::NEG_INFINITY, if sum.is_nan() { sum } else { 0.0 });
+            return (f64::NEG_INFINITY, 0.0);
         }
         if self.max == f64::INFINITY {
             return (sum.abs(), sum.signum());

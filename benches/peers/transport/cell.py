@@ -1,7 +1,7 @@
 """One cell: a contender solves a case to a tolerance, in a process that may be killed.
 
-``python -m peers.cell CASE CONTENDER TOL REPEATS LIMIT`` prints the figures as a line of JSON
-whenever it knows more; the last line counts.
+``python -m peers.transport.cell CASE CONTENDER TOL REPEATS LIMIT`` prints the figures as a
+line of JSON whenever it knows more; the last line counts.
 """
 
 import json
@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from peers.cases import CASES, Problem
-from peers.contenders import CONTENDERS, Answer, Solve
+from peers.transport.cases import CASES, Problem
+from peers.transport.contenders import CONTENDERS, Answer, Solve
 
 
 def main() -> None:

@@ -1,8 +1,7 @@
 """The results as text: a line for a cell, a Markdown table for a case."""
 
-from collections.abc import Iterable
-
-from peers.contenders import OURS, is_peer
+from peers import machine, output
+from peers.transport.contenders import OURS, is_peer
 
 COLUMNS = ("first", "median", "iterations", "error")
 
@@ -46,9 +45,7 @@ def markdown(results: dict) -> str:
     }
     parts = [
         "# Entropic transport, side by side",
-        f"{results['date']}, {results['cpu']}, {results['cores']} cores, "
-        f"{results['threads']} thread(s) each; "
-        + ", ".join(f"{package} {version}" for package, version in versions.items()),
+        machine.headline(results | {"versions": versions}),
         "Times in ms: of the first call in a process, and the median of "
         f"{results['repeats']} further ones, or of as many as (in brackets) there was time for; "
         "0 means that the first call is all there is. "
@@ -58,29 +55,29 @@ def markdown(results: dict) -> str:
         f"*>{results['limit'] * 1000:.0f}*: over the time limit, at this tolerance or a looser "
         "one.",
     ]
-    for case in unique(cell["case"] for cell in results["cells"]):
+    for case in output.unique(cell["case"] for cell in results["cells"]):
         cells = [cell for cell in results["cells"] if cell["case"] == case]
         parts += [f"## {case}", table(cells, results["limit"], results["repeats"])]
-        reasons = unique(f"- {c['contender']}: {c['reason']}" for c in cells if "reason" in c)
+        reasons = output.unique(
+            f"- {c['contender']}: {c['reason']}" for c in cells if "reason" in c
+        )
         if reasons:
             parts.append("\n".join(reasons))
     return "\n\n".join(parts) + "\n"
 
 
 def table(cells: list[dict], limit: float, repeats: int) -> str:
-    tolerances = unique(cell["tol"] for cell in cells)
+    tolerances = output.unique(cell["tol"] for cell in cells)
     found = {(cell["contender"], cell["tol"]): cell for cell in cells}
-    rows = [
-        ["contender", *(f"{column} {tol:.0e}" for tol in tolerances for column in COLUMNS)],
-        ["---", *["---:"] * len(COLUMNS) * len(tolerances)],
-    ]
-    for name in unique(cell["contender"] for cell in cells):
+    titles = ["contender", *(f"{column} {tol:.0e}" for tol in tolerances for column in COLUMNS)]
+    rows = []
+    for name in output.unique(cell["contender"] for cell in cells):
         texts = (cell_texts(found[name, tol], limit, repeats) for tol in tolerances)
         rows.append([name, *(text for group in texts for text in group)])
     last = [f"best peer, and its time / {OURS}"]
     for tol in tolerances:
         last += ["", comparison([cell for cell in cells if cell["tol"] == tol]), "", ""]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [*rows, last])
+    return output.table(titles, [*rows, last])
 
 
 def comparison(cells: list[dict]) -> str:
@@ -91,7 +88,3 @@ def comparison(cells: list[dict]) -> str:
         return "none"
     best = min(peers, key=reached.__getitem__)
     return f"{best} {reached[best] / reached[OURS]:.2g}x" if OURS in reached else best
-
-
-def unique(values: Iterable) -> list:
-    return list(dict.fromkeys(values))

@@ -8,12 +8,12 @@ may iterate until the time limit.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module, metadata
 from typing import NamedTuple
 
 import numpy as np
 
-from peers.cases import Problem
+from peers.machine import versions_text
+from peers.transport.cases import Problem
 
 MAX_ITER = 1_000_000
 
@@ -43,7 +43,7 @@ class Contender:
         return self.prepare_method(self.method, problem)
 
     def version(self) -> str:
-        return ", ".join(f"{package} {_version(package)}" for package in self.packages)
+        return versions_text(self.packages)
 
     def threads(self) -> str:
         return f"{self.thread_variable}={os.environ.get(self.thread_variable, '')}"
@@ -67,13 +67,6 @@ def contender(*packages: str, methods: tuple[str, ...], threads: str):
 
 def is_peer(name: str) -> bool:
     return not name.startswith("sparrot-")
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:  # imported from a checkout
-        return import_module(package).__version__
 
 
 @contender("sparrot", methods=("auto", "sns", "sinkhorn"), threads="SPARROT_NUM_THREADS")
