@@ -1,13 +1,13 @@
 //! The exponential, about 1 unit in the last place (ULP) from the truth.
 //!
 //! `e^x = 2^n e^r` with `n = round(x / ln 2)` and `r = x - n ln 2`, so `|r| <= ln(2)/2` and `e^r`
-//! lies between `1/sqrt(2)` and `sqrt(2)`: the pair `(n, e^r)` of [`Float::reduce`] is the "ExtExp"
+//! lies between `1/sqrt(2)` and `sqrt(2)`: the pair `(n, e^r)` of `Float::reduce` is the "ExtExp"
 //! of arXiv 2001.04438, which can neither overflow nor underflow. `ln 2` is split in two so that
-//! `n * hi` is exact at every level, fused or not, up to [`Float::REACH`]. `e^r` is
+//! `n * hi` is exact at every level, fused or not, up to `Float::REACH`. `e^r` is
 //! `1 + r (1 + r q(r))`, with `q` the Chebyshev fit of degree 9 (f64, error 0.11 of half an ULP) or
 //! 4 (f32, 0.13).
 //!
-//! [`exp64`] applies `2^n` with a single rounding, so results in the subnormal range are right too.
+//! `exp64` applies `2^n` with a single rounding, so results in the subnormal range are right too.
 //!
 //! Special values: `-inf` gives 0, `+inf` gives `+inf`, NaN gives NaN; above 709.78 (88.72 in f32)
 //! the result is `+inf`, below -745.13 (-103.97) it is 0.

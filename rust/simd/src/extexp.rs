@@ -32,7 +32,7 @@ pub struct Pairs<T> {
 /// The registers of the pass.
 struct Lanes<S: Simd, T: Tallied> {
     most: T::Vector<S>,
-    /// The exponents, plus [`Float::MAGIC`].
+    /// The exponents, plus `Float::MAGIC`.
     exponent: T::Vector<S>,
     tally: Tally<S>,
 }

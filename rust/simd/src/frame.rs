@@ -2,7 +2,7 @@
 //!
 //! `e^x / (e^shift 2^exponent)` needs only an integer to be taken from `n` in `e^x = 2^n e^r`:
 //! the usual `x - max` rounds, and costs tens of units in the last place where `x` and `max`
-//! differ much. A maximum beyond [`Framed::LIMIT`] is taken away all the same (`shift`): that is
+//! differ much. A maximum beyond `Framed::LIMIT` is taken away all the same (`shift`): that is
 //! exact wherever the result is not 0, because `x` and `max` are then within a factor of two of
 //! one another (Sterbenz).
 //!

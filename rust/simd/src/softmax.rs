@@ -9,7 +9,7 @@
 //! | [`Softmax::exp_scale`] | x | y | the exponential, and 2 |
 //! | [`Softmax::log_shift`] | x | y | 3 |
 //!
-//! `e` carries the factor `2^HEADROOM` of [`crate::frame`], which the sums returned here no longer have.
+//! `e` carries the factor `2^HEADROOM` of `crate::frame`, which the sums returned here no longer have.
 
 use crate::dispatch::kernel;
 use crate::exp::Float;

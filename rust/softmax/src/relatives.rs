@@ -144,7 +144,7 @@ pub struct Stablemax;
 const SMALL: f64 = 1.0 / 18446744073709551616.0;
 
 impl<T: Real + Relatives> Relative<T> for Stablemax {
-    /// The sum, and the sum of terms times [`SMALL`].
+    /// The sum, and the sum of terms times `SMALL`.
     type Found = [Sum; 2];
 
     fn first(&self, _: usize, _: usize, x: &[T]) -> [Sum; 2] {
