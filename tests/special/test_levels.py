@@ -16,9 +16,10 @@ LEVELS = _sparrot.simd_levels()
 FUNCTIONS = {"softmax": softmax, "log_softmax": log_softmax, "logsumexp": logsumexp}
 LENGTHS = (5, 48, 300, 4097, 70_001)  # short, rows, blocks, parts
 
-# In units in the last place. Levels with fused multiply-adds (avx2, avx512) run the same
-# operations on vectors of different lengths, so that only the order of sums differs.
-FUSED_APART = 4
+# In units in the last place, measured. Levels with fused multiply-adds (avx2, avx512) run the same
+# operations on vectors of different lengths, so that only the order of sums differs; the aim is 1,
+# which takes sums that do not depend on their order.
+FUSED_APART = 3
 # Measured: the baseline rounds products before it adds to them, and both are within 4 of the truth.
 BASELINE_APART = 4
 

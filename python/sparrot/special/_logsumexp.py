@@ -63,7 +63,7 @@ def logsumexp(
     Notes
     -----
     Computed as ``m + log1p(r)`` with ``m`` the maximum and ``r`` the sum over all other values of
-    ``exp(a - m)``: both terms are accurate to 4 ULP, and so is the sum unless they cancel (the
+    ``exp(a - m)``: both terms are accurate to 5 ULP, and so is the sum unless they cancel (the
     result is near 0 while the values are not).
 
     Special values: with a NaN the result is NaN, else with a ``+inf`` it is ``inf``; of nothing but

@@ -74,7 +74,8 @@ def softmax(
 
     Notes
     -----
-    The largest error found is below 4 ULP, for rows of 1 to 2e7 values of any magnitude; see
+    The largest error found by searching is 3.9 ULP with AVX-512, 4.2 with AVX2 and 4.7 with the
+    baseline instructions, for rows of 1 to 2e7 values of any magnitude; see
     ``docs/softmax.md``. Results are the same for any number of threads.
 
     Special values, per row: with a NaN or a ``+inf`` all probabilities are NaN, as in scipy, torch
@@ -163,7 +164,7 @@ def log_softmax(
     -----
     Both terms of the formula are at most 0, so that nothing cancels; the sum counts the maximum
     apart, so that results near 0 (probabilities near 1) keep all their digits. The largest error
-    found is below 4 ULP.
+    found is 5.4 ULP.
 
     Special values, per row: with a NaN all is NaN; with a ``+inf``, that value gives NaN and finite
     ones ``-inf``, as in scipy.
