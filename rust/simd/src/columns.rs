@@ -1,8 +1,8 @@
 //! The passes of many softmaxes at once, side by side in memory: the reduced axis is not the last.
 //!
 //! A [`Tile`] is `rows x width` values with contiguous rows; each of its columns is (a part of) one
-//! softmax. Lanes are columns, so that nothing is transposed; eight rows at a time are added as a
-//! tree, as in [`crate::tally`].
+//! softmax. Lanes are columns, so that nothing is transposed; eight rows at a time are done for each
+//! register of columns.
 
 use std::marker::PhantomData;
 
@@ -11,10 +11,13 @@ use crate::exp::Float;
 use crate::frame::{Frame, Framed, Reference, frame_values};
 use crate::lanes::{Simd, Vector};
 use crate::softmax::{Factor, times};
-use crate::tally::{Sum, TREE, Tallied, Tally, tree};
+use crate::tally::{CAPACITY, GROUP, Sum, Tallied};
 
 /// The most columns of a tile.
 pub const WIDTH: usize = 128;
+
+/// No level has registers with fewer lanes.
+const FEWEST_LANES: usize = 4;
 
 /// Values to read and values to write, which may be the same; positions are read before they are
 /// written.
@@ -166,38 +169,41 @@ fn column_max<S: Simd, T: Float + Framed, const COPY: bool>(tile: &Tile<'_, T>) 
 }
 
 #[inline(always)]
-fn column_sums<S: Simd, T: Tallied + Framed, const STORE: bool>(
+fn column_sums<S: Simd, T: Tallied, const STORE: bool, const BELOW: bool>(
     tile: &Tile<'_, T>,
     references: &[Reference],
-    top: &PerColumn<T>,
+    top: Option<&PerColumn<T>>,
     sums: &mut [Sum],
 ) {
     let lowest = T::narrow(f64::NEG_INFINITY);
     let frames = Frames::<T>::new(references);
     let lanes = T::Vector::<S>::LANES;
-    let mut tallies = [const { None }; WIDTH];
+    let mut tallies = [const { None }; WIDTH / FEWEST_LANES];
     for tally in &mut tallies[..tile.width.div_ceil(lanes)] {
-        *tally = Some(Tally::<S>::new());
+        *tally = Some(T::tally::<S>());
     }
     let mut i = 0;
     while i < tile.rows {
-        let group = if i + TREE <= tile.rows { TREE } else { 1 };
+        let group = GROUP.min(tile.rows - i);
         for (k, tally) in tallies.iter_mut().flatten().enumerate() {
             let j = k * lanes;
             let frame = frames.load::<T::Vector<S>>(j);
-            let top = T::Vector::<S>::load(&top[j..]);
-            macro_rules! term {
-                ($i:expr) => {{
-                    let x = tile.load::<T::Vector<S>>($i, j, lowest);
-                    let e = frame.exp::<true>(x);
-                    if STORE {
-                        tile.store($i, j, e, T::narrow(0.0));
-                    }
-                    e.zero_unless_below(x, top)
-                }};
+            let top = top.map_or(T::Vector::<S>::splat(lowest), |t| T::Vector::<S>::load(&t[j..]));
+            for i in i..i + group {
+                let x = tile.load::<T::Vector<S>>(i, j, lowest);
+                let e = frame.exp::<true>(x);
+                if STORE {
+                    tile.store(i, j, e, T::narrow(0.0));
+                }
+                if BELOW {
+                    T::add_any(tally, e.zero_unless_below(x, top));
+                } else {
+                    T::add(tally, e);
+                }
             }
-            let term = if group == TREE { tree!(term, i, 1) } else { term!(i) };
-            T::add(tally, term);
+            if (i + group).is_multiple_of(CAPACITY) {
+                T::settle(tally);
+            }
         }
         i += group;
     }
@@ -212,12 +218,12 @@ pub trait Columns: Framed {
     fn column_max(tile: &Tile<'_, Self>) -> PerColumn<Self>;
     /// The same, and the values are copied.
     fn column_max_copied(tile: &Tile<'_, Self>) -> PerColumn<Self>;
-    /// The sum of each column's exponentials over its reference, of the values below `top` only.
-    /// With `store`, they are stored as well, all of them, times `2^HEADROOM`.
+    /// The sum of each column's exponentials over its reference, of the values below `top` only, if
+    /// that is given. With `store`, they are stored as well, all of them, times `2^HEADROOM`.
     fn column_exp_sums(
         tile: &Tile<'_, Self>,
         references: &[Reference],
-        top: &PerColumn<Self>,
+        top: Option<&PerColumn<Self>>,
         store: bool,
         sums: &mut [Sum],
     );
@@ -269,14 +275,15 @@ macro_rules! columns {
                 pub fn exp_sums<'a, S>(
                     tile: &'a Tile<'a, $float>,
                     references: &'a [Reference],
-                    top: &'a PerColumn<$float>,
+                    top: Option<&'a PerColumn<$float>>,
                     store: bool,
                     sums: &'a mut [Sum],
                 ) {
-                    if store {
-                        column_sums::<S, $float, true>(tile, references, top, sums);
-                    } else {
-                        column_sums::<S, $float, false>(tile, references, top, sums);
+                    match (store, top.is_some()) {
+                        (true, true) => column_sums::<S, $float, true, true>(tile, references, top, sums),
+                        (true, false) => column_sums::<S, $float, true, false>(tile, references, top, sums),
+                        (false, true) => column_sums::<S, $float, false, true>(tile, references, top, sums),
+                        (false, false) => column_sums::<S, $float, false, false>(tile, references, top, sums),
                     }
                 }
             }
@@ -358,7 +365,7 @@ macro_rules! columns {
             fn column_exp_sums(
                 tile: &Tile<'_, $float>,
                 references: &[Reference],
-                top: &PerColumn<$float>,
+                top: Option<&PerColumn<$float>>,
                 store: bool,
                 sums: &mut [Sum],
             ) {

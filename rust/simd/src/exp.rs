@@ -3,9 +3,16 @@
 //! `e^x = 2^n e^r` with `n = round(x / ln 2)` and `r = x - n ln 2`, so `|r| <= ln(2)/2` and `e^r`
 //! lies between `1/sqrt(2)` and `sqrt(2)`: the pair `(n, e^r)` of `Float::reduce` is the "ExtExp"
 //! of arXiv 2001.04438, which can neither overflow nor underflow. `ln 2` is split in two so that
-//! `n * hi` is exact at every level, fused or not, up to `Float::REACH`. `e^r` is
-//! `1 + r (1 + r q(r))`, with `q` the Chebyshev fit of degree 9 (f64, error 0.11 of half an ULP) or
-//! 4 (f32, 0.13).
+//! `n * hi` is exact up to `Float::REACH`. `e^r` is `1 + r s` with `s = 1 + r q(r)`, and `q` the Chebyshev
+//! fit of degree 9 (f64, error 0.11 of half an ULP) or 4 (f32, 0.13).
+//!
+//! `r` and `s` are what is handed on, so that `2^n + (2^n r) s` is rounded once. Every step is
+//! rounded as if fused, with or without the instruction: each level gives the same bits.
+//!
+//! Errors of `e^r`, in units of `u = 2^-53` (f64) or `2^-24` (f32): from rounding `r` at most `e^r/4`,
+//! from rounding `s` at most `|r|`, or half that if `r < 0`, from the fit 0.07, and from the last
+//! rounding 1, or 1/2 if `r < 0`. Over `e^r` that is at most 1.3 for any `|r| <= ln(2)/2`: the bound
+//! that the errors of softmax rest on.
 //!
 //! `exp64` applies `2^n` with a single rounding, so results in the subnormal range are right too.
 //!
@@ -21,6 +28,7 @@ use crate::lanes::{Simd, Vector};
 /// f32 or f64, and how `e^x` is taken apart in it.
 pub(crate) trait Float: Copy + PartialOrd {
     type Vector<S: Simd>: Vector<Elem = Self>;
+    const ONE: Self;
     /// Added and taken away again, it leaves the nearest integer; with it added, the integer
     /// stands in the low bits.
     const MAGIC: Self;
@@ -28,8 +36,8 @@ pub(crate) trait Float: Copy + PartialOrd {
     /// `reduce` is accurate for arguments up to this magnitude.
     const REACH: Self;
 
-    /// `(MAGIC + n, e^r)` with `e^x = 2^n e^r`, for `|x| <= REACH`; a NaN stays in `e^r`.
-    fn reduce<V: Vector<Elem = Self>>(x: V) -> (V, V);
+    /// `(MAGIC + n, r, s)` with `e^x = 2^n (1 + r s)`, for `|x| <= REACH`; a NaN stays in `r`.
+    fn reduce<V: Vector<Elem = Self>>(x: V) -> (V, V, V);
 }
 
 macro_rules! float {
@@ -37,26 +45,20 @@ macro_rules! float {
      [$first:literal $(, $rest:literal)*]) => {
         impl Float for $float {
             type Vector<S: Simd> = S::$register;
+            const ONE: $float = 1.0;
             const MAGIC: $float = $magic;
             const LOG2_E: $float = std::$float::consts::LOG2_E;
             const REACH: $float = $reach;
 
             #[inline(always)]
-            fn reduce<V: Vector<Elem = $float>>(x: V) -> (V, V) {
+            fn reduce<V: Vector<Elem = $float>>(x: V) -> (V, V, V) {
                 let magic = V::splat(Self::MAGIC);
-                let j = x.mul_add(V::splat(Self::LOG2_E), magic);
+                let j = x.fused(V::splat(Self::LOG2_E), magic);
                 let n = j.sub(magic);
-                let high = n.mul_add(V::splat(-$ln2_hi), x);
-                let r = n.mul_add(V::splat(-$ln2_lo), high);
+                let r = n.fused(V::splat(-$ln2_lo), n.fused(V::splat(-$ln2_hi), x));
                 let q = V::splat($first);
-                $(let q = q.mul_add(r, V::splat($rest));)*
-                let one = V::splat(1.0);
-                if V::FUSED {
-                    return (j, q.mul_add(r, one).mul_add(r, one));
-                }
-                // Without fused steps: smallest first, and what rounding `r` lost is added back.
-                let low = n.mul(V::splat(-$ln2_lo));
-                (j, q.mul(r.mul(r)).add(low).add(high).add(one))
+                $(let q = q.fused(r, V::splat($rest));)*
+                (j, r, q.fused(r, V::splat(1.0)))
             }
         }
     };
@@ -107,8 +109,8 @@ fn exp32<V: Vector<Elem = f32>>(x: V) -> V {
 fn exp<V: Vector<Elem: Float>>(x: V, low: V::Elem, high: V::Elem) -> V {
     // The bounds come first: `min` and `max` then let a NaN through.
     let x = V::splat(high).min(V::splat(low).max(x));
-    let (j, e) = Float::reduce(x);
-    e.scale(j.sub(V::splat(V::Elem::MAGIC)))
+    let (j, r, s) = Float::reduce(x);
+    s.fused(r, V::splat(V::Elem::ONE)).scale(j.sub(V::splat(V::Elem::MAGIC)))
 }
 
 macro_rules! exp_in_place {

@@ -5,18 +5,17 @@
 //! pairs `(m, n)` with `e^x = m 2^n`; `E` rises to the largest `n`, and all is added at that scale,
 //! so that no factor is ever above 1.
 //!
-//! What we changed: `v` is kept in double precision (f32) or with its rounding errors (f64), where
-//! the published kernel adds up float32 lanes and loses accuracy in long rows; `-inf` counts as a
+//! What we changed: `v` is a [`crate::tally`], where the published kernel adds up float32 lanes and
+//! loses accuracy in long rows; it is only touched when `E` rises, which it seldom does; `-inf` counts as a
 //! number too low to matter, where the published kernel gives NaN; the maximum is found on the way,
 //! so that the caller sees when values were beyond [`crate::frame::Framed::LIMIT`] and the pairs
 //! are not to be used (the published kernel then gives garbage, negative probabilities included).
 
 use crate::dispatch::kernel;
 use crate::exp::Float;
-use crate::frame::Framed;
 use crate::lanes::{Simd, Vector};
 use crate::softmax::Softmax;
-use crate::tally::{Sum, TREE, Tallied, Tally};
+use crate::tally::{CAPACITY, GROUP, Sum, Tallied, Tally};
 
 /// What the pass has found.
 #[derive(Clone, Copy, Debug)]
@@ -35,16 +34,19 @@ struct Lanes<S: Simd, T: Tallied> {
     /// The exponents, plus `Float::MAGIC`.
     exponent: T::Vector<S>,
     tally: Tally<S>,
+    /// Terms since the tally was settled.
+    terms: usize,
 }
 
-impl<S: Simd, T: Tallied + Framed> Lanes<S, T> {
+impl<S: Simd, T: Tallied> Lanes<S, T> {
     #[inline(always)]
     fn new() -> Self {
         let low = T::Vector::<S>::splat(Self::low());
         Lanes {
             most: T::Vector::<S>::splat(T::narrow(f64::NEG_INFINITY)),
             exponent: Float::reduce(low).0,
-            tally: Tally::new(),
+            tally: T::tally(),
+            terms: 0,
         }
     }
 
@@ -56,40 +58,40 @@ impl<S: Simd, T: Tallied + Framed> Lanes<S, T> {
     #[inline(always)]
     fn add<const N: usize>(&mut self, x: [T::Vector<S>; N]) {
         let low = T::Vector::<S>::splat(Self::low());
-        let mut pairs = [(low, low); N];
+        let mut pairs = [(low, low, low); N];
         let mut exponent = self.exponent;
         for q in 0..N {
             self.most = x[q].max(self.most);
             pairs[q] = Float::reduce(low.max(x[q]));
             exponent = pairs[q].0.max(exponent);
         }
-        let mut terms = [low; N];
-        for q in 0..N {
-            terms[q] = pairs[q].1.scale_down(pairs[q].0.sub(exponent));
+        if exponent.mask_gt(self.exponent) != 0 {
+            T::times(&mut self.tally, self.exponent.sub(exponent).power_of_two());
+            self.exponent = exponent;
+            self.terms = 0;
         }
-        let mut half = N / 2;
-        while half > 0 {
-            for q in 0..half {
-                terms[q] = terms[q].add(terms[q + half]);
-            }
-            half /= 2;
+        if self.terms + N > CAPACITY {
+            T::settle(&mut self.tally);
+            self.terms = 0;
         }
-        let down = T::Vector::<S>::splat(T::narrow(1.0)).scale_down(self.exponent.sub(exponent));
-        T::times(&mut self.tally, down);
-        T::add(&mut self.tally, terms[0]);
-        self.exponent = exponent;
+        self.terms += N;
+        let base = exponent.sub(T::Vector::<S>::splat(T::narrow(T::HEADROOM)));
+        for (j, r, s) in pairs {
+            let power = j.sub(base).power_of_two();
+            T::add(&mut self.tally, s.fused(r.mul(power), power));
+        }
     }
 }
 
 #[inline(always)]
-fn pairs<S: Simd, T: Tallied + Framed>(x: &[T]) -> Pairs<T> {
+fn pairs<S: Simd, T: Tallied>(x: &[T]) -> Pairs<T> {
     let lanes = T::Vector::<S>::LANES;
     let lowest = T::narrow(f64::NEG_INFINITY);
     let mut state = Lanes::<S, T>::new();
-    let mut groups = x.chunks_exact(TREE * lanes);
+    let mut groups = x.chunks_exact(GROUP * lanes);
     for group in &mut groups {
-        let mut registers = [T::Vector::<S>::splat(lowest); TREE];
-        for q in 0..TREE {
+        let mut registers = [T::Vector::<S>::splat(lowest); GROUP];
+        for q in 0..GROUP {
             registers[q] = T::Vector::<S>::load(&group[q * lanes..]);
         }
         state.add(registers);
@@ -103,9 +105,9 @@ fn pairs<S: Simd, T: Tallied + Framed>(x: &[T]) -> Pairs<T> {
     let max = state.most.fold(lowest, |a, b| if a > b { a } else { b });
     let most = state.exponent.fold(lowest, |a, b| if a > b { a } else { b });
     let down = state.exponent.sub(T::Vector::<S>::splat(most));
-    let down = T::Vector::<S>::splat(T::narrow(1.0)).scale_down(down);
-    T::times(&mut state.tally, down);
-    Pairs { max, exponent: most.wide() - T::MAGIC.wide(), sum: T::total(state.tally) }
+    T::times(&mut state.tally, down.power_of_two());
+    let sum = T::total(state.tally).times((-T::HEADROOM).exp2());
+    Pairs { max, exponent: most.wide() - T::MAGIC.wide(), sum }
 }
 
 /// The pass, for f32 and f64.

@@ -116,8 +116,9 @@ impl<V: Vector<Elem: Float + Framed>> Frame<V> {
     #[inline(always)]
     pub(crate) fn exp<const SHIFTED: bool>(&self, x: V) -> V {
         let x = if SHIFTED { x.sub(self.shift) } else { x };
-        let (j, e) = Float::reduce(self.low.max(x)); // in this order a NaN gets through
-        e.mul(j.add(self.offset).to_exponent())
+        let (j, r, s) = Float::reduce(self.low.max(x)); // in this order a NaN gets through
+        let power = j.add(self.offset).to_exponent();
+        s.fused(r.mul(power), power)
     }
 }
 

@@ -7,8 +7,6 @@
 pub(crate) trait Vector: Copy {
     type Elem: Copy + PartialOrd;
     const LANES: usize;
-    /// Whether `mul_add` rounds once.
-    const FUSED: bool;
     /// `LANES` values in memory: where the tail of a slice is copied.
     type Array: AsRef<[Self::Elem]> + AsMut<[Self::Elem]> + Copy;
 
@@ -35,6 +33,12 @@ pub(crate) trait Vector: Copy {
     fn abs(self) -> Self;
     /// `self * b + c`, fused where the level has it.
     fn mul_add(self, b: Self, c: Self) -> Self;
+    /// `self * b + c`, rounded once at every level, which is slow at those without the instruction;
+    /// magnitudes are below 2^900 (f64).
+    #[inline(always)]
+    fn fused(self, b: Self, c: Self) -> Self {
+        self.mul_add(b, c)
+    }
     /// The smaller; `other` where either is NaN.
     fn min(self, other: Self) -> Self;
     /// The larger; `other` where either is NaN.
@@ -43,8 +47,9 @@ pub(crate) trait Vector: Copy {
     fn round(self) -> Self;
     /// `self * 2^n`, rounded once, for integer-valued `n` with `|n| <= 2 * max exponent`.
     fn scale(self, n: Self) -> Self;
-    /// `self * 2^d` for integers `d <= 0`; 0 may be given below the normal range.
-    fn scale_down(self, d: Self) -> Self;
+    /// 2 to the power of each lane, an integer that is at most the bias; 0 may be given below the
+    /// normal range.
+    fn power_of_two(self) -> Self;
     /// `2^(m - bias)` where a lane holds `MAGIC + m`, for `0 <= m <= 2 * bias`; 0 for `m = 0`.
     fn to_exponent(self) -> Self;
     /// 0 where the lane is at most that of `other`; a NaN stays.

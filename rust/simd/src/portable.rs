@@ -16,16 +16,52 @@ impl Simd for Portable {
     }
 }
 
+/// Whether the processor fuses; without the instruction `f64::mul_add` is a library call.
+const FUSED: bool = cfg!(target_arch = "aarch64") || cfg!(target_feature = "fma");
+
+/// `a b + c`, rounded once: the rounding errors of both operations are found and added (Dekker,
+/// "A floating-point technique for extending the available precision", 1971; Knuth's two-sum).
+#[inline(always)]
+fn fused64(a: f64, b: f64, c: f64) -> f64 {
+    // Halves of 26 bits, whose products are exact.
+    let split = |x: f64| {
+        let t = x * 134217729.0; // 2^27 + 1
+        let high = t - (t - x);
+        (high, x - high)
+    };
+    let ((a1, a0), (b1, b0)) = (split(a), split(b));
+    let product = a * b;
+    let error = ((a1 * b1 - product) + a1 * b0 + a0 * b1) + a0 * b0;
+    let sum = product + c;
+    let part = sum - product;
+    let lost = (product - (sum - part)) + (c - part);
+    sum + (lost + error)
+}
+
+/// `a b + c`, rounded once: in double precision the product is exact, and a sum that is not is made
+/// odd in its last bit, so that it never looks like a tie (Boldo and Melquiond, "Emulation of a FMA
+/// and correctly rounded sums", 2008).
+#[inline(always)]
+fn fused32(a: f32, b: f32, c: f32) -> f32 {
+    let (product, c) = (f64::from(a) * f64::from(b), f64::from(c));
+    let sum = product + c;
+    let part = sum - product;
+    let lost = (product - (sum - part)) + (c - part);
+    let bits = sum.to_bits();
+    let even = lost != 0.0 && bits & 1 == 0;
+    // Away from zero if what was lost has the sign of the sum, towards it if not.
+    let step = if (lost < 0.0) == (sum < 0.0) { 1 } else { u64::MAX };
+    f64::from_bits(if even { bits.wrapping_add(step) } else { bits }) as f32
+}
+
 #[derive(Clone, Copy)]
 pub(crate) struct Array<T, const N: usize>([T; N]);
 
 macro_rules! portable_vector {
-    ($float:ty, $lanes:literal, $mantissa:literal, $bias:literal, $magic:literal) => {
+    ($float:ty, $lanes:literal, $mantissa:literal, $bias:literal, $magic:literal, $fused:ident) => {
         impl Vector for Array<$float, $lanes> {
             type Elem = $float;
             const LANES: usize = $lanes;
-            // Without the instruction a fused product is a library call, so it is not fused.
-            const FUSED: bool = cfg!(target_arch = "aarch64") || cfg!(target_feature = "fma");
             type Array = [$float; $lanes];
 
             #[inline(always)]
@@ -70,11 +106,22 @@ macro_rules! portable_vector {
             fn mul_add(self, b: Self, c: Self) -> Self {
                 let mut lanes = self.0;
                 for l in 0..$lanes {
-                    lanes[l] = if Self::FUSED {
+                    lanes[l] = if FUSED {
                         lanes[l].mul_add(b.0[l], c.0[l])
                     } else {
                         lanes[l] * b.0[l] + c.0[l]
                     };
+                }
+                Array(lanes)
+            }
+            #[inline(always)]
+            fn fused(self, b: Self, c: Self) -> Self {
+                if FUSED {
+                    return self.mul_add(b, c);
+                }
+                let mut lanes = self.0;
+                for l in 0..$lanes {
+                    lanes[l] = $fused(lanes[l], b.0[l], c.0[l]);
                 }
                 Array(lanes)
             }
@@ -100,9 +147,8 @@ macro_rules! portable_vector {
                 self.mul(half.add(bias).to_exponent()).mul(rest)
             }
             #[inline(always)]
-            fn scale_down(self, d: Self) -> Self {
-                let least = Self::splat($magic);
-                self.mul(least.max(d.add(Self::splat($magic + $bias))).to_exponent())
+            fn power_of_two(self) -> Self {
+                Self::splat($magic).max(self.add(Self::splat($magic + $bias))).to_exponent()
             }
             #[inline(always)]
             fn to_exponent(self) -> Self {
@@ -147,5 +193,5 @@ impl<T: Copy, const N: usize> Array<T, N> {
     }
 }
 
-portable_vector!(f64, 4, 52, 1023.0, 6755399441055744.0);
-portable_vector!(f32, 8, 23, 127.0, 12582912.0);
+portable_vector!(f64, 4, 52, 1023.0, 6755399441055744.0, fused64);
+portable_vector!(f32, 8, 23, 127.0, 12582912.0, fused32);

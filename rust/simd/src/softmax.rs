@@ -16,7 +16,7 @@ use crate::exp::Float;
 use crate::frame::{Frame, Framed, Reference};
 use crate::lanes::{Simd, Vector};
 use crate::row::Row;
-use crate::tally::{Sum, TREE, Tallied, Tally, tree};
+use crate::tally::{CAPACITY, GROUP, Sum, Tallied};
 
 /// The largest value; NaN is passed over.
 #[inline(always)]
@@ -50,42 +50,59 @@ fn exponentials<S, T, const STORE: bool, const SHIFTED: bool, const BELOW: bool>
 ) -> (Sum, T)
 where
     S: Simd,
-    T: Tallied + Framed,
+    T: Tallied,
 {
     let lanes = T::Vector::<S>::LANES;
     let frame = Frame::<T::Vector<S>>::new(reference);
     let top = T::Vector::<S>::splat(top);
-    let mut tally = Tally::<S>::new();
-    macro_rules! term {
+    let mut tally = T::tally::<S>();
+    macro_rules! tally {
+        ($x:ident, $e:ident) => {
+            if BELOW {
+                T::add_any(&mut tally, $e.zero_unless_below($x, top));
+            } else {
+                T::add(&mut tally, $e);
+            }
+        };
+    }
+    macro_rules! add {
         ($at:expr) => {{
             let x = row.load::<T::Vector<S>>($at);
             let e = frame.exp::<SHIFTED>(x);
             if STORE {
                 row.store($at, e);
             }
-            if BELOW { e.zero_unless_below(x, top) } else { e }
+            tally!(x, e);
         }};
     }
     let lowest = T::narrow(f64::NEG_INFINITY);
     let mut most = [T::Vector::<S>::splat(lowest); 2];
     let (n, mut j) = (row.len(), 0);
-    while j + TREE * lanes <= n.min(next.len()) {
-        let ahead = &next[j..j + TREE * lanes];
-        for q in 0..TREE {
+    while j + GROUP * lanes <= n.min(next.len()) {
+        let ahead = &next[j..j + GROUP * lanes];
+        for q in 0..GROUP {
             most[q % 2] = T::Vector::<S>::load(&ahead[q * lanes..]).max(most[q % 2]);
+            add!(j + q * lanes);
         }
-        T::add(&mut tally, tree!(term, j, lanes));
-        j += TREE * lanes;
+        j += GROUP * lanes;
+        if j.is_multiple_of(CAPACITY * lanes) {
+            T::settle(&mut tally);
+        }
     }
     let most = most[0].max(most[1]).fold(lowest, |a, b| if a > b { a } else { b });
     let rest = row_max::<S, T>(&next[j..], lowest);
     let most = if rest > most { rest } else { most };
-    while j + TREE * lanes <= n {
-        T::add(&mut tally, tree!(term, j, lanes));
-        j += TREE * lanes;
+    while j + GROUP * lanes <= n {
+        for q in 0..GROUP {
+            add!(j + q * lanes);
+        }
+        j += GROUP * lanes;
+        if j.is_multiple_of(CAPACITY * lanes) {
+            T::settle(&mut tally);
+        }
     }
     while j + lanes <= n {
-        T::add(&mut tally, term!(j));
+        add!(j);
         j += lanes;
     }
     if j < n {
@@ -94,7 +111,7 @@ where
         if STORE {
             row.store_tail(j, e, T::narrow(0.0));
         }
-        T::add(&mut tally, if BELOW { e.zero_unless_below(x, top) } else { e });
+        tally!(x, e);
     }
     (T::total(tally).times((-T::HEADROOM).exp2()), most)
 }
@@ -108,7 +125,7 @@ fn exponentials_of<S, T, const STORE: bool>(
 ) -> (Sum, T)
 where
     S: Simd,
-    T: Tallied + Framed,
+    T: Tallied,
 {
     let none = T::narrow(0.0);
     match (reference.shift != 0.0, below) {
@@ -130,7 +147,7 @@ pub struct Factor<T> {
 
 #[inline(always)]
 pub(crate) fn times<V: Vector>(e: V, factor: (V, V)) -> V {
-    e.mul_add(factor.0, e.mul(factor.1))
+    e.fused(factor.0, e.mul(factor.1))
 }
 
 macro_rules! map_row {

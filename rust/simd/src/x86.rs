@@ -10,7 +10,6 @@ macro_rules! common_operations {
      $sub:ident, $mul:ident, $sqrt:ident, $fmadd:ident, $min:ident, $max:ident) => {
         type Elem = $float;
         const LANES: usize = $lanes;
-        const FUSED: bool = true;
         type Array = $array;
 
         #[inline(always)]
@@ -184,9 +183,8 @@ pub(crate) mod avx2 {
             self.mul(half.add(bias).to_exponent()).mul(rest)
         }
         #[inline(always)]
-        fn scale_down(self, d: Self) -> Self {
-            let least = F64::splat(6755399441055744.0);
-            self.mul(least.max(d.add(F64::splat(6755399441055744.0 + 1023.0))).to_exponent())
+        fn power_of_two(self) -> Self {
+            F64::splat(6755399441055744.0).max(self.add(F64::splat(6755399441055744.0 + 1023.0))).to_exponent()
         }
         #[inline(always)]
         fn to_exponent(self) -> Self {
@@ -267,9 +265,8 @@ pub(crate) mod avx2 {
             self.mul(half.add(bias).to_exponent()).mul(rest)
         }
         #[inline(always)]
-        fn scale_down(self, d: Self) -> Self {
-            let least = F32::splat(12582912.0);
-            self.mul(least.max(d.add(F32::splat(12582912.0 + 127.0))).to_exponent())
+        fn power_of_two(self) -> Self {
+            F32::splat(12582912.0).max(self.add(F32::splat(12582912.0 + 127.0))).to_exponent()
         }
         #[inline(always)]
         fn to_exponent(self) -> Self {
@@ -380,8 +377,8 @@ pub(crate) mod avx512 {
             Self(unsafe { _mm512_scalef_pd(self.0, n.0) })
         }
         #[inline(always)]
-        fn scale_down(self, d: Self) -> Self {
-            self.scale(d)
+        fn power_of_two(self) -> Self {
+            F64::splat(1.0).scale(self)
         }
         #[inline(always)]
         fn to_exponent(self) -> Self {
@@ -461,8 +458,8 @@ pub(crate) mod avx512 {
             Self(unsafe { _mm512_scalef_ps(self.0, n.0) })
         }
         #[inline(always)]
-        fn scale_down(self, d: Self) -> Self {
-            self.scale(d)
+        fn power_of_two(self) -> Self {
+            F32::splat(1.0).scale(self)
         }
         #[inline(always)]
         fn to_exponent(self) -> Self {

@@ -176,21 +176,20 @@ fn first<T: Real>(job: &Job<'_, T>, tile: &mut Tile<'_, T>, max: &PerColumn<T>) 
         .collect();
     let store = job.settings.output == Output::Softmax;
     let for_log = job.settings.for_log;
-    let top = if for_log { *max } else { [T::narrow(f64::NAN); WIDTH] };
     // Before the values are overwritten, which they may be by their exponentials.
-    let below = if for_log { T::column_count_below(tile, max) } else { top };
+    let below = for_log.then(|| T::column_count_below(tile, max));
     let has_nan = |j| (0..tile.rows()).any(|i| tile.get(i, j).wide().is_nan());
     let undefined: Vec<bool> =
         (0..width).map(|j| max[j].wide() == f64::INFINITY && has_nan(j)).collect();
     let mut sums = vec![Sum::default(); width];
-    T::column_exp_sums(tile, &references, &top, store, &mut sums);
+    T::column_exp_sums(tile, &references, for_log.then_some(max), store, &mut sums);
     let states = (0..width).map(|j| {
         let (max, sum) = (max[j].wide(), sums[j]);
         if max == f64::INFINITY {
             State::irregular(max, if undefined[j] { f64::NAN } else { f64::INFINITY })
         } else if max == f64::NEG_INFINITY {
             State::irregular(max, if sum.high.is_nan() { f64::NAN } else { 0.0 })
-        } else if for_log {
+        } else if let Some(below) = &below {
             let ties = tile.rows() - below[j].wide() as usize;
             State::of_others(max, references[j], sum, ties)
         } else {

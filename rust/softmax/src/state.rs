@@ -5,9 +5,13 @@
 //! is a change of exponent, which is exact, so that the order and the places of the splits change
 //! no more than the rounding of a sum kept to twice the precision.
 //!
-//! Where the logarithm is wanted, the exponential of the maximum itself (`top`) is kept apart from
+//! Where the logarithm is wanted, the exponential of the maximum itself (`top`) is counted apart from
 //! those of all other values (`rest`): `log sum_j e^(x_j) = max + log1p(rest / top)` is then
-//! accurate however small `rest` is.
+//! accurate however small `rest` is. `top` follows from the maximum and the reference, to more than
+//! double precision.
+//!
+//! The error of `log1p(rest / top)`, in ULP: 1.3 from the exponentials (`sparrot_simd::exp`), 0.4
+//! from `top`, 1 from the library's `log1p`; a log-softmax takes two more roundings, 1/2 each.
 
 use sparrot_simd::frame::{Framed, Reference};
 use sparrot_simd::softmax::Factor;
@@ -23,9 +27,9 @@ pub struct State {
     pub max: f64,
     /// What `top` and `rest` are relative to.
     pub reference: Reference,
-    /// The exponential of the maximum, or 0 if it is in `rest`.
-    pub top: f64,
-    /// The exponentials of all other values. With a maximum of `+inf`: NaN or what the sum is.
+    /// Whether the exponential of the maximum is not in `rest`.
+    pub apart: bool,
+    /// The exponentials of all (other) values. With a maximum of `+inf`: NaN or what the sum is.
     pub rest: Sum,
 }
 
@@ -44,8 +48,8 @@ pub enum Kind {
 
 /// `mantissa * 2^exponent`.
 #[derive(Clone, Copy, Debug)]
-pub struct Ratio {
-    mantissa: f64,
+struct Ratio {
+    mantissa: Sum,
     exponent: f64,
 }
 
@@ -54,7 +58,7 @@ impl State {
     pub const EMPTY: State = State {
         max: f64::NEG_INFINITY,
         reference: Reference { shift: 0.0, exponent: 0.0 },
-        top: 0.0,
+        apart: false,
         rest: Sum { high: 0.0, low: 0.0 },
     };
 
@@ -65,14 +69,17 @@ impl State {
 
     /// From the sum over all values.
     pub fn of_all(max: f64, reference: Reference, sum: Sum) -> State {
-        State { max, reference, top: 0.0, rest: sum }
+        State { max, reference, apart: false, rest: sum }
     }
 
     /// From the sum over the values below the maximum, which occurs `ties` times.
     pub fn of_others(max: f64, reference: Reference, sum: Sum, ties: usize) -> State {
-        let top = residue(max, reference).exp();
-        let others = Sum { high: (ties.max(1) - 1) as f64 * top, low: 0.0 };
-        State { max, reference, top, rest: sum.plus(others) }
+        let state = State { max, reference, apart: true, rest: sum };
+        if ties <= 1 {
+            return state;
+        }
+        let others = Sum { high: (ties - 1) as f64, low: 0.0 };
+        State { rest: sum.plus(product(others, state.top())), ..state }
     }
 
     /// The state of both sets of values.
@@ -90,13 +97,17 @@ impl State {
             return a;
         }
         let ratio = Ratio::of(b.reference, a.reference);
-        let moved = b.rest.plus(Sum { high: b.top, low: 0.0 });
-        State { rest: a.rest.plus(ratio.times(moved)), ..a }
+        State { rest: a.rest.plus(ratio.times(b.sum())), ..a }
     }
 
     /// The sum over the reference.
     pub fn sum(&self) -> Sum {
-        self.rest.plus(Sum { high: self.top, low: 0.0 })
+        if self.apart { self.rest.plus(self.top()) } else { self.rest }
+    }
+
+    /// `e^max` over the reference.
+    fn top(&self) -> Sum {
+        exp(residue(self.max, self.reference))
     }
 
     /// What to make of the sum.
@@ -114,11 +125,11 @@ impl State {
 
     /// `log sum_j e^(x_j - max)`, of a regular state.
     pub fn log_rest(&self) -> f64 {
-        if self.top > 0.0 {
-            (self.rest.high / self.top).ln_1p()
-        } else {
-            self.sum().high.ln() - residue(self.max, self.reference)
+        if !self.apart {
+            return self.rest.high.ln() - residue(self.max, self.reference).high;
         }
+        let Sum { high, low } = over(self.rest, self.top());
+        high.ln_1p() + low / (1.0 + high)
     }
 
     /// `log sum_j e^(x_j - max)`, of any state: NaN or infinite for an irregular one.
@@ -151,58 +162,77 @@ impl State {
         if self.max == f64::INFINITY {
             return (sum.abs(), sum.signum());
         }
-        (self.max + (sum.abs().ln() - residue(self.max, self.reference)), sum.signum())
+        (self.max + (sum.abs().ln() - residue(self.max, self.reference).high), sum.signum())
     }
 
     /// `(factor, exponent)` with which an exponential of the frame of `reference` becomes a
     /// probability: `y = factor e 2^exponent`, the factor about 1 in magnitude.
     pub fn share<T: Framed>(&self, reference: Reference) -> (Factor<T>, f64) {
         let ratio = Ratio::of(reference, self.reference);
-        let Sum { high, low } = self.sum();
-        // ratio / (high + low), to twice the precision: one Newton step on the rounded quotient.
-        let quotient = ratio.mantissa / high;
-        let error = quotient.mul_add(-high, ratio.mantissa) - quotient * low;
-        // Half of the exponent of the sum goes to the exponent, so that the factor is near 1.
-        let scale = floor_log2(quotient);
-        let power = power_of_two(-scale);
-        let (quotient, error) = (quotient * power, error / high * power);
-        let narrow = T::narrow(quotient);
-        let factor = Factor { high: narrow, low: T::narrow((quotient - narrow.wide()) + error) };
+        let quotient = over(ratio.mantissa, self.sum());
+        // Its exponent goes to the exponent, so that the factor is near 1.
+        let scale = floor_log2(quotient.high);
+        let Sum { high, low } = quotient.times(power_of_two(-scale));
+        let narrow = T::narrow(high);
+        let factor = Factor { high: narrow, low: T::narrow((high - narrow.wide()) + low) };
         (factor, ratio.exponent + scale - T::HEADROOM)
     }
 }
 
 /// `max - log(reference)`, at most half of `ln 2` in magnitude.
-fn residue(max: f64, reference: Reference) -> f64 {
+fn residue(max: f64, reference: Reference) -> Sum {
     let Reference { shift, exponent } = reference;
-    (max - shift) - exponent * LN2[0] - exponent * LN2[1]
+    // Exact, as one of the two is 0, and the product is exact and near the maximum.
+    let difference = (max - shift) - exponent * LN2[0];
+    let (high, low) = two_sum(difference, -exponent * LN2[1]);
+    Sum { high, low }
 }
 
 impl Ratio {
     /// `a / b`, where `b` is of a larger maximum.
-    pub fn of(a: Reference, b: Reference) -> Ratio {
+    fn of(a: Reference, b: Reference) -> Ratio {
         let exponent = a.exponent - b.exponent;
         let (high, low) = two_sum(a.shift, -b.shift);
         if high == 0.0 {
-            return Ratio { mantissa: 1.0, exponent };
+            return Ratio { mantissa: Sum { high: 1.0, low: 0.0 }, exponent };
         }
-        if high < -1e4 {
-            return Ratio { mantissa: 1.0, exponent: -1e6 }; // 0 for all purposes
+        if high < -2000.0 {
+            return Ratio { mantissa: Sum { high: 1.0, low: 0.0 }, exponent: -1e6 }; // 0
         }
         // e^(shift) 2^exponent with the power of two that leaves a mantissa near 1.
         let n = (high / std::f64::consts::LN_2).round();
         let (high, error) = two_sum(high, -n * LN2[0]);
-        let r = high + (error + low - n * LN2[1]);
-        Ratio { mantissa: r.exp(), exponent: exponent + n }
+        let (high, low) = two_sum(high, error + low - n * LN2[1]);
+        Ratio { mantissa: exp(Sum { high, low }), exponent: exponent + n }
     }
 
     /// The sum times this ratio.
-    pub fn times(self, sum: Sum) -> Sum {
+    fn times(self, sum: Sum) -> Sum {
         // In two steps: the power alone may underflow where the product does not.
         let half = (self.exponent / 2.0).trunc();
         let scaled = sum.times(power_of_two(half)).times(power_of_two(self.exponent - half));
-        scaled.times(self.mantissa)
+        product(scaled, self.mantissa)
     }
+}
+
+/// The exponential of a number near 0, to 0.4 of 2^-53.
+fn exp(x: Sum) -> Sum {
+    // Of 1 + expm1(x) only the second term has an error.
+    let (high, low) = two_sum(1.0, x.high.exp_m1());
+    Sum { high, low: low + x.low * high }
+}
+
+/// To twice the precision.
+fn product(a: Sum, b: Sum) -> Sum {
+    let high = a.high * b.high;
+    Sum { high, low: a.high.mul_add(b.high, -high) + (a.high * b.low + a.low * b.high) }
+}
+
+/// `a / b` to twice the precision: one Newton step on the rounded quotient.
+fn over(a: Sum, b: Sum) -> Sum {
+    let high = a.high / b.high;
+    let error = high.mul_add(-b.high, a.high) + (a.low - high * b.low);
+    Sum { high, low: error / b.high }
 }
 
 /// `2^k` for an integer `k`; 0 below the normal range.
