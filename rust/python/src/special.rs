@@ -210,9 +210,9 @@ pub fn special_finalize<'py>(
 }
 
 fn figures(state: &State) -> [f64; STATE] {
-    let State { max, reference: Reference { shift, exponent }, apart, rest: Sum { high, low } } =
+    let State { max, reference: Reference { shift, exponent }, top, rest: Sum { high, low } } =
         *state;
-    [max, shift, exponent, f64::from(u8::from(apart)), high, low]
+    [max, shift, exponent, top, high, low]
 }
 
 fn states_of(states: &PyReadonlyArray2<'_, f64>) -> PyResult<Vec<State>> {
@@ -220,10 +220,10 @@ fn states_of(states: &PyReadonlyArray2<'_, f64>) -> PyResult<Vec<State>> {
     if !rest.is_empty() {
         return Err(PyTypeError::new_err("not an array of states"));
     }
-    let state = |&[max, shift, exponent, apart, high, low]: &[f64; STATE]| State {
+    let state = |&[max, shift, exponent, top, high, low]: &[f64; STATE]| State {
         max,
         reference: Reference { shift, exponent },
-        apart: apart != 0.0,
+        top,
         rest: Sum { high, low },
     };
     Ok(figures.iter().map(state).collect())

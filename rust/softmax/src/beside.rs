@@ -181,6 +181,12 @@ fn first<T: Real>(job: &Job<'_, T>, tile: &mut Tile<'_, T>, max: &PerColumn<T>) 
     let has_nan = |j| (0..tile.rows()).any(|i| tile.get(i, j).wide().is_nan());
     let undefined: Vec<bool> =
         (0..width).map(|j| max[j].wide() == f64::INFINITY && has_nan(j)).collect();
+    let mut tops = vec![Sum::default(); if for_log { width } else { 0 }];
+    if for_log {
+        let mut row = *max;
+        let row = Tile::in_place(&mut row[..width], width);
+        T::column_exp_sums(&row, &references, None, false, &mut tops);
+    }
     let mut sums = vec![Sum::default(); width];
     T::column_exp_sums(tile, &references, for_log.then_some(max), store, &mut sums);
     let states = (0..width).map(|j| {
@@ -191,7 +197,7 @@ fn first<T: Real>(job: &Job<'_, T>, tile: &mut Tile<'_, T>, max: &PerColumn<T>) 
             State::irregular(max, if sum.high.is_nan() { f64::NAN } else { 0.0 })
         } else if let Some(below) = &below {
             let ties = tile.rows() - below[j].wide() as usize;
-            State::of_others(max, references[j], sum, ties)
+            State::of_others(max, references[j], sum, ties, tops[j].high)
         } else {
             State::of_all(max, references[j], sum)
         }

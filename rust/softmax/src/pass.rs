@@ -137,7 +137,8 @@ fn blocks<T: Softmax>(
             T::exp_sum(part.source(), next, reference, below)
         };
         let found = if for_log {
-            State::of_others(max.wide(), reference, sum, ties)
+            let top = T::exp_sum(&[max], &[], reference, None).0.high;
+            State::of_others(max.wide(), reference, sum, ties, top)
         } else {
             State::of_all(max.wide(), reference, sum)
         };

@@ -7,8 +7,9 @@
 //!
 //! Where the logarithm is wanted, the exponential of the maximum itself (`top`) is counted apart from
 //! those of all other values (`rest`): `log sum_j e^(x_j) = max + log1p(rest / top)` is then
-//! accurate however small `rest` is. `top` follows from the maximum and the reference, to more than
-//! double precision.
+//! accurate however small `rest` is. There `top` is computed anew from the maximum and the
+//! reference, to more than double precision; in a sum that probabilities are divided by it is the
+//! exponential that they are made of.
 //!
 //! The error of `log1p(rest / top)`, in ULP: 1.3 from the exponentials (`sparrot_simd::exp`), 0.4
 //! from `top`, 1 from the library's `log1p`; a log-softmax takes two more roundings, 1/2 each.
@@ -27,9 +28,9 @@ pub struct State {
     pub max: f64,
     /// What `top` and `rest` are relative to.
     pub reference: Reference,
-    /// Whether the exponential of the maximum is not in `rest`.
-    pub apart: bool,
-    /// The exponentials of all (other) values. With a maximum of `+inf`: NaN or what the sum is.
+    /// The exponential of the maximum, or 0 if it is in `rest`.
+    pub top: f64,
+    /// The exponentials of all other values. With a maximum of `+inf`: NaN or what the sum is.
     pub rest: Sum,
 }
 
@@ -58,7 +59,7 @@ impl State {
     pub const EMPTY: State = State {
         max: f64::NEG_INFINITY,
         reference: Reference { shift: 0.0, exponent: 0.0 },
-        apart: false,
+        top: 0.0,
         rest: Sum { high: 0.0, low: 0.0 },
     };
 
@@ -69,17 +70,20 @@ impl State {
 
     /// From the sum over all values.
     pub fn of_all(max: f64, reference: Reference, sum: Sum) -> State {
-        State { max, reference, apart: false, rest: sum }
+        State { max, reference, top: 0.0, rest: sum }
     }
 
-    /// From the sum over the values below the maximum, which occurs `ties` times.
-    pub fn of_others(max: f64, reference: Reference, sum: Sum, ties: usize) -> State {
-        let state = State { max, reference, apart: true, rest: sum };
-        if ties <= 1 {
-            return state;
-        }
-        let others = Sum { high: (ties - 1) as f64, low: 0.0 };
-        State { rest: sum.plus(product(others, state.top())), ..state }
+    /// From the sum over the values below the maximum, which occurs `ties` times with the
+    /// exponential `top`.
+    pub fn of_others(
+        max: f64,
+        reference: Reference,
+        sum: Sum,
+        ties: usize,
+        top: f64,
+    ) -> State {
+        let [others, one] = [(ties.max(1) - 1) as f64, top].map(|high| Sum { high, low: 0.0 });
+        State { max, reference, top, rest: sum.plus(product(others, one)) }
     }
 
     /// The state of both sets of values.
@@ -102,12 +106,7 @@ impl State {
 
     /// The sum over the reference.
     pub fn sum(&self) -> Sum {
-        if self.apart { self.rest.plus(self.top()) } else { self.rest }
-    }
-
-    /// `e^max` over the reference.
-    fn top(&self) -> Sum {
-        exp(residue(self.max, self.reference))
+        self.rest.plus(Sum { high: self.top, low: 0.0 })
     }
 
     /// What to make of the sum.
@@ -125,10 +124,10 @@ impl State {
 
     /// `log sum_j e^(x_j - max)`, of a regular state.
     pub fn log_rest(&self) -> f64 {
-        if !self.apart {
+        if self.top == 0.0 {
             return self.rest.high.ln() - residue(self.max, self.reference).high;
         }
-        let Sum { high, low } = over(self.rest, self.top());
+        let Sum { high, low } = over(self.rest, exp(residue(self.max, self.reference)));
         high.ln_1p() + low / (1.0 + high)
     }
 
