@@ -6,12 +6,13 @@
 //! `n * hi` is exact up to `Float::REACH`. `e^r` is `1 + r s` with `s = 1 + r q(r)`, and `q` the Chebyshev
 //! fit of degree 9 (f64, error 0.11 of half an ULP) or 4 (f32, 0.13).
 //!
-//! `r` and `s` are what is handed on, so that `2^n + (2^n r) s` is rounded once. Every step is
-//! rounded as if fused, with or without the instruction: each level gives the same bits.
+//! `reduce` hands on `r` and `s`, so that `2^n + (2^n r) s` is rounded once, and every step of it is
+//! rounded as if fused, with or without the instruction: each level gives the same bits, and those
+//! without it take ten times as long. Softmax is made of that; `exp64`, for transport, does without.
 //!
 //! Errors of `e^r`, in units of `u = 2^-53` (f64) or `2^-24` (f32): from rounding `r` at most `e^r/4`,
-//! from rounding `s` at most `|r|`, or half that if `r < 0`, from the fit 0.07, and from the last
-//! rounding 1, or 1/2 if `r < 0`. Over `e^r` that is at most 1.3 for any `|r| <= ln(2)/2`: the bound
+//! from rounding `s` at most `|r|`, or half that if `r < 0`, from the fit 0.13, and from the last
+//! rounding 1, or 1/2 if `r < 0`. Over `e^r` that is at most 1.4 for any `|r| <= ln(2)/2`: the bound
 //! that the errors of softmax rest on.
 //!
 //! `exp64` applies `2^n` with a single rounding, so results in the subnormal range are right too.
@@ -28,7 +29,6 @@ use crate::lanes::{Simd, Vector};
 /// f32 or f64, and how `e^x` is taken apart in it.
 pub(crate) trait Float: Copy + PartialOrd {
     type Vector<S: Simd>: Vector<Elem = Self>;
-    const ONE: Self;
     /// Added and taken away again, it leaves the nearest integer; with it added, the integer
     /// stands in the low bits.
     const MAGIC: Self;
@@ -38,6 +38,8 @@ pub(crate) trait Float: Copy + PartialOrd {
 
     /// `(MAGIC + n, r, s)` with `e^x = 2^n (1 + r s)`, for `|x| <= REACH`; a NaN stays in `r`.
     fn reduce<V: Vector<Elem = Self>>(x: V) -> (V, V, V);
+    /// `(MAGIC + n, e^r)`, as fast as it can be at each level.
+    fn reduce_fast<V: Vector<Elem = Self>>(x: V) -> (V, V);
 }
 
 macro_rules! float {
@@ -45,7 +47,6 @@ macro_rules! float {
      [$first:literal $(, $rest:literal)*]) => {
         impl Float for $float {
             type Vector<S: Simd> = S::$register;
-            const ONE: $float = 1.0;
             const MAGIC: $float = $magic;
             const LOG2_E: $float = std::$float::consts::LOG2_E;
             const REACH: $float = $reach;
@@ -59,6 +60,25 @@ macro_rules! float {
                 let q = V::splat($first);
                 $(let q = q.fused(r, V::splat($rest));)*
                 (j, r, q.fused(r, V::splat(1.0)))
+            }
+
+            #[inline(always)]
+            fn reduce_fast<V: Vector<Elem = $float>>(x: V) -> (V, V) {
+                let one = V::splat(1.0);
+                if V::FUSED {
+                    let (j, r, s) = Self::reduce(x);
+                    return (j, s.mul_add(r, one));
+                }
+                let magic = V::splat(Self::MAGIC);
+                let j = x.mul_add(V::splat(Self::LOG2_E), magic);
+                let n = j.sub(magic);
+                let high = n.mul_add(V::splat(-$ln2_hi), x);
+                let low = n.mul(V::splat(-$ln2_lo));
+                let r = high.add(low);
+                let q = V::splat($first);
+                $(let q = q.mul_add(r, V::splat($rest));)*
+                // Smallest first, and what rounding `r` lost is added back.
+                (j, q.mul(r.mul(r)).add(low).add(high).add(one))
             }
         }
     };
@@ -109,8 +129,8 @@ fn exp32<V: Vector<Elem = f32>>(x: V) -> V {
 fn exp<V: Vector<Elem: Float>>(x: V, low: V::Elem, high: V::Elem) -> V {
     // The bounds come first: `min` and `max` then let a NaN through.
     let x = V::splat(high).min(V::splat(low).max(x));
-    let (j, r, s) = Float::reduce(x);
-    s.fused(r, V::splat(V::Elem::ONE)).scale(j.sub(V::splat(V::Elem::MAGIC)))
+    let (j, e) = Float::reduce_fast(x);
+    e.scale(j.sub(V::splat(V::Elem::MAGIC)))
 }
 
 macro_rules! exp_in_place {
@@ -134,7 +154,10 @@ exp_in_place!(exp_f32, f32, F32, exp32);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::{Framed, Reference};
     use crate::level::Level;
+    use crate::row::Row;
+    use crate::softmax::Softmax;
 
     /// `e^x` as an unevaluated sum of two doubles, good to about 2^-100: Taylor in double-double.
     fn exp_double_double(x: f64) -> (f64, f64, i32) {
@@ -223,6 +246,35 @@ mod tests {
             worst = worst.max((f64::from(*y) - truth).abs() / ulp);
         }
         worst
+    }
+
+    /// The bound on which the errors of softmax rest.
+    #[test]
+    fn exponentials_of_softmax_are_within_1_4_roundings() {
+        let reference = Reference { shift: 0.0, exponent: 0.0 };
+        // Every value of two octaves of e^x, and some of all others.
+        let near = (0..0x3f32_0000u32).step_by(7).flat_map(|b| [b, b | 0x8000_0000]);
+        let far = (0x3f32_0000..0x42b0_0000u32).step_by(97).flat_map(|b| [b, b | 0x8000_0000]);
+        let x: Vec<f32> = near.chain(far).map(f32::from_bits).filter(|x| *x < 60.0).collect();
+        let mut e = x.clone();
+        f32::exp_store_sum(Row::in_place(&mut e), &[], reference, None);
+        let (unit, head) = (2f64.powi(-24), f32::HEADROOM.exp2());
+        let error =
+            |(x, e): (&f32, &f32)| (f64::from(*e) / head / f64::from(*x).exp() - 1.0).abs() / unit;
+        let worst = x.iter().zip(&e).map(error).fold(0.0, f64::max);
+        assert!(worst <= 1.4 && worst > 1.0, "{worst}");
+
+        let x: Vec<f64> = (-200_000..200_000).map(|k| f64::from(k) * 1.733e-6).collect();
+        let mut e = x.clone();
+        f64::exp_store_sum(Row::in_place(&mut e), &[], reference, None);
+        let head = f64::HEADROOM.exp2();
+        let error = |(x, e): (&f64, &f64)| {
+            let (high, low, n) = exp_double_double(*x);
+            assert_eq!(n, 0);
+            ((e / head - high) - low).abs() / high * 2f64.powi(53)
+        };
+        let worst = x.iter().zip(&e).map(error).fold(0.0, f64::max);
+        assert!(worst <= 1.4 && worst > 1.0, "{worst}");
     }
 
     #[test]

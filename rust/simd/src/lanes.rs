@@ -7,6 +7,8 @@
 pub(crate) trait Vector: Copy {
     type Elem: Copy + PartialOrd;
     const LANES: usize;
+    /// Whether `mul_add` rounds once.
+    const FUSED: bool;
     /// `LANES` values in memory: where the tail of a slice is copied.
     type Array: AsRef<[Self::Elem]> + AsMut<[Self::Elem]> + Copy;
 
@@ -33,8 +35,8 @@ pub(crate) trait Vector: Copy {
     fn abs(self) -> Self;
     /// `self * b + c`, fused where the level has it.
     fn mul_add(self, b: Self, c: Self) -> Self;
-    /// `self * b + c`, rounded once at every level, which is slow at those without the instruction;
-    /// magnitudes are below 2^900 (f64).
+    /// `self * b + c`, rounded once at every level, which takes many times as long at those without
+    /// the instruction; magnitudes are below 2^900 (f64).
     #[inline(always)]
     fn fused(self, b: Self, c: Self) -> Self {
         self.mul_add(b, c)

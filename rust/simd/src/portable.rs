@@ -6,13 +6,13 @@ use crate::lanes::{Simd, Vector};
 pub(crate) struct Portable;
 
 impl Simd for Portable {
-    type F64 = Array<f64, 4>;
-    type F32 = Array<f32, 8>;
+    type F64 = Array<f64, 8>;
+    type F32 = Array<f32, 16>;
 
     #[inline(always)]
     fn widen(x: Self::F32) -> [Self::F64; 2] {
-        let [a, b, c, d, e, f, g, h] = x.0.map(f64::from);
-        [Array([a, b, c, d]), Array([e, f, g, h])]
+        let x = x.0.map(f64::from);
+        [Array(std::array::from_fn(|l| x[l])), Array(std::array::from_fn(|l| x[8 + l]))]
     }
 }
 
@@ -22,36 +22,62 @@ const FUSED: bool = cfg!(target_arch = "aarch64") || cfg!(target_feature = "fma"
 /// `a b + c`, rounded once: the rounding errors of both operations are found and added (Dekker,
 /// "A floating-point technique for extending the available precision", 1971; Knuth's two-sum).
 #[inline(always)]
-fn fused64(a: f64, b: f64, c: f64) -> f64 {
+fn fused64(a: [f64; 8], b: [f64; 8], c: [f64; 8]) -> [f64; 8] {
+    let [a, b, c] = [Array(a), Array(b), Array(c)];
     // Halves of 26 bits, whose products are exact.
-    let split = |x: f64| {
-        let t = x * 134217729.0; // 2^27 + 1
-        let high = t - (t - x);
-        (high, x - high)
+    let split = |x: Array<f64, 8>| {
+        let t = x.mul(Array::splat(134217729.0)); // 2^27 + 1
+        let high = t.sub(t.sub(x));
+        (high, x.sub(high))
     };
     let ((a1, a0), (b1, b0)) = (split(a), split(b));
-    let product = a * b;
-    let error = ((a1 * b1 - product) + a1 * b0 + a0 * b1) + a0 * b0;
-    let sum = product + c;
-    let part = sum - product;
-    let lost = (product - (sum - part)) + (c - part);
-    sum + (lost + error)
+    let product = a.mul(b);
+    let error = a1.mul(b1).sub(product).add(a1.mul(b0)).add(a0.mul(b1)).add(a0.mul(b0));
+    let sum = product.add(c);
+    let part = sum.sub(product);
+    let lost = product.sub(sum.sub(part)).add(c.sub(part));
+    sum.add(lost.add(error)).0
 }
 
-/// `a b + c`, rounded once: in double precision the product is exact, and a sum that is not is made
-/// odd in its last bit, so that it never looks like a tie (Boldo and Melquiond, "Emulation of a FMA
-/// and correctly rounded sums", 2008).
+/// `a b + c`, rounded once: in double precision the product is exact; the sum is rounded, and again
+/// to single precision, which matters only where the first rounding made a tie.
 #[inline(always)]
-fn fused32(a: f32, b: f32, c: f32) -> f32 {
-    let (product, c) = (f64::from(a) * f64::from(b), f64::from(c));
-    let sum = product + c;
-    let part = sum - product;
-    let lost = (product - (sum - part)) + (c - part);
+fn fused32(a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
+    const TIE: u64 = 1 << 28; // half a bit of single precision in the mantissa of a double
+    let mut result = [0.0; 16];
+    let mut unsure = false;
+    for l in 0..16 {
+        let sum = f64::from(a[l]) * f64::from(b[l]) + f64::from(c[l]);
+        result[l] = sum as f32;
+        let denormal = sum.abs() < f64::from(f32::MIN_POSITIVE) && sum != 0.0;
+        unsure |= denormal || sum.to_bits() & (2 * TIE - 1) == TIE;
+    }
+    if unsure {
+        for l in 0..16 {
+            result[l] = fused32_by_odd(a[l], b[l], c[l]);
+        }
+    }
+    result
+}
+
+/// The same, with a sum that is not exact made odd in its last bit, so that it never looks like a
+/// tie (Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums", 2008).
+#[cold]
+fn fused32_by_odd(a: f32, b: f32, c: f32) -> f32 {
+    let (sum, lost) = two_sum(f64::from(a) * f64::from(b), f64::from(c));
     let bits = sum.to_bits();
     let even = lost != 0.0 && bits & 1 == 0;
     // Away from zero if what was lost has the sign of the sum, towards it if not.
     let step = if (lost < 0.0) == (sum < 0.0) { 1 } else { u64::MAX };
     f64::from_bits(if even { bits.wrapping_add(step) } else { bits }) as f32
+}
+
+/// `a + b` and what rounding it lost.
+#[inline(always)]
+fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let part = sum - a;
+    (sum, (a - (sum - part)) + (b - part))
 }
 
 #[derive(Clone, Copy)]
@@ -62,6 +88,7 @@ macro_rules! portable_vector {
         impl Vector for Array<$float, $lanes> {
             type Elem = $float;
             const LANES: usize = $lanes;
+            const FUSED: bool = FUSED;
             type Array = [$float; $lanes];
 
             #[inline(always)]
@@ -119,11 +146,7 @@ macro_rules! portable_vector {
                 if FUSED {
                     return self.mul_add(b, c);
                 }
-                let mut lanes = self.0;
-                for l in 0..$lanes {
-                    lanes[l] = $fused(lanes[l], b.0[l], c.0[l]);
-                }
-                Array(lanes)
+                Array($fused(self.0, b.0, c.0))
             }
             #[inline(always)]
             fn min(self, other: Self) -> Self {
@@ -193,5 +216,67 @@ impl<T: Copy, const N: usize> Array<T, N> {
     }
 }
 
-portable_vector!(f64, 4, 52, 1023.0, 6755399441055744.0, fused64);
-portable_vector!(f32, 8, 23, 127.0, 12582912.0, fused32);
+portable_vector!(f64, 8, 52, 1023.0, 6755399441055744.0, fused64);
+portable_vector!(f32, 16, 23, 127.0, 12582912.0, fused32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bits of all kinds of numbers, from a fixed generator.
+    fn random_bits() -> impl Iterator<Item = u64> {
+        std::iter::successors(Some(0x9e37_79b9_7f4a_7c15_u64), |x| {
+            let x = x ^ (x << 13);
+            let x = x ^ (x >> 7);
+            Some(x ^ (x << 17))
+        })
+    }
+
+    #[test]
+    fn emulated_fused_steps_are_rounded_once() {
+        let mut bits = random_bits();
+        let mut f64_near = |spread: u64| {
+            let bits = bits.next().unwrap();
+            f64::from_bits((bits >> 12) | ((1023 - spread / 2 + (bits & 0xfff) % spread) << 52))
+        };
+        for round in 0..20_000 {
+            let [a, b] = [(); 2].map(|()| [(); 8].map(|()| f64_near(40)));
+            // Sums that nearly cancel, that hardly meet, and all between.
+            let c = std::array::from_fn(|l| match round % 3 {
+                0 => -a[l] * b[l] * (1.0 + f64_near(2) * f64::EPSILON),
+                1 => f64_near(140),
+                _ => f64_near(40),
+            });
+            let exact: [f64; 8] = std::array::from_fn(|l| a[l].mul_add(b[l], c[l]));
+            assert_eq!(fused64(a, b, c), exact);
+        }
+    }
+
+    #[test]
+    fn emulated_fused_steps_of_single_precision_are_rounded_once() {
+        let mut bits = random_bits();
+        let mut f32_near = |spread: u32| {
+            let bits = (bits.next().unwrap() >> 32) as u32;
+            let x =
+                f32::from_bits((bits >> 9) | ((127 - spread / 2 + (bits & 0x1ff) % spread) << 23));
+            if bits & 0x200 == 0 { x } else { -x }
+        };
+        for round in 0..40_000 {
+            let few_bits = |x: f32| f32::from_bits(x.to_bits() & 0xffff_f000);
+            let [a, b] = [(); 2].map(|()| {
+                [(); 16].map(|()| match round % 4 {
+                    // Products of few bits make ties, which a tiny product must break.
+                    0 => few_bits(f32_near(60)),
+                    1 => f32_near(40) * 1e-19, // denormal results
+                    _ => f32_near(40),
+                })
+            });
+            let c =
+                std::array::from_fn(|l| if l % 2 == 0 { f32_near(40) } else { a[l] * b[l] * 1e-7 });
+            let exact: [f32; 16] = std::array::from_fn(|l| a[l].mul_add(b[l], c[l]));
+            assert_eq!(fused32(a, b, c), exact);
+            let careful: [f32; 16] = std::array::from_fn(|l| fused32_by_odd(a[l], b[l], c[l]));
+            assert_eq!(careful, exact);
+        }
+    }
+}

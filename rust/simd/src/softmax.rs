@@ -430,7 +430,35 @@ mod tests {
     }
 
     #[test]
-    fn fused_levels_sum_alike_however_long_the_row() {
+    fn every_level_gives_the_same_bits() {
+        let wide = |j: usize| (j as f64 * 0.731).sin() * 400.0 - 380.0;
+        for n in [1, 7, 100, 4096, 70_001] {
+            let x: Vec<f64> = values(n).into_iter().chain((0..n).map(wide)).collect();
+            let y: Vec<f32> = x.iter().map(|x| *x as f32).collect();
+            let (most, half) = (Reference::new(20.0), Factor { high: 0.7, low: 1e-18 });
+            let doubles = Level::available().into_iter().map(|level| {
+                let mut x = x.clone();
+                let (sum, _) =
+                    double::exp_store_sum::at(level, Row::in_place(&mut x), &[], most, None);
+                double::scale::at(level, Row::in_place(&mut x), half);
+                (x, sum.high)
+            });
+            let singles = Level::available().into_iter().map(|level| {
+                let mut y = y.clone();
+                let (sum, _) =
+                    single::exp_store_sum::at(level, Row::in_place(&mut y), &[], most, None);
+                let half = Factor { high: 0.7, low: 1e-9 };
+                single::scale::at(level, Row::in_place(&mut y), half);
+                (y, sum.high as f32)
+            });
+            let (doubles, singles): (Vec<_>, Vec<_>) = (doubles.collect(), singles.collect());
+            assert!(doubles.iter().all(|found| *found == doubles[0]), "{n}");
+            assert!(singles.iter().all(|found| *found == singles[0]), "{n}");
+        }
+    }
+
+    #[test]
+    fn sums_lose_nothing_however_long_the_row() {
         let x: Vec<f32> = values(1 << 20).into_iter().map(|x| x as f32).collect();
         let reference = Reference::new(20.0f32);
         let exact: f64 = x.iter().map(|x| f64::from(*x).exp()).sum();
@@ -438,7 +466,7 @@ mod tests {
         for level in Level::available() {
             let row = Row::read_only(&x);
             let (sum, _) = single::exp_sum::at(level, row, &[], reference, None);
-            // An eighth of a unit in the last place of float32, after a million additions.
+            // The roundings of the exponentials, a million of them, even out.
             assert!((sum.high * over / exact - 1.0).abs() < 1.5e-8);
         }
     }

@@ -10,6 +10,7 @@ macro_rules! common_operations {
      $sub:ident, $mul:ident, $sqrt:ident, $fmadd:ident, $min:ident, $max:ident) => {
         type Elem = $float;
         const LANES: usize = $lanes;
+        const FUSED: bool = true;
         type Array = $array;
 
         #[inline(always)]
@@ -184,7 +185,9 @@ pub(crate) mod avx2 {
         }
         #[inline(always)]
         fn power_of_two(self) -> Self {
-            F64::splat(6755399441055744.0).max(self.add(F64::splat(6755399441055744.0 + 1023.0))).to_exponent()
+            F64::splat(6755399441055744.0)
+                .max(self.add(F64::splat(6755399441055744.0 + 1023.0)))
+                .to_exponent()
         }
         #[inline(always)]
         fn to_exponent(self) -> Self {

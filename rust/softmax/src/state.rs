@@ -11,7 +11,7 @@
 //! reference, to more than double precision; in a sum that probabilities are divided by it is the
 //! exponential that they are made of.
 //!
-//! The error of `log1p(rest / top)`, in ULP: 1.3 from the exponentials (`sparrot_simd::exp`), 0.4
+//! The error of `log1p(rest / top)`, in ULP: 1.4 from the exponentials (`sparrot_simd::exp`), 0.4
 //! from `top`, 1 from the library's `log1p`; a log-softmax takes two more roundings, 1/2 each.
 
 use sparrot_simd::frame::{Framed, Reference};
@@ -75,13 +75,7 @@ impl State {
 
     /// From the sum over the values below the maximum, which occurs `ties` times with the
     /// exponential `top`.
-    pub fn of_others(
-        max: f64,
-        reference: Reference,
-        sum: Sum,
-        ties: usize,
-        top: f64,
-    ) -> State {
+    pub fn of_others(max: f64, reference: Reference, sum: Sum, ties: usize, top: f64) -> State {
         let [others, one] = [(ties.max(1) - 1) as f64, top].map(|high| Sum { high, low: 0.0 });
         State { max, reference, top, rest: sum.plus(product(others, one)) }
     }
