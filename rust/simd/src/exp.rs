@@ -264,7 +264,7 @@ mod tests {
         let worst = x.iter().zip(&e).map(error).fold(0.0, f64::max);
         assert!(worst <= 1.4 && worst > 1.0, "{worst}");
 
-        let x: Vec<f64> = (-200_000..200_000).map(|k| f64::from(k) * 1.733e-6).collect();
+        let x: Vec<f64> = (-200_000..200_000).map(|k| f64::from(k) * 1.732e-6).collect();
         let mut e = x.clone();
         f64::exp_store_sum(Row::in_place(&mut e), &[], reference, None);
         let head = f64::HEADROOM.exp2();
