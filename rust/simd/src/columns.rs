@@ -131,10 +131,10 @@ struct Frames<T>([PerColumn<T>; 3]);
 
 impl<T: Framed> Frames<T> {
     #[inline(always)]
-    fn new(references: &[Reference]) -> Frames<T> {
+    fn new<V: Vector<Elem = T>>(references: &[Reference]) -> Frames<T> {
         let mut frames = Frames([[T::narrow(0.0); WIDTH]; 3]);
         for (j, reference) in references.iter().enumerate() {
-            for (values, value) in frames.0.iter_mut().zip(frame_values(*reference)) {
+            for (values, value) in frames.0.iter_mut().zip(frame_values::<V>(*reference)) {
                 values[j] = value;
             }
         }
@@ -176,7 +176,7 @@ fn column_sums<S: Simd, T: Tallied, const STORE: bool, const BELOW: bool>(
     sums: &mut [Sum],
 ) {
     let lowest = T::narrow(f64::NEG_INFINITY);
-    let frames = Frames::<T>::new(references);
+    let frames = Frames::new::<T::Vector<S>>(references);
     let lanes = T::Vector::<S>::LANES;
     let mut tallies = [const { None }; WIDTH / FEWEST_LANES];
     for tally in &mut tallies[..tile.width.div_ceil(lanes)] {

@@ -77,8 +77,7 @@ impl<S: Simd, T: Tallied> Lanes<S, T> {
         self.terms += N;
         let base = exponent.sub(T::Vector::<S>::splat(T::narrow(T::HEADROOM)));
         for (j, r, s) in pairs {
-            let power = j.sub(base).power_of_two();
-            T::add(&mut self.tally, s.fused(r.mul(power), power));
+            T::add(&mut self.tally, s.exponential_down(r, j.sub(base)));
         }
     }
 }

@@ -43,7 +43,11 @@ pub trait Framed: Copy {
     /// The exponent bias of the type.
     #[doc(hidden)]
     const BIAS: f64;
-    /// Every exponential of a frame carries the factor 2 to this power.
+    /// The bits of a mantissa.
+    #[doc(hidden)]
+    const DIGITS: f64;
+    /// Every exponential of a frame carries the factor 2 to this power: so much that what is left
+    /// out would not change a denormal result if there were 2^32 of it.
     const HEADROOM: f64;
     #[doc(hidden)]
     fn wide(self) -> f64;
@@ -54,7 +58,8 @@ pub trait Framed: Copy {
 impl Framed for f32 {
     const LIMIT: f64 = 208.0; // e^-104 is 0
     const BIAS: f64 = 127.0;
-    const HEADROOM: f64 = 32.0; // at least 24: the smallest subnormal is 2^-149
+    const DIGITS: f64 = 24.0;
+    const HEADROOM: f64 = 56.0; // the smallest denormal is 2^-149
     #[inline(always)]
     fn wide(self) -> f64 {
         f64::from(self)
@@ -68,7 +73,8 @@ impl Framed for f32 {
 impl Framed for f64 {
     const LIMIT: f64 = 1491.0; // e^-745.5 is 0
     const BIAS: f64 = 1023.0;
-    const HEADROOM: f64 = 64.0; // at least 53: the smallest subnormal is 2^-1074
+    const DIGITS: f64 = 53.0;
+    const HEADROOM: f64 = 128.0; // the smallest denormal is 2^-1074
     #[inline(always)]
     fn wide(self) -> f64 {
         self
@@ -82,7 +88,7 @@ impl Framed for f64 {
 // The smallest argument of a frame is within the reach of `Float::reduce`.
 const _: () = {
     const fn lowest<T: Framed>() -> f64 {
-        T::LIMIT + (T::BIAS + T::HEADROOM + 1.0) * std::f64::consts::LN_2
+        T::LIMIT + (T::BIAS + T::HEADROOM + T::DIGITS + 2.0) * std::f64::consts::LN_2
     }
     assert!(lowest::<f32>() <= f32::REACH as f64);
     assert!(lowest::<f64>() <= f64::REACH);
@@ -99,16 +105,17 @@ pub(crate) struct Frame<V> {
 
 /// `(shift, low, offset)` of a frame.
 #[inline(always)]
-pub(crate) fn frame_values<T: Framed>(reference: Reference) -> [T; 3] {
+pub(crate) fn frame_values<V: Vector<Elem: Framed>>(reference: Reference) -> [V::Elem; 3] {
     let Reference { shift, exponent } = reference;
-    let offset = T::HEADROOM + T::BIAS - exponent;
-    [T::narrow(shift), T::narrow(-offset * std::f64::consts::LN_2), T::narrow(offset)]
+    let offset = V::Elem::HEADROOM + V::Elem::BIAS - exponent;
+    let low = (V::LOWEST.wide() - offset) * std::f64::consts::LN_2;
+    [shift, low, offset].map(V::Elem::narrow)
 }
 
 impl<V: Vector<Elem: Float + Framed>> Frame<V> {
     #[inline(always)]
     pub(crate) fn new(reference: Reference) -> Self {
-        let [shift, low, offset] = frame_values(reference);
+        let [shift, low, offset] = frame_values::<V>(reference);
         Frame { shift: V::splat(shift), low: V::splat(low), offset: V::splat(offset) }
     }
 
@@ -117,8 +124,7 @@ impl<V: Vector<Elem: Float + Framed>> Frame<V> {
     pub(crate) fn exp<const SHIFTED: bool>(&self, x: V) -> V {
         let x = if SHIFTED { x.sub(self.shift) } else { x };
         let (j, r, s) = Float::reduce(self.low.max(x)); // in this order a NaN gets through
-        let power = j.add(self.offset).to_exponent();
-        s.fused(r.mul(power), power)
+        s.exponential(r, j.add(self.offset))
     }
 }
 

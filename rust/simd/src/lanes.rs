@@ -9,6 +9,8 @@ pub(crate) trait Vector: Copy {
     const LANES: usize;
     /// Whether `mul_add` rounds once.
     const FUSED: bool;
+    /// Of `exponential`.
+    const LOWEST: Self::Elem;
     /// `LANES` values in memory: where the tail of a slice is copied.
     type Array: AsRef<[Self::Elem]> + AsMut<[Self::Elem]> + Copy;
 
@@ -54,6 +56,19 @@ pub(crate) trait Vector: Copy {
     fn power_of_two(self) -> Self;
     /// `2^(m - bias)` where a lane holds `MAGIC + m`, for `0 <= m <= 2 * bias`; 0 for `m = 0`.
     fn to_exponent(self) -> Self;
+    /// `(1 + self * r) 2^(m - bias)`, rounded once, where a lane of `m` holds `MAGIC + m`, for
+    /// `LOWEST <= m <= 2 * bias`; 0 for `m = LOWEST`.
+    #[inline(always)]
+    fn exponential(self, r: Self, m: Self) -> Self {
+        let power = m.to_exponent();
+        self.fused(r.mul(power), power)
+    }
+    /// `(1 + self * r) 2^d`, rounded once, for any integer `d` up to the bias; 0 far below.
+    #[inline(always)]
+    fn exponential_down(self, r: Self, d: Self) -> Self {
+        let power = d.power_of_two();
+        self.fused(r.mul(power), power)
+    }
     /// 0 where the lane is at most that of `other`; a NaN stays.
     fn zero_up_to(self, other: Self) -> Self;
     /// 0 where `x >= bound`; where not, as when `x` is NaN, the lane itself.

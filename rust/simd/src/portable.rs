@@ -19,8 +19,9 @@ impl Simd for Portable {
 /// Whether the processor fuses; without the instruction `f64::mul_add` is a library call.
 const FUSED: bool = cfg!(target_arch = "aarch64") || cfg!(target_feature = "fma");
 
-/// `a b + c`, rounded once: the rounding errors of both operations are found and added (Dekker,
-/// "A floating-point technique for extending the available precision", 1971; Knuth's two-sum).
+/// `a b + c`, rounded once unless the product is below 1e-290: the rounding errors of both operations
+/// are found and added (Dekker, "A floating-point technique for extending the available precision",
+/// 1971; Knuth's two-sum).
 #[inline(always)]
 fn fused64(a: [f64; 8], b: [f64; 8], c: [f64; 8]) -> [f64; 8] {
     let [a, b, c] = [Array(a), Array(b), Array(c)];
@@ -33,6 +34,8 @@ fn fused64(a: [f64; 8], b: [f64; 8], c: [f64; 8]) -> [f64; 8] {
     let ((a1, a0), (b1, b0)) = (split(a), split(b));
     let product = a.mul(b);
     let error = a1.mul(b1).sub(product).add(a1.mul(b0)).add(a0.mul(b1)).add(a0.mul(b0));
+    // Where the product is so small that its error would be denormal, there is nothing to find.
+    let error = error.zip(product, |error, p| if p.abs() < 1e-290 { 0.0 } else { error });
     let sum = product.add(c);
     let part = sum.sub(product);
     let lost = product.sub(sum.sub(part)).add(c.sub(part));
@@ -89,6 +92,7 @@ macro_rules! portable_vector {
             type Elem = $float;
             const LANES: usize = $lanes;
             const FUSED: bool = FUSED;
+            const LOWEST: $float = 0.0;
             type Array = [$float; $lanes];
 
             #[inline(always)]

@@ -89,9 +89,12 @@ where
             T::settle(&mut tally);
         }
     }
-    let most = most[0].max(most[1]).fold(lowest, |a, b| if a > b { a } else { b });
-    let rest = row_max::<S, T>(&next[j..], lowest);
-    let most = if rest > most { rest } else { most };
+    let mut most_ahead = lowest;
+    if !next.is_empty() {
+        let rest = row_max::<S, T>(&next[j..], lowest);
+        let most = most[0].max(most[1]).fold(lowest, |a, b| if a > b { a } else { b });
+        most_ahead = if rest > most { rest } else { most };
+    }
     while j + GROUP * lanes <= n {
         for q in 0..GROUP {
             add!(j + q * lanes);
@@ -113,7 +116,7 @@ where
         }
         tally!(x, e);
     }
-    (T::total(tally).times((-T::HEADROOM).exp2()), most)
+    (T::total(tally).times((-T::HEADROOM).exp2()), most_ahead)
 }
 
 #[inline(always)]
@@ -431,25 +434,26 @@ mod tests {
 
     #[test]
     fn every_level_gives_the_same_bits() {
-        // Down to where the result is denormal; what becomes 0 may differ before.
+        // Down to denormal results, and to 0.
         let wide = |j: usize| (j as f64 * 0.731).sin() * 360.0 - 360.0;
         for n in [1, 7, 100, 4096, 70_001] {
             let x: Vec<f64> = values(n).into_iter().chain((0..n).map(wide)).collect();
             let y: Vec<f32> = x.iter().map(|x| *x as f32).collect();
-            let (most, half) = (Reference::new(20.0), Factor { high: 0.7, low: 1e-18 });
+            let most = Reference::new(20.0);
             let doubles = Level::available().into_iter().map(|level| {
                 let mut x = x.clone();
                 let (sum, _) =
                     double::exp_store_sum::at(level, Row::in_place(&mut x), &[], most, None);
-                double::scale::at(level, Row::in_place(&mut x), half);
+                let down = Factor { high: 0.7 * (-f64::HEADROOM).exp2(), low: 0.0 };
+                double::scale::at(level, Row::in_place(&mut x), down);
                 (x, sum.high)
             });
             let singles = Level::available().into_iter().map(|level| {
                 let mut y = y.clone();
                 let (sum, _) =
                     single::exp_store_sum::at(level, Row::in_place(&mut y), &[], most, None);
-                let half = Factor { high: 0.7, low: 1e-9 };
-                single::scale::at(level, Row::in_place(&mut y), half);
+                let down = Factor { high: 0.7 * (-f32::HEADROOM).exp2() as f32, low: 0.0 };
+                single::scale::at(level, Row::in_place(&mut y), down);
                 (y, sum.high as f32)
             });
             let (doubles, singles): (Vec<_>, Vec<_>) = (doubles.collect(), singles.collect());

@@ -56,7 +56,7 @@ pub(crate) const CAPACITY: usize = 512;
 
 /// With this added, the last bit of a double stands for `2^(HEADROOM - 41)`; it takes `CAPACITY`
 /// terms to reach the next power of two.
-const CUT: f64 = 1.5 * (1u128 << (f64::HEADROOM as u32 + 11)) as f64;
+const CUT: f64 = 1.5 * f64::from_bits((1023 + f64::HEADROOM as u64 + 11) << 52);
 
 /// What a type adds to a tally.
 pub(crate) trait Tallied: Float + Framed {
@@ -151,8 +151,16 @@ impl Tallied for f64 {
         let (mut high, mut low) = (S::F64::filled_array(0.0), S::F64::filled_array(0.0));
         tally.settled[0].store(high.as_mut());
         tally.settled[1].store(low.as_mut());
-        let lanes = high.as_ref().iter().zip(low.as_ref());
-        lanes.fold(Sum::default(), |sum, (&high, &low)| sum.plus(Sum { high, low }))
+        let [high, low] = [high.as_mut(), low.as_mut()];
+        let mut count = S::F64::LANES;
+        while count > 1 {
+            count /= 2;
+            for l in 0..count {
+                let at = |l: usize| Sum { high: high[l], low: low[l] };
+                Sum { high: high[l], low: low[l] } = at(l).plus(at(l + count));
+            }
+        }
+        Sum { high: high[0], low: low[0] }
     }
     #[inline(always)]
     fn lanes<S: Simd>(mut tally: Tally<S>, power: f64, sums: &mut [Sum]) {

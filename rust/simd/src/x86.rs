@@ -6,11 +6,12 @@ use crate::lanes::{Kernel, Simd, Vector};
 
 /// The operations whose intrinsics are named alike in both instruction sets.
 macro_rules! common_operations {
-    ($float:ty, $array:ty, $lanes:literal, $set1:ident, $loadu:ident, $storeu:ident, $stream:ident, $add:ident,
+    ($float:ty, $array:ty, $lanes:literal, $lowest:literal, $set1:ident, $loadu:ident, $storeu:ident, $stream:ident, $add:ident,
      $sub:ident, $mul:ident, $sqrt:ident, $fmadd:ident, $min:ident, $max:ident) => {
         type Elem = $float;
         const LANES: usize = $lanes;
         const FUSED: bool = true;
+        const LOWEST: $float = $lowest;
         type Array = $array;
 
         #[inline(always)]
@@ -137,6 +138,7 @@ pub(crate) mod avx2 {
             f64,
             [f64; 4],
             4,
+            0.0,
             _mm256_set1_pd,
             _mm256_loadu_pd,
             _mm256_storeu_pd,
@@ -221,6 +223,7 @@ pub(crate) mod avx2 {
             f32,
             [f32; 8],
             8,
+            0.0,
             _mm256_set1_ps,
             _mm256_loadu_ps,
             _mm256_storeu_ps,
@@ -340,6 +343,7 @@ pub(crate) mod avx512 {
             f64,
             [f64; 8],
             8,
+            -54.0,
             _mm512_set1_pd,
             _mm512_loadu_pd,
             _mm512_storeu_pd,
@@ -384,6 +388,14 @@ pub(crate) mod avx512 {
             F64::splat(1.0).scale(self)
         }
         #[inline(always)]
+        fn exponential(self, r: Self, m: Self) -> Self {
+            self.exponential_down(r, m.sub(F64::splat(6755399441055744.0 + 1023.0)))
+        }
+        #[inline(always)]
+        fn exponential_down(self, r: Self, d: Self) -> Self {
+            self.mul_add(r, F64::splat(1.0)).scale(d)
+        }
+        #[inline(always)]
         fn to_exponent(self) -> Self {
             // SAFETY: as in `splat`.
             unsafe {
@@ -421,6 +433,7 @@ pub(crate) mod avx512 {
             f32,
             [f32; 16],
             16,
+            -25.0,
             _mm512_set1_ps,
             _mm512_loadu_ps,
             _mm512_storeu_ps,
@@ -463,6 +476,14 @@ pub(crate) mod avx512 {
         #[inline(always)]
         fn power_of_two(self) -> Self {
             F32::splat(1.0).scale(self)
+        }
+        #[inline(always)]
+        fn exponential(self, r: Self, m: Self) -> Self {
+            self.exponential_down(r, m.sub(F32::splat(12582912.0 + 127.0)))
+        }
+        #[inline(always)]
+        fn exponential_down(self, r: Self, d: Self) -> Self {
+            self.mul_add(r, F32::splat(1.0)).scale(d)
         }
         #[inline(always)]
         fn to_exponent(self) -> Self {

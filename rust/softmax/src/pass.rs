@@ -13,7 +13,7 @@ use sparrot_simd::softmax::{Factor, Softmax};
 use crate::state::{State, power_of_two};
 
 /// A block is read, exponentiated and stored while it is in the first cache.
-const BLOCK_BYTES: usize = 16 << 10;
+const BLOCK_BYTES: usize = 8 << 10;
 
 /// Values of a part: a whole number of blocks. A row is cut into parts by its length alone, so that
 /// the result does not depend on the number of threads.
