@@ -101,8 +101,8 @@ fn pairs<S: Simd, T: Tallied>(x: &[T]) -> Pairs<T> {
     }
     state.add([T::Vector::<S>::load_tail(rest.remainder(), lowest)]);
 
-    let max = state.most.fold(lowest, |a, b| if a > b { a } else { b });
-    let most = state.exponent.fold(lowest, |a, b| if a > b { a } else { b });
+    let max = state.most.largest();
+    let most = state.exponent.largest();
     let down = state.exponent.sub(T::Vector::<S>::splat(most));
     T::times(&mut state.tally, down.power_of_two());
     let sum = T::total(state.tally).times((-T::HEADROOM).exp2());

@@ -90,6 +90,14 @@ pub(crate) trait Vector: Copy {
         self.store(lanes.as_mut());
         x.copy_from_slice(&lanes.as_ref()[..x.len()]);
     }
+    /// The largest lane, of which none is NaN.
+    #[inline(always)]
+    fn largest(self) -> Self::Elem {
+        let mut lanes = Self::filled_array(Self::LOWEST);
+        self.store(lanes.as_mut());
+        let [first, rest @ ..] = lanes.as_ref() else { unreachable!() };
+        rest.iter().fold(*first, |a, &b| if a > b { a } else { b })
+    }
     /// Folds the lanes pairwise: `(0+h), (1+h)...` with `h` half the lanes, until one is left.
     #[inline(always)]
     fn fold(

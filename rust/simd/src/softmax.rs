@@ -35,7 +35,7 @@ fn row_max<S: Simd, T: Float>(x: &[T], lowest: T) -> T {
     }
     let tail = T::Vector::<S>::load_tail(chunks.remainder(), lowest);
     let most = tail.max(most[0]).max(most[1]).max(most[2].max(most[3]));
-    most.fold(lowest, |a, b| if a > b { a } else { b })
+    most.largest()
 }
 
 /// Exponentials, their sum, and whether they are stored; with `BELOW`, the sum is of those `x`
@@ -56,24 +56,25 @@ where
     let frame = Frame::<T::Vector<S>>::new(reference);
     let top = T::Vector::<S>::splat(top);
     let mut tally = T::tally::<S>();
-    macro_rules! tally {
+    macro_rules! counted {
         ($x:ident, $e:ident) => {
-            if BELOW {
-                T::add_any(&mut tally, $e.zero_unless_below($x, top));
-            } else {
-                T::add(&mut tally, $e);
-            }
+            if BELOW { $e.zero_unless_below($x, top) } else { $e }
         };
     }
-    macro_rules! add {
+    macro_rules! term {
         ($at:expr) => {{
             let x = row.load::<T::Vector<S>>($at);
             let e = frame.exp::<SHIFTED>(x);
             if STORE {
                 row.store($at, e);
             }
-            tally!(x, e);
+            counted!(x, e)
         }};
+    }
+    macro_rules! add {
+        ($term:expr) => {
+            if BELOW { T::add_any(&mut tally, $term) } else { T::add(&mut tally, $term) }
+        };
     }
     let lowest = T::narrow(f64::NEG_INFINITY);
     let mut most = [T::Vector::<S>::splat(lowest); 2];
@@ -82,7 +83,7 @@ where
         let ahead = &next[j..j + GROUP * lanes];
         for q in 0..GROUP {
             most[q % 2] = T::Vector::<S>::load(&ahead[q * lanes..]).max(most[q % 2]);
-            add!(j + q * lanes);
+            add!(term!(j + q * lanes));
         }
         j += GROUP * lanes;
         if j.is_multiple_of(CAPACITY * lanes) {
@@ -92,12 +93,12 @@ where
     let mut most_ahead = lowest;
     if !next.is_empty() {
         let rest = row_max::<S, T>(&next[j..], lowest);
-        let most = most[0].max(most[1]).fold(lowest, |a, b| if a > b { a } else { b });
+        let most = most[0].max(most[1]).largest();
         most_ahead = if rest > most { rest } else { most };
     }
     while j + GROUP * lanes <= n {
         for q in 0..GROUP {
-            add!(j + q * lanes);
+            add!(term!(j + q * lanes));
         }
         j += GROUP * lanes;
         if j.is_multiple_of(CAPACITY * lanes) {
@@ -105,7 +106,7 @@ where
         }
     }
     while j + lanes <= n {
-        add!(j);
+        add!(term!(j));
         j += lanes;
     }
     if j < n {
@@ -114,7 +115,7 @@ where
         if STORE {
             row.store_tail(j, e, T::narrow(0.0));
         }
-        tally!(x, e);
+        add!(counted!(x, e));
     }
     (T::total(tally).times((-T::HEADROOM).exp2()), most_ahead)
 }

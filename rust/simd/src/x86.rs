@@ -388,6 +388,11 @@ pub(crate) mod avx512 {
             F64::splat(1.0).scale(self)
         }
         #[inline(always)]
+        fn largest(self) -> f64 {
+            // SAFETY: as in `splat`.
+            unsafe { _mm512_reduce_max_pd(self.0) }
+        }
+        #[inline(always)]
         fn exponential(self, r: Self, m: Self) -> Self {
             self.exponential_down(r, m.sub(F64::splat(6755399441055744.0 + 1023.0)))
         }
@@ -476,6 +481,11 @@ pub(crate) mod avx512 {
         #[inline(always)]
         fn power_of_two(self) -> Self {
             F32::splat(1.0).scale(self)
+        }
+        #[inline(always)]
+        fn largest(self) -> f32 {
+            // SAFETY: as in `splat`.
+            unsafe { _mm512_reduce_max_ps(self.0) }
         }
         #[inline(always)]
         fn exponential(self, r: Self, m: Self) -> Self {

@@ -14,10 +14,13 @@ use sparrot_simd::tally::Sum;
 use crate::job::{Job, Masked, Output, Real};
 use crate::layout::{Axis, Layout};
 use crate::pass::{PART, nearest, scaled, split};
-use crate::state::{Kind, State};
+use crate::state::{Kind, LEAST_SUM, State};
 
 /// Rows of a tile.
 const ROWS: usize = PART / WIDTH;
+
+/// Of lines this long, the maximum seldom makes up a quarter of the sum.
+const SELDOM_APART: usize = 256;
 
 /// What the first pass over a tile has found.
 struct Found {
@@ -175,27 +178,33 @@ fn first<T: Real>(job: &Job<'_, T>, tile: &mut Tile<'_, T>, max: &PerColumn<T>) 
         .map(|max| if max.wide().is_finite() { Reference::new(*max) } else { none })
         .collect();
     let store = job.settings.output == Output::Softmax;
-    let for_log = job.settings.for_log;
-    // Before the values are overwritten, which they may be by their exponentials.
-    let below = for_log.then(|| T::column_count_below(tile, max));
     let has_nan = |j| (0..tile.rows()).any(|i| tile.get(i, j).wide().is_nan());
     let undefined: Vec<bool> =
         (0..width).map(|j| max[j].wide() == f64::INFINITY && has_nan(j)).collect();
-    let mut tops = vec![Sum::default(); if for_log { width } else { 0 }];
-    if for_log {
+    let mut sums = vec![Sum::default(); width];
+    // Whether maxima are counted apart; of short lines, some surely must be.
+    let mut apart = job.settings.for_log && (store || tile.rows() < SELDOM_APART);
+    if !apart {
+        T::column_exp_sums(tile, &references, None, store, &mut sums);
+        apart = job.settings.for_log && sums.iter().any(|sum| sum.high < LEAST_SUM);
+    }
+    let mut tops = vec![Sum::default(); width];
+    let mut below = [T::narrow(0.0); WIDTH];
+    if apart {
+        // Before the values are overwritten, which they may be by their exponentials.
+        below = T::column_count_below(tile, max);
+        T::column_exp_sums(tile, &references, Some(max), store, &mut sums);
         let mut row = *max;
         let row = Tile::in_place(&mut row[..width], width);
         T::column_exp_sums(&row, &references, None, false, &mut tops);
     }
-    let mut sums = vec![Sum::default(); width];
-    T::column_exp_sums(tile, &references, for_log.then_some(max), store, &mut sums);
     let states = (0..width).map(|j| {
         let (max, sum) = (max[j].wide(), sums[j]);
         if max == f64::INFINITY {
             State::irregular(max, if undefined[j] { f64::NAN } else { f64::INFINITY })
         } else if max == f64::NEG_INFINITY {
             State::irregular(max, if sum.high.is_nan() { f64::NAN } else { 0.0 })
-        } else if let Some(below) = &below {
+        } else if apart {
             let ties = tile.rows() - below[j].wide() as usize;
             State::of_others(max, references[j], sum, ties, tops[j].high)
         } else {

@@ -9,8 +9,9 @@ use sparrot_simd::frame::{Framed, Reference};
 use sparrot_simd::level::{self, Level};
 use sparrot_simd::row::Row;
 use sparrot_simd::softmax::{Factor, Softmax};
+use sparrot_simd::tally::Sum;
 
-use crate::state::{State, power_of_two};
+use crate::state::{LEAST_SUM, State, power_of_two};
 
 /// A block is read, exponentiated and stored while it is in the first cache.
 const BLOCK_BYTES: usize = 8 << 10;
@@ -129,24 +130,35 @@ fn blocks<T: Softmax>(
             continue;
         }
         let reference = Reference::new(max);
-        let below = for_log.then_some(max);
-        let ties = if for_log { T::census(part.source(), max).0 } else { 0 };
-        let (sum, next_max) = if store {
-            T::exp_store_sum(part, next, reference, below)
+        let (found, next_max) = if for_log && store {
+            let ties = T::census(part.source(), max).0;
+            let (sum, next_max) = T::exp_store_sum(part, next, reference, Some(max));
+            (others(max, reference, sum, ties), next_max)
+        } else if store {
+            let (sum, next_max) = T::exp_store_sum(part, next, reference, None);
+            (State::of_all(max.wide(), reference, sum), next_max)
         } else {
-            T::exp_sum(part.source(), next, reference, below)
-        };
-        let found = if for_log {
-            let top = T::exp_sum(&[max], &[], reference, None).0.high;
-            State::of_others(max.wide(), reference, sum, ties, top)
-        } else {
-            State::of_all(max.wide(), reference, sum)
+            let (sum, next_max) = T::exp_sum(part.source(), next, reference, None);
+            let found = if for_log && sum.high < LEAST_SUM {
+                let ties = T::census(part.source(), max).0;
+                let (sum, _) = T::exp_sum(part.source(), &[], reference, Some(max));
+                others(max, reference, sum, ties)
+            } else {
+                State::of_all(max.wide(), reference, sum)
+            };
+            (found, next_max)
         };
         state = state.merge(found);
         references.push(reference);
         max = next_max;
     }
     state
+}
+
+/// The state of values of which those below the maximum have been summed.
+fn others<T: Softmax>(max: T, reference: Reference, sum: Sum, ties: usize) -> State {
+    let top = T::exp_sum(&[max], &[], reference, None).0.high;
+    State::of_others(max.wide(), reference, sum, ties, top)
 }
 
 /// The state of values whose maximum is infinite, of either sign.
@@ -177,13 +189,12 @@ pub fn second<T: Softmax>(
     let out = part.target();
     let block = if method == Method::Blocked { BLOCK_BYTES / size_of::<T>() } else { out.len() };
     let mut previous = None;
-    let mut share = total.share(total.reference);
     for (block, reference) in out.chunks_mut(block.max(1)).zip(references) {
-        if previous != Some(*reference) {
-            share = total.share(*reference);
-            previous = Some(*reference);
-        }
-        let (factor, exponent) = share;
+        let (factor, exponent) = match previous {
+            Some((same, share)) if same == *reference => share,
+            _ => total.share(*reference),
+        };
+        previous = Some((*reference, (factor, exponent)));
         if exponent >= nearest::<T>() {
             T::scale(Row::in_place(block), scaled(factor, exponent));
         } else {

@@ -5,9 +5,9 @@
 //! is a change of exponent, which is exact, so that the order and the places of the splits change
 //! no more than the rounding of a sum kept to twice the precision.
 //!
-//! Where the logarithm is wanted, the exponential of the maximum itself (`top`) is counted apart from
-//! those of all other values (`rest`): `log sum_j e^(x_j) = max + log1p(rest / top)` is then
-//! accurate however small `rest` is. There `top` is computed anew from the maximum and the
+//! Where the logarithm is wanted and the sum is not much above the exponential of the maximum, that
+//! (`top`) is counted apart from those of all other values (`rest`): `log sum_j e^(x_j) = max +
+//! log1p(rest / top)` is then accurate however small `rest` is. There `top` is computed anew from the maximum and the
 //! reference, to more than double precision; in a sum that probabilities are divided by it is the
 //! exponential that they are made of.
 //!
@@ -20,6 +20,10 @@ use sparrot_simd::tally::Sum;
 
 /// `ln 2` in two parts; products of the first with integers below 2^12 are exact.
 const LN2: [f64; 2] = [0.693147180559663, 2.8235290563031577e-13];
+
+/// From here on a sum need not be split for its logarithm: it is at least 4 times the exponential of
+/// the maximum, which is below `sqrt(2)`, so that the logarithm of their ratio is above 1.
+pub const LEAST_SUM: f64 = 6.0;
 
 /// The sum of the exponentials of some values.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,6 +73,7 @@ impl State {
     }
 
     /// From the sum over all values.
+    #[inline]
     pub fn of_all(max: f64, reference: Reference, sum: Sum) -> State {
         State { max, reference, top: 0.0, rest: sum }
     }
@@ -81,7 +86,11 @@ impl State {
     }
 
     /// The state of both sets of values.
+    #[inline]
     pub fn merge(self, other: State) -> State {
+        if self == State::EMPTY {
+            return other;
+        }
         let (a, b) = if other.max > self.max { (other, self) } else { (self, other) };
         if a.rest.high.is_nan() || b.rest.high.is_nan() {
             return State::irregular(a.max, f64::NAN);
@@ -99,11 +108,16 @@ impl State {
     }
 
     /// The sum over the reference.
+    #[inline]
     pub fn sum(&self) -> Sum {
+        if self.top == 0.0 {
+            return self.rest;
+        }
         self.rest.plus(Sum { high: self.top, low: 0.0 })
     }
 
     /// What to make of the sum.
+    #[inline]
     pub fn kind(&self) -> Kind {
         if self.rest.high.is_nan() {
             Kind::Undefined
@@ -118,11 +132,8 @@ impl State {
 
     /// `log sum_j e^(x_j - max)`, of a regular state.
     pub fn log_rest(&self) -> f64 {
-        if self.top == 0.0 {
-            return self.rest.high.ln() - residue(self.max, self.reference).high;
-        }
         let Sum { high, low } = over(self.rest, exp(residue(self.max, self.reference)));
-        high.ln_1p() + low / (1.0 + high)
+        if self.top == 0.0 { high.ln() + low / high } else { high.ln_1p() + low / (1.0 + high) }
     }
 
     /// `log sum_j e^(x_j - max)`, of any state: NaN or infinite for an irregular one.
@@ -160,9 +171,14 @@ impl State {
 
     /// `(factor, exponent)` with which an exponential of the frame of `reference` becomes a
     /// probability: `y = factor e 2^exponent`, the factor about 1 in magnitude.
+    #[inline]
     pub fn share<T: Framed>(&self, reference: Reference) -> (Factor<T>, f64) {
         let ratio = Ratio::of(reference, self.reference);
-        let quotient = over(ratio.mantissa, self.sum());
+        let quotient = if T::DIGITS < 30.0 {
+            Sum { high: ratio.mantissa.high / self.sum().high, low: 0.0 } // that is twice already
+        } else {
+            over(ratio.mantissa, self.sum())
+        };
         // Its exponent goes to the exponent, so that the factor is near 1.
         let scale = floor_log2(quotient.high);
         let Sum { high, low } = quotient.times(power_of_two(-scale));
@@ -183,6 +199,7 @@ fn residue(max: f64, reference: Reference) -> Sum {
 
 impl Ratio {
     /// `a / b`, where `b` is of a larger maximum.
+    #[inline]
     fn of(a: Reference, b: Reference) -> Ratio {
         let exponent = a.exponent - b.exponent;
         let (high, low) = two_sum(a.shift, -b.shift);
@@ -223,9 +240,12 @@ fn product(a: Sum, b: Sum) -> Sum {
 
 /// `a / b` to twice the precision: one Newton step on the rounded quotient.
 fn over(a: Sum, b: Sum) -> Sum {
-    let high = a.high / b.high;
+    let inverse = 1.0 / b.high;
+    let high = a.high * inverse;
     let error = high.mul_add(-b.high, a.high) + (a.low - high * b.low);
-    Sum { high, low: error / b.high }
+    let low = error * inverse;
+    let sum = high + low;
+    Sum { high: sum, low: low - (sum - high) }
 }
 
 /// `2^k` for an integer `k`; 0 below the normal range.
