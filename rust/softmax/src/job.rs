@@ -184,16 +184,49 @@ impl<T: Real> Job<'_, T> {
             return Ok(());
         }
         self.by_lines((PART / len).max(1), states, |first, count, states| {
+            // SAFETY: this item has its lines to itself.
+            let row = |k| unsafe { self.arrays.row(self.layout, first + k, 0, len) };
+            if method == Method::Blocked && len <= pass::block_len::<T>() {
+                return self.small_rows(row, count, states);
+            }
             let mut references = Vec::new();
             for k in 0..count {
-                // SAFETY: this item has the line to itself.
-                let row = unsafe { self.arrays.row(self.layout, first + k, 0, len) };
+                let row = row(k);
                 let state = self.row(row, method, &mut references);
                 if let Some(slot) = states.get_mut(k) {
                     *slot = state;
                 }
             }
         })
+    }
+
+    /// Rows of a block each: every pass over several of them, so that the end of one row, where
+    /// few operations depend on one another, overlaps with the beginning of the next.
+    fn small_rows<'b>(&self, row: impl Fn(usize) -> Row<'b, T>, count: usize, states: &mut [State])
+    where
+        T: 'b,
+    {
+        const TOGETHER: usize = 16;
+        let len = self.layout.len();
+        let together = (2 * pass::block_len::<T>() / len).clamp(1, TOGETHER);
+        let store = self.settings.output == Output::Softmax;
+        let mut found = [State::EMPTY; TOGETHER];
+        let mut max = [T::narrow(0.0); TOGETHER];
+        for start in (0..count).step_by(together) {
+            let lines = start..(start + together).min(count);
+            for (k, max) in lines.clone().zip(&mut max) {
+                *max = pass::max(row(k).source());
+            }
+            for ((k, max), found) in lines.clone().zip(max).zip(&mut found) {
+                *found = pass::block(&mut row(k), &[], max, store, self.settings.for_log).0;
+            }
+            for (k, found) in lines.zip(&found) {
+                self.finish(row(k), Method::Blocked, found, &[found.reference], len);
+                if let Some(slot) = states.get_mut(k) {
+                    *slot = *found;
+                }
+            }
+        }
     }
 
     /// All passes over one row, part by part.

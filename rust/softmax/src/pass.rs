@@ -107,52 +107,62 @@ pub fn max<T: Softmax>(x: &[T]) -> T {
     T::max(x)
 }
 
+/// Values of a block.
+pub const fn block_len<T>() -> usize {
+    BLOCK_BYTES / size_of::<T>()
+}
+
 fn blocks<T: Softmax>(
     row: &mut Row<'_, T>,
     store: bool,
     for_log: bool,
     references: &mut Vec<Reference>,
 ) -> State {
-    let block = BLOCK_BYTES / size_of::<T>();
     let mut state = State::EMPTY;
-    let mut max = T::max(row.part(0, block).source());
-    let mut start = 0;
-    while start < row.len() {
-        let (mut part, next) = row.part_and_next(start, block);
-        start += block;
-        if !max.wide().is_finite() {
-            state = state.merge(irregular(part.source(), max));
-            if store {
-                part.target().fill(T::narrow(0.0));
-            }
-            references.push(Reference { shift: 0.0, exponent: 0.0 });
-            max = T::max(next);
-            continue;
-        }
-        let reference = Reference::new(max);
-        let (found, next_max) = if for_log && store {
-            let ties = T::census(part.source(), max).0;
-            let (sum, next_max) = T::exp_store_sum(part, next, reference, Some(max));
-            (others(max, reference, sum, ties), next_max)
-        } else if store {
-            let (sum, next_max) = T::exp_store_sum(part, next, reference, None);
-            (State::of_all(max.wide(), reference, sum), next_max)
-        } else {
-            let (sum, next_max) = T::exp_sum(part.source(), next, reference, None);
-            let found = if for_log && sum.high < LEAST_SUM {
-                let ties = T::census(part.source(), max).0;
-                let (sum, _) = T::exp_sum(part.source(), &[], reference, Some(max));
-                others(max, reference, sum, ties)
-            } else {
-                State::of_all(max.wide(), reference, sum)
-            };
-            (found, next_max)
-        };
+    let mut max = T::max(row.part(0, block_len::<T>()).source());
+    for start in (0..row.len()).step_by(block_len::<T>()) {
+        let (mut part, next) = row.part_and_next(start, block_len::<T>());
+        let (found, next_max) = block(&mut part, next, max, store, for_log);
+        references.push(found.reference);
         state = state.merge(found);
-        references.push(reference);
         max = next_max;
     }
     state
+}
+
+/// The first pass over a block, whose maximum is known; and the maximum of `next`.
+pub fn block<T: Softmax>(
+    part: &mut Row<'_, T>,
+    next: &[T],
+    max: T,
+    store: bool,
+    for_log: bool,
+) -> (State, T) {
+    if !max.wide().is_finite() {
+        let state = irregular(part.source(), max);
+        if store {
+            part.target().fill(T::narrow(0.0));
+        }
+        return (state, T::max(next));
+    }
+    let reference = Reference::new(max);
+    let below = (for_log && store).then_some(max);
+    let ties = below.map_or(0, |_| T::census(part.source(), max).0);
+    let (sum, next_max) = if store {
+        T::exp_store_sum(part.part(0, usize::MAX), next, reference, below)
+    } else {
+        T::exp_sum(part.source(), next, reference, None)
+    };
+    let found = if below.is_some() {
+        others(max, reference, sum, ties)
+    } else if for_log && sum.high < LEAST_SUM {
+        let ties = T::census(part.source(), max).0;
+        let (sum, _) = T::exp_sum(part.source(), &[], reference, Some(max));
+        others(max, reference, sum, ties)
+    } else {
+        State::of_all(max.wide(), reference, sum)
+    };
+    (found, next_max)
 }
 
 /// The state of values of which those below the maximum have been summed.
@@ -187,7 +197,7 @@ pub fn second<T: Softmax>(
         return T::exp_scale(part, total.reference, factor);
     }
     let out = part.target();
-    let block = if method == Method::Blocked { BLOCK_BYTES / size_of::<T>() } else { out.len() };
+    let block = if method == Method::Blocked { block_len::<T>() } else { out.len() };
     let mut previous = None;
     for (block, reference) in out.chunks_mut(block.max(1)).zip(references) {
         let (factor, exponent) = match previous {

@@ -132,8 +132,14 @@ impl State {
 
     /// `log sum_j e^(x_j - max)`, of a regular state.
     pub fn log_rest(&self) -> f64 {
-        let Sum { high, low } = over(self.rest, exp(residue(self.max, self.reference)));
-        if self.top == 0.0 { high.ln() + low / high } else { high.ln_1p() + low / (1.0 + high) }
+        let top = exp(residue(self.max, self.reference));
+        // The form follows from the values alone, not from how they were summed.
+        let all = over(self.sum(), top);
+        if self.top == 0.0 || all.high >= 4.0 {
+            return all.high.ln() + all.low / all.high;
+        }
+        let others = over(self.rest, top);
+        others.high.ln_1p() + others.low / (1.0 + others.high)
     }
 
     /// `log sum_j e^(x_j - max)`, of any state: NaN or infinite for an irregular one.
