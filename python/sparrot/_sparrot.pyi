@@ -33,7 +33,7 @@ _Vector = npt.NDArray[np.float64]
 _Matrix = npt.NDArray[np.float64]
 
 def special_softmax(
-    x: object, axis: int | None, out: object, log: bool
+    x: object, axis: int | None, out: object, log: bool, method: str
 ) -> npt.NDArray[Any] | None: ...
 def special_run(
     x: npt.NDArray[Any],

@@ -14,8 +14,8 @@
 ==========================  ================================================================
 
 float32 stays float32; integers become float64, float16 becomes float32. Any axis, any strides,
-without a copy of the input. Every probability is within 5 units in the
-last place (ULP) of the truth, for rows of any length: see the notes of :func:`softmax`.
+without a copy of the input. Probabilities and logarithms are within 4 units in the last place (ULP)
+of the truth, for rows of any length: see the notes of :func:`softmax`.
 """
 
 from sparrot.special._logsumexp import logsumexp

@@ -53,11 +53,13 @@ pub fn special_softmax<'py>(
     axis: Option<isize>,
     out: Option<&Bound<'py, PyAny>>,
     log: bool,
+    method: &str,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Ok(method) = method_named(method) else { return Ok(None) };
     if let Ok(x) = x.cast_exact::<PyArrayDyn<f32>>() {
-        usual(py, x, axis, out, log)
+        usual(py, x, axis, out, log, method)
     } else if let Ok(x) = x.cast_exact::<PyArrayDyn<f64>>() {
-        usual(py, x, axis, out, log)
+        usual(py, x, axis, out, log, method)
     } else {
         Ok(None)
     }
@@ -69,6 +71,7 @@ fn usual<'py, T: Real + Element>(
     axis: Option<isize>,
     out: Option<&Bound<'py, PyAny>>,
     log: bool,
+    method: Option<Method>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let ndim = x.ndim() as isize;
     if ndim == 0 {
@@ -89,7 +92,7 @@ fn usual<'py, T: Real + Element>(
     let reduced = |d: usize| axis.is_none_or(|axis| axis == d);
     let Ok(task) = Task::new(x, Some(&out), reduced, None, None) else { return Ok(None) };
     let output = if log { Output::LogSoftmax } else { Output::Softmax };
-    let (method, masked, temperature) = (None, Masked::Nan, 1.0);
+    let (masked, temperature) = (Masked::Nan, 1.0);
     let settings = Settings { output, for_log: log, method, masked, temperature };
     task.run(py, &settings, None, "nothing")?;
     Ok(Some(out.into_any()))

@@ -11,13 +11,19 @@
 //! | `dispatch` | the macro that compiles a kernel for each level, and the choice among them |
 //! | `portable`, `x86` | those operations for plain arrays (SSE2, NEON), AVX2+FMA and AVX-512 |
 //! | [`exp`] | the exponential, for f32 and f64, at most 1 unit in the last place from the truth |
+//! | [`frame`] | exponentials relative to a power of two near the maximum |
+//! | [`tally`] | sums that lose nothing, whatever their order |
+//! | [`softmax`], [`columns`], [`row`] | the passes of a softmax over a contiguous row; over many side by side |
+//! | [`extexp`] | the one-pass sum of exponentials of the two-pass softmax |
+//! | [`relatives`] | the passes of softmax's gradient, stablemax and sparsemax |
 //! | [`reduce`] | dot products, sums, maxima, L1 distances, each in a fixed order |
 //! | [`linear`] | axpy and the blocked matrix-vector products of a fused sweep |
 //! | [`gibbs`] | rows of `exp(phi_i + psi_j - c_ij)`, the kernel of entropic transport |
 //! | [`points`] | a row of distances from one point to many |
 //! | [`select`] | the k-th largest of many values, and collecting what exceeds a threshold |
 //!
-//! Reductions run in an order fixed by the length of the data and the level, never by the number
+//! Those of softmax and its sums give the same bits at every level. Other reductions run in an order
+//! fixed by the length of the data and the level, never by the number
 //! of threads, so that the same input gives the same bits.
 
 mod dispatch;

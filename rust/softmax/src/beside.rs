@@ -14,13 +14,10 @@ use sparrot_simd::tally::Sum;
 use crate::job::{Job, Masked, Output, Real};
 use crate::layout::{Axis, Layout};
 use crate::pass::{PART, nearest, scaled, split};
-use crate::state::{Kind, LEAST_SUM, State};
+use crate::state::{Kind, State};
 
 /// Rows of a tile.
 const ROWS: usize = PART / WIDTH;
-
-/// Of lines this long, the maximum seldom makes up a quarter of the sum.
-const SELDOM_APART: usize = 256;
 
 /// What the first pass over a tile has found.
 struct Found {
@@ -178,25 +175,27 @@ fn first<T: Real>(job: &Job<'_, T>, tile: &mut Tile<'_, T>, max: &PerColumn<T>) 
         .map(|max| if max.wide().is_finite() { Reference::new(*max) } else { none })
         .collect();
     let store = job.settings.output == Output::Softmax;
+    let for_log = job.settings.for_log;
     let has_nan = |j| (0..tile.rows()).any(|i| tile.get(i, j).wide().is_nan());
     let undefined: Vec<bool> =
         (0..width).map(|j| max[j].wide() == f64::INFINITY && has_nan(j)).collect();
     let mut sums = vec![Sum::default(); width];
-    // Whether maxima are counted apart; of short lines, some surely must be.
-    let mut apart = job.settings.for_log && (store || tile.rows() < SELDOM_APART);
-    if !apart {
-        T::column_exp_sums(tile, &references, None, store, &mut sums);
-        apart = job.settings.for_log && sums.iter().any(|sum| sum.high < LEAST_SUM);
-    }
     let mut tops = vec![Sum::default(); width];
-    let mut below = [T::narrow(0.0); WIDTH];
-    if apart {
-        // Before the values are overwritten, which they may be by their exponentials.
-        below = T::column_count_below(tile, max);
-        T::column_exp_sums(tile, &references, Some(max), store, &mut sums);
+    if for_log {
         let mut row = *max;
         let row = Tile::in_place(&mut row[..width], width);
         T::column_exp_sums(&row, &references, None, false, &mut tops);
+    }
+    // Before the values are overwritten, which they may be by their exponentials.
+    let mut below = (for_log && store).then(|| T::column_count_below(tile, max));
+    T::column_exp_sums(tile, &references, below.is_some().then_some(max), store, &mut sums);
+    let splits = |j: usize| {
+        let finite = max[j].wide().is_finite() && !sums[j].high.is_nan();
+        !finite || State::split(0.0, references[j], sums[j], || tops[j].high).is_some()
+    };
+    if for_log && !store && !(0..width).all(splits) {
+        below = Some(T::column_count_below(tile, max));
+        T::column_exp_sums(tile, &references, Some(max), false, &mut sums);
     }
     let states = (0..width).map(|j| {
         let (max, sum) = (max[j].wide(), sums[j]);
@@ -204,11 +203,13 @@ fn first<T: Real>(job: &Job<'_, T>, tile: &mut Tile<'_, T>, max: &PerColumn<T>) 
             State::irregular(max, if undefined[j] { f64::NAN } else { f64::INFINITY })
         } else if max == f64::NEG_INFINITY {
             State::irregular(max, if sum.high.is_nan() { f64::NAN } else { 0.0 })
-        } else if apart {
+        } else if let Some(below) = &below {
             let ties = tile.rows() - below[j].wide() as usize;
             State::of_others(max, references[j], sum, ties, tops[j].high)
         } else {
-            State::of_all(max, references[j], sum)
+            let split = || State::split(max, references[j], sum, || tops[j].high);
+            let split = if for_log { split() } else { None };
+            split.unwrap_or_else(|| State::of_all(max, references[j], sum))
         }
     });
     Found { states: states.collect(), references }

@@ -55,8 +55,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn method<T>(&self, len: usize) -> Method {
-        self.method.unwrap_or_else(|| Method::fastest::<T>(len))
+    pub(crate) fn method<T>(&self, len: usize, threads: usize) -> Method {
+        self.method.unwrap_or_else(|| Method::fastest::<T>(len, threads))
     }
 }
 
@@ -132,13 +132,22 @@ pub(crate) struct Job<'a, T> {
 /// A line longer than this is always done in parts, so that an interrupt is seen in between.
 const LONGEST_AT_ONCE: usize = 1 << 22;
 
-/// Nanoseconds that a value takes, roughly: whether helpers are worth waking.
-const NANOSECONDS: usize = 1;
+/// Picoseconds that four bytes take, roughly, in all passes and in each of them: whether helpers are
+/// worth waking.
+const ALL_PASSES: usize = 500;
+const FIND_MAX: usize = 50;
+const FIRST_PASS: usize = 300;
+const LAST_PASS: usize = 150;
 
 impl<T: Real> Job<'_, T> {
-    /// The team for so many values.
+    /// The team for all passes over so many values.
     pub fn team_for(&self, values: usize) -> Team {
-        self.team.for_work(values.saturating_mul(NANOSECONDS * size_of::<T>() / 4))
+        self.team_for_pass(values, ALL_PASSES)
+    }
+
+    fn team_for_pass(&self, values: usize, picoseconds: usize) -> Team {
+        self.team
+            .for_work(values.saturating_mul(size_of::<T>() / 4).saturating_mul(picoseconds) / 1000)
     }
 
     /// Does `work` on groups of so many lines: `(first line, how many, their states or none)`.
@@ -173,7 +182,7 @@ impl<T: Real> Job<'_, T> {
 
     fn rows(&self, states: &mut [State]) -> Result<(), Error> {
         let len = self.layout.len();
-        let method = self.settings.method::<T>(len);
+        let method = self.settings.method::<T>(len, self.team.threads());
         if self.splits_lines() {
             for line in 0..self.layout.lines() {
                 let state = self.long_row(line, method)?;
@@ -274,25 +283,29 @@ impl<T: Real> Job<'_, T> {
 
     fn long_row(&self, line: usize, method: Method) -> Result<State, Error> {
         let len = self.layout.len();
-        let team = self.team_for(len);
         let starts = || (0..len).step_by(PART).collect::<Vec<_>>();
         // SAFETY: each item has its part of the line to itself.
         let part =
             |start| unsafe { self.arrays.row(self.layout, line, start, PART.min(len - start)) };
         let mut max = None;
         if self.settings.output == Output::Softmax && method.needs_max() {
+            let team = self.team_for_pass(len, FIND_MAX);
             let all = team.run(self.stop, starts(), |start| pass::max(part(start).source()))?;
             max = all.into_iter().reduce(|a, b| if a > b { a } else { b });
         }
-        let found = team.run(self.stop, starts(), |start| {
+        let found = self.team_for_pass(len, FIRST_PASS).run(self.stop, starts(), |start| {
             let mut references = Vec::new();
             (start, self.first(&mut part(start), method, max, &mut references), references)
         })?;
         let total = found.iter().fold(State::EMPTY, |total, (_, state, _)| total.merge(*state));
         if self.settings.output != Output::Nothing {
-            team.run(self.stop, found, |(start, _, references)| {
-                self.finish(part(start), method, &total, &references, len);
-            })?;
+            self.team_for_pass(len, LAST_PASS).run(
+                self.stop,
+                found,
+                |(start, _, references)| {
+                    self.finish(part(start), method, &total, &references, len);
+                },
+            )?;
         }
         Ok(total)
     }

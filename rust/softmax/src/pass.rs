@@ -9,9 +9,8 @@ use sparrot_simd::frame::{Framed, Reference};
 use sparrot_simd::level::{self, Level};
 use sparrot_simd::row::Row;
 use sparrot_simd::softmax::{Factor, Softmax};
-use sparrot_simd::tally::Sum;
 
-use crate::state::{LEAST_SUM, State, power_of_two};
+use crate::state::{State, power_of_two};
 
 /// A block is read, exponentiated and stored while it is in the first cache.
 const BLOCK_BYTES: usize = 8 << 10;
@@ -35,10 +34,12 @@ pub enum Method {
 
 impl Method {
     /// The fastest for a row of that many values: thresholds measured, see docs/softmax.md.
-    pub fn fastest<T>(len: usize) -> Method {
-        let out_of_cache = len * size_of::<T>() >= STREAMED_BYTES;
-        if out_of_cache && level::active() == Level::Avx512 {
-            Method::TwoPass
+    pub fn fastest<T>(len: usize, threads: usize) -> Method {
+        let bytes = len.saturating_mul(size_of::<T>());
+        if len > block_len::<T>() && bytes <= CACHED_BYTES {
+            Method::Reload
+        } else if bytes >= STREAMED_BYTES && threads > 1 && level::active() == Level::Avx512 {
+            Method::TwoPass // two threads compute faster than the memory delivers
         } else {
             Method::Blocked
         }
@@ -54,8 +55,11 @@ impl Method {
     }
 }
 
+/// A row up to this is still in a cache when it is read again.
+const CACHED_BYTES: usize = 8 << 20;
+
 /// A row this large is written past the caches, which it would only empty.
-const STREAMED_BYTES: usize = 16 << 20;
+const STREAMED_BYTES: usize = 32 << 20;
 
 /// The first pass of `part`, and the references of its blocks, which the second one needs.
 ///
@@ -153,22 +157,19 @@ pub fn block<T: Softmax>(
     } else {
         T::exp_sum(part.source(), next, reference, None)
     };
+    let top = || T::exp_sum(&[max], &[], reference, None).0.high;
     let found = if below.is_some() {
-        others(max, reference, sum, ties)
-    } else if for_log && sum.high < LEAST_SUM {
-        let ties = T::census(part.source(), max).0;
-        let (sum, _) = T::exp_sum(part.source(), &[], reference, Some(max));
-        others(max, reference, sum, ties)
+        State::of_others(max.wide(), reference, sum, ties, top())
+    } else if for_log {
+        State::split(max.wide(), reference, sum, top).unwrap_or_else(|| {
+            let ties = T::census(part.source(), max).0;
+            let (sum, _) = T::exp_sum(part.source(), &[], reference, Some(max));
+            State::of_others(max.wide(), reference, sum, ties, top())
+        })
     } else {
         State::of_all(max.wide(), reference, sum)
     };
     (found, next_max)
-}
-
-/// The state of values of which those below the maximum have been summed.
-fn others<T: Softmax>(max: T, reference: Reference, sum: Sum, ties: usize) -> State {
-    let top = T::exp_sum(&[max], &[], reference, None).0.high;
-    State::of_others(max.wide(), reference, sum, ties, top)
 }
 
 /// The state of values whose maximum is infinite, of either sign.

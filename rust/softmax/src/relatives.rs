@@ -228,32 +228,51 @@ pub struct Top<T> {
 /// Values that are skipped at once if none of them is large.
 const SKIP: usize = 256;
 
+/// The larger one first, and of equal values (as are both zeros) the one that comes first.
+fn falling<T: Real>(a: &(T, usize), b: &(T, usize)) -> std::cmp::Ordering {
+    (b.0.wide() + 0.0).total_cmp(&(a.0.wide() + 0.0)).then(a.1.cmp(&b.1))
+}
+
+/// Leaves the `k` largest values in any order, but with the least of them last.
+fn keep_largest<T: Real>(values: &mut Vec<(T, usize)>, k: usize) {
+    if values.len() > k && k > 0 {
+        values.select_nth_unstable_by(k - 1, falling);
+    }
+    values.truncate(k);
+}
+
 impl<T: Real> Relative<T> for Largest {
     type Found = Top<T>;
 
     fn first(&self, _: usize, start: usize, x: &[T]) -> Top<T> {
-        let mut values: Vec<(T, usize)> = Vec::with_capacity(self.k.min(x.len()) + 1);
+        // Up to twice as many as are wanted, of which half are dropped when there is no more room.
+        let room = self.k.saturating_mul(2).min(x.len());
+        let mut values: Vec<(T, usize)> = Vec::with_capacity(room);
+        let mut least = None;
         for (block, at) in x.chunks(SKIP).zip((start..).step_by(SKIP)) {
-            if values.len() == self.k && values.last().is_none_or(|least| T::max(block) <= least.0)
-            {
+            if least.is_some_and(|least| T::max(block) <= least) {
                 continue;
             }
             for (j, value) in block.iter().enumerate() {
-                if values.len() < self.k || values.last().is_some_and(|least| *value > least.0) {
-                    let place = values.partition_point(|(other, _)| *other >= *value);
-                    values.insert(place, (*value, at + j));
-                    values.truncate(self.k);
+                if least.is_some_and(|least| *value <= least) {
+                    continue;
+                }
+                values.push((*value, at + j));
+                if values.len() > self.k && values.len() == room {
+                    keep_largest(&mut values, self.k);
+                    least = values.last().map(|(value, _)| *value);
                 }
             }
         }
+        keep_largest(&mut values, self.k);
+        values.sort_unstable_by(falling);
         Top { state: pass::first_for_sum(x), values }
     }
     fn merge(&self, a: Top<T>, b: Top<T>) -> Top<T> {
         let mut values = a.values;
         values.extend(b.values);
-        // Stable, so that of equal values those of the first part stay first.
-        values.sort_by(|a, b| b.0.wide().total_cmp(&a.0.wide()));
-        values.truncate(self.k);
+        keep_largest(&mut values, self.k);
+        values.sort_unstable_by(falling);
         Top { state: a.state.merge(b.state), values }
     }
     fn last(&self, _: usize, _: usize, _: &mut [T], _: &Top<T>) {}

@@ -23,7 +23,10 @@ const LN2: [f64; 2] = [0.693147180559663, 2.8235290563031577e-13];
 
 /// From here on a sum need not be split for its logarithm: it is at least 4 times the exponential of
 /// the maximum, which is below `sqrt(2)`, so that the logarithm of their ratio is above 1.
-pub const LEAST_SUM: f64 = 6.0;
+const LEAST_SUM: f64 = 6.0;
+
+/// Sums are exact to 2^-70 of the largest term, so that this share of it can be told by subtraction.
+const LEAST_SHARE: f64 = 1.0 / 4096.0;
 
 /// The sum of the exponentials of some values.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,6 +79,18 @@ impl State {
     #[inline]
     pub fn of_all(max: f64, reference: Reference, sum: Sum) -> State {
         State { max, reference, top: 0.0, rest: sum }
+    }
+
+    /// From the sum over all values, with the exponential of the maximum taken out where it matters:
+    /// `None` if next to nothing is left, which must then be summed without it.
+    #[inline]
+    pub fn split(max: f64, reference: Reference, sum: Sum, top: impl Fn() -> f64) -> Option<State> {
+        if sum.high >= LEAST_SUM || sum.high.is_nan() {
+            return Some(State::of_all(max, reference, sum));
+        }
+        let top = top();
+        let rest = sum.plus(Sum { high: -top, low: 0.0 });
+        (rest.high >= LEAST_SHARE * top).then_some(State { max, reference, top, rest })
     }
 
     /// From the sum over the values below the maximum, which occurs `ties` times with the
