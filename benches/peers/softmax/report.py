@@ -48,12 +48,37 @@ def markdown(results: dict) -> str:
     for threads in output.unique(cell["threads"] for cell in cells):
         mine = [cell for cell in cells if cell["threads"] == threads]
         parts.append(f"## {threads} thread{'s' if threads > 1 else ''}")
+        parts.append(ratios(mine))
         for function in output.unique(cell["function"] for cell in mine):
             of_function = [cell for cell in mine if cell["function"] == function]
             parts += tables(function, of_function)
         parts += [overhead(mine), bandwidth(mine), first_calls(mine)]
     parts.append(remarks(cells))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def ratios(cells: list[dict]) -> str:
+    """Return how many times as long as we everybody takes, form by form."""
+    peers = [name for name in contenders(cells) if is_peer(name)]
+    ours = {(c["case"], c["form"]): c for c in cells if c["contender"] == OURS}
+    shown = [(name, form) for name in peers for form in FORMS]
+    shown = [key for key in shown if any((c["contender"], c["form"]) == key for c in cells)]
+    medians = {
+        (c["case"], c["contender"], c["form"]): c["median"] for c in cells if c["status"] == "ok"
+    }
+    rows = []
+    for case in output.unique(cell["case"] for cell in cells):
+        row = [case]
+        for name, form in shown:
+            mine, other = ours.get((case, form)), medians.get((case, name, form))
+            known = mine and mine["status"] == "ok" and other
+            row.append(f"{other / mine['median']:.2f}" if known else "-")
+        rate = limit(case, FASTEST["logsumexp" if case.startswith("logsumexp") else "out"], cells)
+        mine = ours.get((case, "out"), ours.get((case, "fresh")))
+        row.append(f"{rate / mine['median']:.0%}" if rate and mine.get("median") else "-")
+        rows.append(row)
+    titles = ["case", *(f"{name}, {form}" for name, form in shown), "of the limit"]
+    return f"### Their time over ours\n\n{output.table(titles, rows)}"
 
 
 def tables(function: str, cells: list[dict]) -> list[str]:

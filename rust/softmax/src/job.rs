@@ -55,8 +55,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn method<T>(&self, len: usize, threads: usize) -> Method {
-        self.method.unwrap_or_else(|| Method::fastest::<T>(len, threads))
+    pub(crate) fn method<T>(&self, len: usize) -> Method {
+        self.method.unwrap_or_else(|| Method::fastest::<T>(len))
     }
 }
 
@@ -182,7 +182,7 @@ impl<T: Real> Job<'_, T> {
 
     fn rows(&self, states: &mut [State]) -> Result<(), Error> {
         let len = self.layout.len();
-        let method = self.settings.method::<T>(len, self.team.threads());
+        let method = self.settings.method::<T>(len);
         if self.splits_lines() {
             for line in 0..self.layout.lines() {
                 let state = self.long_row(line, method)?;

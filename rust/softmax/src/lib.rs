@@ -24,8 +24,9 @@
 //! - A *blocked* method: find the maximum of a block that fits in the first cache, sum and store
 //!   its exponentials, look ahead for the maximum of the next block meanwhile; in the second pass
 //!   multiply what was stored. One exponential per value, not two, which is what decides wherever
-//!   the exponential is slower than the memory. It is the default except for rows beyond the
-//!   caches with AVX-512.
+//!   the exponential is slower than the memory. It is the default for rows of one block and for
+//!   those beyond the caches; in between it is the reload of the paper's third algorithm, and
+//!   beyond the caches, with AVX-512, the paper's own method.
 //! - Exponentials are taken relative to the integer `round(max / ln 2)`, not to the maximum:
 //!   `x - max` is never rounded ([`sparrot_simd::frame`]).
 //! - Sums keep their accuracy in rows of any length, and do not depend on their order

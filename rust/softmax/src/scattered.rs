@@ -21,7 +21,7 @@ pub(crate) fn lines<T: Real>(job: &Job<'_, T>, states: &mut [State]) -> Result<(
         }
         return Ok(());
     }
-    let method = job.settings.method::<T>(len, job.team.threads());
+    let method = job.settings.method::<T>(len);
     job.by_lines((PART / len).max(1), states, |first, count, states| {
         let mut copy = vec![T::narrow(0.0); len];
         let mut references = Vec::new();
