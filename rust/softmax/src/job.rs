@@ -55,7 +55,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn method<T>(&self, len: usize) -> Method {
+    pub(crate) fn method<T: Framed>(&self, len: usize) -> Method {
         self.method.unwrap_or_else(|| Method::fastest::<T>(len))
     }
 }

@@ -26,7 +26,7 @@
 //!   multiply what was stored. One exponential per value, not two, which is what decides wherever
 //!   the exponential is slower than the memory. It is the default for rows of one block and for
 //!   those beyond the caches; in between it is the reload of the paper's third algorithm, and
-//!   beyond the caches, with AVX-512, the paper's own method.
+//!   for float32 beyond the caches, with AVX-512, the paper's own method.
 //! - Exponentials are taken relative to the integer `round(max / ln 2)`, not to the maximum:
 //!   `x - max` is never rounded ([`sparrot_simd::frame`]).
 //! - Sums keep their accuracy in rows of any length, and do not depend on their order

@@ -35,12 +35,12 @@ pub enum Method {
 impl Method {
     /// The fastest for a row of that many values: thresholds measured, see docs/softmax.md. The
     /// number of threads is not asked for, as the last bit of a result must not depend on it.
-    pub fn fastest<T>(len: usize) -> Method {
+    pub fn fastest<T: Framed>(len: usize) -> Method {
         let bytes = len.saturating_mul(size_of::<T>());
         if len > block_len::<T>() && bytes <= CACHED_BYTES {
             Method::Reload
-        } else if bytes >= STREAMED_BYTES && level::active() == Level::Avx512 {
-            Method::TwoPass
+        } else if bytes >= STREAMED_BYTES && T::DIGITS < 30.0 && level::active() == Level::Avx512 {
+            Method::TwoPass // of single precision: exponentials take less time than the memory
         } else {
             Method::Blocked
         }
