@@ -6,10 +6,11 @@
 //! so that no factor is ever above 1.
 //!
 //! What we changed: `v` is a [`crate::tally`], where the published kernel adds up float32 lanes and
-//! loses accuracy in long rows; it is only touched when `E` rises, which it seldom does; `-inf` counts as a
-//! number too low to matter, where the published kernel gives NaN; the maximum is found on the way,
-//! so that the caller sees when values were beyond [`crate::frame::Framed::LIMIT`] and the pairs
-//! are not to be used (the published kernel then gives garbage, negative probabilities included).
+//! loses accuracy in long rows, and it is rescaled only when `E` rises, which is seldom; `-inf`
+//! counts as a number too low to matter, where the published kernel gives NaN; the maximum is found
+//! on the way, so that the caller sees when values were beyond [`crate::frame::Framed::LIMIT`] and
+//! the pairs are not to be used (the published kernel then gives garbage, negative probabilities
+//! included).
 
 use crate::dispatch::kernel;
 use crate::exp::Float;

@@ -23,8 +23,8 @@
 //! | [`select`] | the k-th largest of many values, and collecting what exceeds a threshold |
 //!
 //! Those of softmax and its sums give the same bits at every level. Other reductions run in an order
-//! fixed by the length of the data and the level, never by the number
-//! of threads, so that the same input gives the same bits.
+//! fixed by the length of the data and the level, never by the number of threads, so that the same
+//! input gives the same bits.
 
 mod dispatch;
 mod lanes;

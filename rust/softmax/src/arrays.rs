@@ -90,6 +90,12 @@ impl<'a, T: Scalar> Arrays<'a, T> {
         (source, if self.writes() { target } else { source.cast_mut() })
     }
 
+    /// What is written, to be read and written again.
+    pub fn target_alone(&self) -> Arrays<'a, T> {
+        let source = self.target.cast_const();
+        Arrays { source, mask: std::ptr::null(), weight: std::ptr::null(), ..*self }
+    }
+
     /// Copies values `start..` of a line to `out`, `step` apart: over `temperature`, and `-inf`
     /// where they are masked.
     pub fn gather(
@@ -110,9 +116,17 @@ impl<'a, T: Scalar> Arrays<'a, T> {
             let first = self.source.wrapping_offset(to(SOURCE));
             let out = &mut out[done * step..];
             if plain {
-                for k in 0..run {
-                    // SAFETY: positions of the layout.
-                    out[k * step] = unsafe { *first.offset(k as isize * steps[SOURCE]) };
+                let place = |k: usize| first.wrapping_offset(k as isize * steps[SOURCE]);
+                if step == 1 {
+                    for (k, out) in out[..run].iter_mut().enumerate() {
+                        // SAFETY: positions of the layout.
+                        *out = unsafe { *place(k) };
+                    }
+                } else {
+                    for (k, out) in out.iter_mut().step_by(step).take(run).enumerate() {
+                        // SAFETY: as above.
+                        *out = unsafe { *place(k) };
+                    }
                 }
                 return;
             }
@@ -155,10 +169,11 @@ impl<'a, T: Scalar> Arrays<'a, T> {
         let stride = run_steps(&layout.reduced)[TARGET];
         let count = values.len().div_ceil(step);
         runs(&layout.reduced, start, count, |done, at, run| {
-            for k in 0..run {
-                let to = base + at[TARGET] + k as isize * stride;
+            let first = self.target.wrapping_offset(base + at[TARGET]);
+            let values = values[done * step..].iter().step_by(step).take(run);
+            for (k, value) in values.enumerate() {
                 // SAFETY: positions of the layout; the rest is the caller's promise.
-                unsafe { *self.target.offset(to) = values[(done + k) * step] };
+                unsafe { *first.wrapping_offset(k as isize * stride) = *value };
             }
         });
     }

@@ -2,8 +2,9 @@
 //!
 //! A tile is as wide as [`WIDTH`] lines and as long as keeps it in the second cache; long lines are
 //! cut into tiles whose states are merged. A tile is copied while its maxima are found: where rows
-//! are a power of two apart, few of them fit into a cache at their own addresses. Short lines that do not lie side by side are copied so
-//! that they do: one at a time they would leave most lanes empty.
+//! are a power of two apart, few of them fit into a cache at their own addresses. Short lines that
+//! do not lie side by side are copied so that they do: one at a time they would leave most lanes
+//! empty.
 
 use sparrot_foundation::Error;
 use sparrot_simd::columns::{PerColumn, Tile, WIDTH};

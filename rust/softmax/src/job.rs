@@ -111,11 +111,12 @@ pub unsafe fn normalise<T: Real>(
     let job = Job { arrays, layout, settings, team, stop };
     let parts = (0..lines).flat_map(|line| (0..len).step_by(PART).map(move |at| (line, at)));
     job.team_for(lines.saturating_mul(len)).run(stop, parts.collect(), |(line, at)| {
-        let mut copy = vec![T::narrow(0.0); PART.min(len - at)];
-        arrays.gather(layout, line, at, (&mut copy, 1), settings.temperature);
-        job.finish(Row::in_place(&mut copy), Method::Recompute, &totals[line], &[], len);
-        // SAFETY: this item has the part of the line to itself.
-        unsafe { arrays.scatter(layout, line, at, (&copy, 1)) };
+        scattered::by_blocks(at, len, |at, copy| {
+            arrays.gather(layout, line, at, (copy, 1), settings.temperature);
+            job.finish(Row::in_place(copy), Method::Recompute, &totals[line], &[], len);
+            // SAFETY: this item has the part of the line to itself.
+            unsafe { arrays.scatter(layout, line, at, (copy, 1)) };
+        });
     })?;
     Ok(())
 }
@@ -281,7 +282,8 @@ impl<T: Real> Job<'_, T> {
         }
     }
 
-    fn long_row(&self, line: usize, method: Method) -> Result<State, Error> {
+    /// All passes over one row, whose parts are shared out among the threads.
+    pub fn long_row(&self, line: usize, method: Method) -> Result<State, Error> {
         let len = self.layout.len();
         let starts = || (0..len).step_by(PART).collect::<Vec<_>>();
         // SAFETY: each item has its part of the line to itself.

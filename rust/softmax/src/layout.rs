@@ -73,6 +73,30 @@ impl Layout {
         self.len() == 0
     }
 
+    /// Whether the values of a line are written to adjacent places.
+    pub fn writes_in_a_row(&self) -> bool {
+        let mut step = 1;
+        self.reduced.iter().rev().all(|axis| {
+            let adjacent = axis.steps[TARGET] == step;
+            step *= axis.len as isize;
+            adjacent
+        })
+    }
+
+    /// The layout of what is written, as a source too.
+    pub fn target_alone(&self) -> Layout {
+        let alone = |axis: &Axis| {
+            let step = axis.steps[TARGET];
+            Axis { len: axis.len, steps: [step, step, 0, 0] }
+        };
+        let merged = |axes: &[Axis]| {
+            let mut found = Vec::new();
+            axes.iter().for_each(|axis| push_merged(&mut found, alone(axis)));
+            found
+        };
+        Layout { kept: merged(&self.kept), reduced: merged(&self.reduced) }
+    }
+
     /// `writes`: the job has a target; `plain`: values count as they are, without mask, weight or
     /// temperature; `weighted`: there are weights.
     pub fn shape(&self, writes: bool, plain: bool, weighted: bool) -> Shape {

@@ -13,8 +13,12 @@ use crate::state::State;
 pub(crate) fn lines<T: Real>(job: &Job<'_, T>, states: &mut [State]) -> Result<(), Error> {
     let len = job.layout.len();
     if len > PART {
+        let plain_target = job.settings.output != Output::Nothing
+            && !job.arrays.is_weighted()
+            && job.layout.writes_in_a_row();
         for line in 0..job.layout.lines() {
-            let state = long_line(job, line)?;
+            let state =
+                if plain_target { long_line_in_place(job, line)? } else { long_line(job, line)? };
             if let Some(slot) = states.get_mut(line) {
                 *slot = state;
             }
@@ -48,36 +52,62 @@ fn gather<T: Real>(job: &Job<'_, T>, line: usize, start: usize, copy: &mut [T]) 
     job.arrays.gather(job.layout, line, start, (copy, 1), job.settings.temperature);
 }
 
-/// A line that is copied twice, part by part: nothing can be stored in between.
+/// A line that is written to adjacent places: it is copied there, and what is left is as for a row.
+fn long_line_in_place<T: Real>(job: &Job<'_, T>, line: usize) -> Result<State, Error> {
+    let len = job.layout.len();
+    let (arrays, layout) = (job.arrays.target_alone(), job.layout.target_alone());
+    let there = Job { arrays: &arrays, layout: &layout, ..*job };
+    let starts = (0..len).step_by(PART).collect();
+    job.team_for(len).run(job.stop, starts, |start| {
+        // SAFETY: this item has the part of the line to itself.
+        let mut part = unsafe { arrays.row(&layout, line, start, PART.min(len - start)) };
+        gather(job, line, start, part.target());
+    })?;
+    there.long_row(line, there.settings.method::<T>(len))
+}
+
+/// A line that is copied twice, block by block: nothing can be stored in between.
 fn long_line<T: Real>(job: &Job<'_, T>, line: usize) -> Result<State, Error> {
     let len = job.layout.len();
     let team = job.team_for(len);
     let starts = || (0..len).step_by(PART).collect::<Vec<_>>();
-    let copied = |start: usize| {
-        let mut copy = vec![T::narrow(0.0); PART.min(len - start)];
-        gather(job, line, start, &mut copy);
-        copy
-    };
     let found = team.run(job.stop, starts(), |start| {
-        let mut copy = copied(start);
-        if job.arrays.is_weighted() {
-            weighted(job, line, start, &mut copy)
-        } else if job.settings.for_log {
-            pass::first_for_log(&copy)
-        } else {
-            pass::first_for_sum(&copy)
-        }
+        let mut state = State::EMPTY;
+        by_blocks(start, len, |at, copy| {
+            gather(job, line, at, copy);
+            state = state.merge(if job.arrays.is_weighted() {
+                weighted(job, line, at, copy)
+            } else if job.settings.for_log {
+                pass::first_for_log(copy)
+            } else {
+                pass::first_for_sum(copy)
+            });
+        });
+        state
     })?;
     let total = found.into_iter().fold(State::EMPTY, State::merge);
     if job.settings.output != Output::Nothing {
         team.run(job.stop, starts(), |start| {
-            let mut copy = copied(start);
-            job.finish(Row::in_place(&mut copy), Method::Recompute, &total, &[], len);
-            // SAFETY: this item has the part of the line to itself.
-            unsafe { job.arrays.scatter(job.layout, line, start, (&copy, 1)) };
+            by_blocks(start, len, |at, copy| {
+                gather(job, line, at, copy);
+                job.finish(Row::in_place(copy), Method::Recompute, &total, &[], len);
+                // SAFETY: this item has the part of the line to itself.
+                unsafe { job.arrays.scatter(job.layout, line, at, (copy, 1)) };
+            });
         })?;
     }
     Ok(total)
+}
+
+/// Calls `work(position, room for a block)` for the blocks of the part of a line from `start` on. The
+/// room stays in the first cache, and is small enough not to be asked of the system each time.
+pub(crate) fn by_blocks<T: Real>(start: usize, len: usize, mut work: impl FnMut(usize, &mut [T])) {
+    let mut room = vec![T::narrow(0.0); pass::block_len::<T>()];
+    let end = len.min(start + PART);
+    for at in (start..end).step_by(room.len()) {
+        let size = room.len().min(end - at);
+        work(at, &mut room[..size]);
+    }
 }
 
 /// `sum_j b_j e^(x_j)` of values that have been copied; those with weight 0 do not count at all.

@@ -25,7 +25,8 @@ const LN2: [f64; 2] = [0.693147180559663, 2.8235290563031577e-13];
 /// the maximum, which is below `sqrt(2)`, so that the logarithm of their ratio is above 1.
 const LEAST_SUM: f64 = 6.0;
 
-/// Sums are exact to 2^-70 of the largest term, so that this share of it can be told by subtraction.
+/// Sums are exact to 2^-70 (f64) or 2^-45 (f32) of the largest term, so that what is this share of it
+/// can be found by subtraction.
 const LEAST_SHARE: f64 = 1.0 / 4096.0;
 
 /// The sum of the exponentials of some values.
