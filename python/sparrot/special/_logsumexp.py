@@ -63,8 +63,8 @@ def logsumexp(
     Notes
     -----
     Computed as ``m + log1p(r)`` with ``m`` the maximum and ``r`` the sum over all other values of
-    ``exp(a - m)``. Within 4 ULP of the larger of both terms, and so of the result unless they cancel
-    (it is near 0 while the values are not); the largest error found is 2.5.
+    ``exp(a - m)``. Within 4 ULP of the larger of both terms, and so of the result unless they
+    cancel (it is near 0 while the values are not); the largest error found is 2.5.
 
     Special values: with a NaN the result is NaN, else with a ``+inf`` it is ``inf``; of nothing but
     ``-inf``, and of an empty axis, it is ``-inf``.
