@@ -54,7 +54,7 @@ def worst_errors(data, n, dtype, layouts=LAYOUTS, methods=METHODS):
     return errors
 
 
-def require_accuracy(errors, n):
+def assert_accurate(errors, n):
     bad = {case: error for case, error in errors.items() if not error <= BOUND}
     assert not bad, f"errors in ULP for rows of {n}"
 
@@ -63,7 +63,7 @@ def require_accuracy(errors, n):
 @pytest.mark.parametrize("data", DATA)
 def test_within_the_stated_error(data, dtype):
     for n in SHORT + MEDIUM:
-        require_accuracy(worst_errors(data, n, dtype), n)
+        assert_accurate(worst_errors(data, n, dtype), n)
 
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
@@ -71,7 +71,7 @@ def test_within_the_stated_error(data, dtype):
 def test_within_the_stated_error_over_several_parts(data, dtype):
     for n in LONG:
         layouts = ("last axis", "first axis", "strided") if n == LONG[-1] else ("last axis",)
-        require_accuracy(worst_errors(data, n, dtype, layouts), n)
+        assert_accurate(worst_errors(data, n, dtype, layouts), n)
 
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
@@ -117,7 +117,7 @@ def test_the_hardest_rows_known(dtype):
         truth = Truth(rows)
         errors = {m: ulps(softmax(rows, 1, method=m), truth.softmax()) for m in METHODS}
         errors["log_softmax"] = ulps(log_softmax(rows, 1), truth.log_softmax())
-        require_accuracy(errors, n)
+        assert_accurate(errors, n)
 
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)

@@ -54,6 +54,11 @@ impl<'a, T: Scalar> Arrays<'a, T> {
         !self.target.is_null()
     }
 
+    /// Whether what is written replaces what is read.
+    pub fn is_in_place(&self) -> bool {
+        std::ptr::eq(self.source, self.target)
+    }
+
     /// Whether there is neither a mask nor a weight.
     pub fn is_plain(&self) -> bool {
         self.mask.is_null() && self.weight.is_null()

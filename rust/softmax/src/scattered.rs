@@ -1,5 +1,6 @@
 //! Lines that are not contiguous, or whose values are masked, divided or weighted: they are copied
-//! to be contiguous, at most [`PART`] values at a time.
+//! to be contiguous. A long one is copied to where its result goes, if that is contiguous, and else a
+//! block at a time, for each of the two passes.
 
 use sparrot_foundation::Error;
 use sparrot_simd::frame::Reference;
@@ -15,6 +16,7 @@ pub(crate) fn lines<T: Real>(job: &Job<'_, T>, states: &mut [State]) -> Result<(
     if len > PART {
         let plain_target = job.settings.output != Output::Nothing
             && !job.arrays.is_weighted()
+            && !job.arrays.is_in_place()
             && job.layout.writes_in_a_row();
         for line in 0..job.layout.lines() {
             let state =
@@ -59,7 +61,7 @@ fn long_line_in_place<T: Real>(job: &Job<'_, T>, line: usize) -> Result<State, E
     let there = Job { arrays: &arrays, layout: &layout, ..*job };
     let starts = (0..len).step_by(PART).collect();
     job.team_for(len).run(job.stop, starts, |start| {
-        // SAFETY: this item has the part of the line to itself.
+        // SAFETY: this item has the part of the line to itself, which is not what is read.
         let mut part = unsafe { arrays.row(&layout, line, start, PART.min(len - start)) };
         gather(job, line, start, part.target());
     })?;
