@@ -68,14 +68,14 @@ def scaled_reg(
     *,
     check_finite: bool,
     n_threads: int | None,
-) -> float:
-    """Return the regularisation in the units of the cost, having looked at every cost."""
+) -> tuple[float, float | None]:
+    """Return the regularisation in the units of the cost, and their range if looked at."""
     value = as_positive(reg, "reg")
     if not 1e-290 < value < 1e290:
         raise InvalidInputError(f"reg is {value}: needs a number between 1e-290 and 1e290")
     scale = as_choice(reg_scale, "reg_scale", REG_SCALES)
     if scale == "absolute" and not check_finite:
-        return value
+        return value, None
     least, most, mean, not_a_cost = _sparrot.transport_survey(cost.native, a, b, n_threads)
     if check_finite and not_a_cost is not None:
         i, j, found = not_a_cost
@@ -93,10 +93,10 @@ def scaled_reg(
         # Where every cost is 0 any reg gives the same plan, a b' / mass.
         value *= unit if unit > 0 else 1.0
     if least > most:  # not one finite cost: the solver says which point cannot be reached
-        return value
+        return value, 0.0
     if max(abs(least), abs(most)) / value > 1e290:
         raise InvalidInputError(
             f"reg is {value} for costs from {least} to {most}: cost / reg overflows; use a larger "
             "reg or rescale the cost"
         )
-    return value
+    return value, most - least

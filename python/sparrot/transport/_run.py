@@ -20,12 +20,13 @@ from sparrot._validation import (
 )
 from sparrot.errors import ConvergenceWarning, InvalidInputError
 from sparrot.transport._cost import Cost, scaled_reg
+from sparrot.transport._init import as_init
 from sparrot.transport._mass import Mass, read_only
 from sparrot.transport._result import TransportResult
 
 METHODS = ("auto", "sns", "sinkhorn")
 
-_DEFAULT_MAX_ITER = {"auto": 2_000, "sns": 2_000, "sinkhorn": 100_000}
+_DEFAULT_MAX_ITER = {"auto": 10_000, "sns": 2_000, "sinkhorn": 100_000}
 
 
 class IterationState(NamedTuple):
@@ -91,6 +92,7 @@ def solve_cost(
     tol: float,
     max_iter: int | None,
     max_time: float | None,
+    init: object,
     options: Mapping[str, Any] | None,
     callback: Callable[[IterationState], object] | None,
     verbose: int,
@@ -106,14 +108,19 @@ def solve_cost(
     threads = as_threads(n_threads)
     if callback is not None and not callable(callback):
         raise InvalidInputError(f"callback is {callback!r}: needs a function")
-    chosen = as_options(options, {} if method == "sinkhorn" else _SNS_CHECKS)
+    chosen = as_options(options, _SNS_CHECKS if method == "sns" else {})
     weights_a, weights_b = as_weight_pair(a, b, cost.shape)
-    growth = {"growth": 4.0} if method == "auto" else {}
     mass = Mass.of(weights_a)
     unit_a, unit_b = mass.divide(weights_a), mass.divide(weights_b)
-    reg = scaled_reg(
+    reg, cost_range = scaled_reg(
         reg, reg_scale, cost, unit_a, unit_b, check_finite=check_finite, n_threads=threads
     )
+    start = as_init(init, weights_a, weights_b, mass.shift(reg))
+    natives = {
+        "sinkhorn": ("sinkhorn",),
+        "sns": ("sns", _SNS_DEFAULTS | chosen),
+        "auto": ("auto", cost_range),
+    }
     observer = _observer(
         callback,
         int(verbose) if isinstance(verbose, bool) else verbose,
@@ -124,7 +131,8 @@ def solve_cost(
         unit_a,
         unit_b,
         reg,
-        None if method == "sinkhorn" else _SNS_DEFAULTS | growth | chosen,
+        natives[method],
+        start,
         tol,
         limit,
         max_time,

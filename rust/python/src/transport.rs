@@ -1,6 +1,7 @@
 //! `sparrot_transport` for Python. Costs are a matrix or `(metric, X, Y)`: see [`CostInput`].
 
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use sparrot_foundation::Scalar;
@@ -37,10 +38,10 @@ pub fn transport_survey(
     Ok((survey.min, survey.max, survey.mean, survey.not_a_cost))
 }
 
-/// Settings of the Newton stage, as Python names them; `None` for plain Sinkhorn.
+/// Settings of the Newton stage, as Python names them.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
-pub struct SnsOptions {
+struct SnsOptions {
     n_sinkhorn: usize,
     density: Option<f64>,
     growth: f64,
@@ -48,6 +49,34 @@ pub struct SnsOptions {
     cg_max_iter: usize,
     armijo: f64,
     max_halvings: usize,
+}
+
+/// `("sinkhorn",)`, `("sns", options)` or `("auto", range of the costs or None)`.
+pub struct MethodInput(Method);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for MethodInput {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let name: String = object.get_item(0)?.extract()?;
+        Ok(MethodInput(match name.as_str() {
+            "sinkhorn" => Method::Sinkhorn,
+            "sns" => {
+                let o: SnsOptions = object.get_item(1)?.extract()?;
+                Method::Sns(SnsSettings {
+                    n_sinkhorn: o.n_sinkhorn,
+                    density: o.density,
+                    growth: o.growth,
+                    cg_tol: o.cg_tol,
+                    cg_max_iter: o.cg_max_iter,
+                    armijo: o.armijo,
+                    max_halvings: o.max_halvings,
+                })
+            }
+            "auto" => Method::Anneal { range: object.get_item(1)?.extract()? },
+            other => return Err(PyTypeError::new_err(format!("unknown method {other:?}"))),
+        }))
+    }
 }
 
 #[pyfunction]
@@ -58,26 +87,20 @@ pub fn transport_solve<'py>(
     a: Vector<'py>,
     b: Vector<'py>,
     reg: f64,
-    sns: Option<SnsOptions>,
+    method: MethodInput,
+    init: Option<(Vector<'py>, Vector<'py>)>,
     tol: f64,
     max_iter: usize,
     max_time: Option<f64>,
     callback: Option<Py<PyAny>>,
     n_threads: Option<usize>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let method = match sns {
-        None => Method::Sinkhorn,
-        Some(o) => Method::Sns(SnsSettings {
-            n_sinkhorn: o.n_sinkhorn,
-            density: o.density,
-            growth: o.growth,
-            cg_tol: o.cg_tol,
-            cg_max_iter: o.cg_max_iter,
-            armijo: o.armijo,
-            max_halvings: o.max_halvings,
-        }),
+    let method = method.0;
+    let init = match &init {
+        None => None,
+        Some((f, g)) => Some((f.as_slice()?.to_vec(), g.as_slice()?.to_vec())),
     };
-    let settings = Settings { method, tol, max_iter };
+    let settings = Settings { method, init, tol, max_iter };
     let view = cost.view()?;
     let (a, b) = slices(&a, &b)?;
     let solution = guard::call(py, Limits { n_threads, max_time, callback }, |team, stop| {

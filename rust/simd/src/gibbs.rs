@@ -10,7 +10,7 @@ use crate::exp::exp64;
 use crate::lanes::Vector;
 
 /// Entries up to this are 0, and the exponent below which one surely is.
-const NEGLIGIBLE: f64 = 1e-280;
+pub(crate) const NEGLIGIBLE: f64 = 1e-280;
 const NEGLIGIBLE_EXPONENT: f64 = -646.0;
 
 // A function, not a closure: closures do not inherit the instruction set of the kernel around them

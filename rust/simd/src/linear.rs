@@ -5,6 +5,7 @@
 //! rows share each load of `v` and of `acc`, which is what makes it run at the speed of memory.
 
 use crate::dispatch::kernel;
+use crate::gibbs::NEGLIGIBLE;
 use crate::lanes::Vector;
 
 kernel! {
@@ -108,6 +109,17 @@ kernel! {
 }
 
 kernel! {
+    /// `x_j *= scale`, up to [`NEGLIGIBLE`] 0, then `y_j += x_j`.
+    pub fn scale_and_add<'a, S>(scale: f64, x: &'a mut [f64], y: &'a mut [f64]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            let scaled = *x * scale;
+            *x = if scaled <= NEGLIGIBLE { 0.0 } else { scaled };
+            *y += *x;
+        }
+    }
+}
+
+kernel! {
     /// `y_j *= x_j`.
     pub fn multiply_by<'a, S>(x: &'a [f64], y: &'a mut [f64]) {
         for (y, x) in y.iter_mut().zip(x) {
@@ -144,6 +156,10 @@ mod tests {
                 add_to::at(level, &r[1], &mut y);
                 multiply_by::at(level, &r[2], &mut y);
                 assert!((0..n).all(|j| y[j] == (2.0 * r[0][j] + r[1][j]) * r[2][j]));
+                let mut x = r[0].clone();
+                scale_and_add::at(level, 3.0, &mut x, &mut y);
+                assert!((0..n).all(|j| x[j] == (3.0 * r[0][j]).max(0.0)));
+                assert!((0..n).all(|j| y[j] == (2.0 * r[0][j] + r[1][j]) * r[2][j] + x[j]));
                 let narrow: Vec<f32> = r[0].iter().map(|x| *x as f32).collect();
                 scaled_f32::at(level, 0.5, &narrow, &mut y);
                 assert!((0..n).all(|j| y[j] == 0.5 * r[0][j]));

@@ -6,6 +6,7 @@
 use sparrot_foundation::{Error, Stop, Team, memory};
 use sparrot_simd::{gibbs, linear, reduce};
 
+use crate::log_domain;
 use crate::problem::{PLAN, Pass, Problem, row_blocks};
 
 /// The stored plan and its marginals.
@@ -53,30 +54,77 @@ impl Gibbs {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
-        let m = psi.len();
+        let mut row_sums = std::mem::take(&mut self.row_sums);
+        let done = self.by_rows(psi.len(), &mut row_sums, team, stop, |i, row_sum, row, sums| {
+            problem.scaled_row(i, row);
+            *row_sum = gibbs::exp_row(phi[i], psi, row);
+            linear::add_to(row, sums);
+        });
+        self.row_sums = row_sums;
+        done.map(|_| ())
+    }
+
+    /// The plan of the column potentials with exact rows: sets `phi`, starting from what it was,
+    /// and stores `T` with its sums. Rows without weight are empty.
+    ///
+    /// # Errors
+    /// [`Error::Infeasible`] if a row with weight has only forbidden edges, [`Error::Interrupted`].
+    pub fn fill_exact_rows(
+        &mut self,
+        problem: &Problem<'_>,
+        phi: &mut [f64],
+        psi: &[f64],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        self.row_sums.copy_from_slice(problem.a);
+        let stuck = self.by_rows(psi.len(), phi, team, stop, |i, phi, row, sums| {
+            let weight = problem.a[i];
+            if weight == 0.0 {
+                *phi = f64::NEG_INFINITY;
+                row.fill(0.0);
+                return false;
+            }
+            let Some(sum) = log_domain::exp_row(problem, i, phi, psi, row) else {
+                return true;
+            };
+            *phi += weight.ln() - sum.ln();
+            linear::scale_and_add(weight / sum, row, sums);
+            false
+        })?;
+        match stuck.iter().position(|stuck| *stuck) {
+            Some(i) => Err(log_domain::no_edge(problem.sides[0], i, problem.a[i])),
+            None => Ok(()),
+        }
+    }
+
+    /// Calls `fill(i, entry of out, row, column sums of the block)` for every row, in blocks; the
+    /// results in the order of the rows. Joins the column sums.
+    fn by_rows<R: Send>(
+        &mut self,
+        m: usize,
+        out: &mut [f64],
+        team: &Team,
+        stop: &Stop<'_>,
+        fill: impl Fn(usize, &mut f64, &mut [f64], &mut [f64]) -> R + Sync,
+    ) -> Result<Vec<R>, Error> {
         let rows = self.rows;
+        let work = Pass::Exp.cost(out.len(), m);
         let blocks: Vec<_> = self
             .plan
             .chunks_mut(rows * m)
-            .zip(self.row_sums.chunks_mut(rows))
+            .zip(out.chunks_mut(rows))
             .zip(self.accumulators.chunks_mut(m))
             .enumerate()
             .collect();
-        team.for_work(Pass::Exp.cost(phi.len(), m)).run(
-            stop,
-            blocks,
-            |(block, ((plan, row_sums), sums))| {
-                sums.fill(0.0);
-                for (k, (row, row_sum)) in plan.chunks_mut(m).zip(row_sums).enumerate() {
-                    let i = block * rows + k;
-                    problem.scaled_row(i, row);
-                    *row_sum = gibbs::exp_row(phi[i], psi, row);
-                    linear::add_to(row, sums);
-                }
-            },
-        )?;
+        let results = team.for_work(work).run(stop, blocks, |(block, ((plan, out), sums))| {
+            sums.fill(0.0);
+            (plan.chunks_mut(m).zip(out).enumerate())
+                .map(|(k, (row, out))| fill(block * rows + k, out, row, sums))
+                .collect::<Vec<R>>()
+        })?;
         join(&self.accumulators, &mut self.column_sums);
-        Ok(())
+        Ok(results.into_iter().flatten().collect())
     }
 
     /// One fused sweep: `u_i = a_i / (T v)_i`, then `acc = T' u`. Rows without weight get `u = 0`.
@@ -111,6 +159,22 @@ impl Gibbs {
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
         self.fused(y, |i, product| (product, x[i]), rows_out, columns_out, team, stop)
+    }
+
+    /// `out = T' diag(weights) T x` in one read; `products` is room for `T x`.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn through_rows(
+        &mut self,
+        x: &[f64],
+        weights: &[f64],
+        products: &mut [f64],
+        out: &mut [f64],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        self.fused(x, |i, product| (product, weights[i] * product), products, out, team, stop)
     }
 
     /// `(out_i, w_i) = row(i, (T v)_i)` for every row, then `acc = T' w`, in one read of `T`.

@@ -1,4 +1,4 @@
-//! The Hessian of the dual (equation 5), sparse or whole, and conjugate gradients on it.
+//! The Hessian of the dual (equation 5), sparse or whole, and its equations.
 //!
 //! ```text
 //! -reg * Hessian = M = [ diag(P 1)   P         ]      z'Mz = sum_ij P_ij (x_i + y_j)^2 >= 0
@@ -15,8 +15,9 @@
 //! the pace when they are not.
 
 use sparrot_foundation::{Error, Stop, Team};
-use sparrot_simd::{linear, reduce};
+use sparrot_simd::reduce;
 
+use crate::cg::Iterate;
 use crate::gibbs::Gibbs;
 use crate::sparsify::Csr;
 
@@ -98,37 +99,14 @@ impl<'a> Hessian<'a> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<(Vec<f64>, usize), Error> {
-        let size = rhs.len();
         let target = tolerance * reduce::l1_norm(rhs);
-        let mut z = vec![0.0; size];
-        let mut residual = rhs.to_vec();
-        let mut scaled: Vec<f64> = rhs.iter().zip(&self.diagonal).map(|(r, d)| r / d).collect();
-        let mut direction = scaled.clone();
-        let mut image = vec![0.0; size];
-        let mut rho = reduce::dot(&residual, &scaled);
-        for iteration in 0..max_iter {
-            if reduce::l1_norm(&residual) <= target || stop.is_late() {
-                return Ok((z, iteration));
-            }
-            self.apply(&direction, &mut image, team, stop)?;
-            let curvature = reduce::dot(&direction, &image);
-            // Not positive: rounding has eaten what curvature there was. Also catches NaN.
-            if curvature.is_nan() || curvature <= 0.0 {
-                return Ok((z, iteration));
-            }
-            let step = rho / curvature;
-            linear::axpy(step, &direction, &mut z);
-            linear::axpy(-step, &image, &mut residual);
-            for ((s, r), d) in scaled.iter_mut().zip(&residual).zip(&self.diagonal) {
-                *s = r / d;
-            }
-            let next = reduce::dot(&residual, &scaled);
-            let beta = next / rho;
-            rho = next;
-            for (d, s) in direction.iter_mut().zip(&scaled) {
-                *d = s + beta * *d;
-            }
-        }
-        Ok((z, max_iter))
+        let mut iterate = Iterate::new(rhs);
+        let diagonal = self.diagonal.clone();
+        let by_diagonal = |r: &[f64], out: &mut [f64]| {
+            out.iter_mut().zip(r).zip(&diagonal).for_each(|((out, r), d)| *out = r / d);
+        };
+        let apply = |z: &[f64], out: &mut [f64]| self.apply(z, out, team, stop);
+        let iterations = iterate.advance(apply, by_diagonal, target, max_iter, stop)?;
+        Ok((iterate.x, iterations))
     }
 }

@@ -40,14 +40,19 @@
 
 #![forbid(unsafe_code)]
 
+pub mod anneal;
 pub mod certificate;
+pub mod cg;
 pub mod geometry;
 pub mod gibbs;
 pub mod hessian;
+pub mod laplacian;
 pub mod log_domain;
+pub mod newton;
 pub mod plan;
 pub mod problem;
 pub mod run;
+pub mod scalings;
 pub mod sinkhorn;
 pub mod sns;
 pub mod solve;

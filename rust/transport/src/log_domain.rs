@@ -35,20 +35,10 @@ pub fn update_rows(
                 *phi = f64::NEG_INFINITY;
                 continue;
             }
-            if phi.is_finite() {
-                problem.scaled_row(i, &mut row);
-                let sum = gibbs::exp_row(*phi, psi, &mut row);
-                if SAFE.contains(&sum) {
-                    *phi += weight.ln() - sum.ln();
-                    continue;
-                }
-            }
-            problem.scaled_row(i, &mut row);
-            let most = reduce::max_difference(psi, &row);
-            if most == f64::NEG_INFINITY {
+            let Some(sum) = exp_row(problem, i, phi, psi, &mut row) else {
                 return Some(i);
-            }
-            *phi = weight.ln() - gibbs::exp_row(-most, psi, &mut row).ln() - most;
+            };
+            *phi += weight.ln() - sum.ln();
         }
         None
     })?;
@@ -56,6 +46,28 @@ pub fn update_rows(
         Some(i) => Err(no_edge(problem.sides[0], i, problem.a[i])),
         None => Ok(()),
     }
+}
+
+/// Row i of the plan and its sum, with the potential it is given, or with one that puts the largest
+/// entry at 1 where the sum would not be safe: `phi` is then that one. `None` if the row is empty.
+pub(crate) fn exp_row(
+    problem: &Problem<'_>,
+    i: usize,
+    phi: &mut f64,
+    psi: &[f64],
+    row: &mut [f64],
+) -> Option<f64> {
+    if phi.is_finite() {
+        problem.scaled_row(i, row);
+        let sum = gibbs::exp_row(*phi, psi, row);
+        if SAFE.contains(&sum) {
+            return Some(sum);
+        }
+    }
+    problem.scaled_row(i, row);
+    let most = reduce::max_difference(psi, row);
+    *phi = -most;
+    (most > f64::NEG_INFINITY).then(|| gibbs::exp_row(*phi, psi, row))
 }
 
 /// Sets `psi` so that every column of the plan sums to its weight.
@@ -100,7 +112,7 @@ pub fn update_columns(
     Ok(())
 }
 
-fn no_edge(side: &str, index: usize, weight: f64) -> Error {
+pub(crate) fn no_edge(side: &str, index: usize, weight: f64) -> Error {
     Error::Infeasible(format!(
         "{side} {index} has weight {weight:e} but every cost in it is infinite or leads to a point \
          without weight: no plan can move its mass"

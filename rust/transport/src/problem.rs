@@ -8,6 +8,7 @@ use crate::geometry::Cost;
 /// `minimise <C, P> + reg sum P log P` over plans with marginals `a`, `b` (equation 1).
 ///
 /// Weights are finite and non-negative, of equal mass: the caller has seen to that.
+#[derive(Clone, Copy)]
 pub struct Problem<'a> {
     /// The cost matrix, by rows.
     pub cost: &'a dyn Cost,
@@ -80,6 +81,13 @@ pub struct Survey {
     pub mean: f64,
     /// The first entry that is NaN or `-inf`, in row order: (row, column, value).
     pub not_a_cost: Option<(usize, usize, f64)>,
+}
+
+impl Survey {
+    /// The largest finite cost less the smallest; 0 if there is none.
+    pub fn range(&self) -> f64 {
+        (self.max - self.min).max(0.0)
+    }
 }
 
 /// Looks at every cost once.

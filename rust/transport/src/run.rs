@@ -1,4 +1,4 @@
-//! A solve under way: what both stages share.
+//! A solve under way: what the methods share.
 
 use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
 use sparrot_simd::reduce;
@@ -24,10 +24,19 @@ impl Phase {
     pub const NAMES: [&'static str; 2] = ["sinkhorn", "newton"];
 }
 
-/// A solve under way: what both stages share.
+/// How a stage ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Ended {
+    /// The target error, or the number of iterations, was reached.
+    Done,
+    /// The run is over for another reason.
+    Stopped(Status),
+}
+
+/// A solve under way: what the methods share.
 pub struct Run<'a> {
-    /// What is being solved.
-    pub problem: &'a Problem<'a>,
+    /// What is being solved; `reg` is that of the moment.
+    pub problem: Problem<'a>,
     /// The threads.
     pub team: &'a Team,
     /// Whether to go on.
@@ -53,6 +62,15 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Changes the regularisation; the potentials stay what they are in the units of the cost.
+    pub fn set_reg(&mut self, reg: f64) {
+        let scale = self.problem.reg / reg;
+        if scale != 1.0 {
+            self.phi.iter_mut().chain(&mut self.psi).for_each(|x| *x *= scale);
+        }
+        self.problem.reg = reg;
+    }
+
     /// As a share of the mass.
     pub fn relative(&self, error: f64) -> f64 {
         error / self.mass
@@ -68,7 +86,7 @@ impl Run<'_> {
 
     /// The dual value at the potentials, when the plan sums to `total`.
     pub fn dual_value(&self, total: f64) -> f64 {
-        let Problem { a, b, reg, .. } = *self.problem;
+        let Problem { a, b, reg, .. } = self.problem;
         let against = |potential: &[f64], weights: &[f64]| -> f64 {
             potential.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(p, w)| p * w).sum()
         };
@@ -80,7 +98,7 @@ impl Run<'_> {
         let log = |scalings: &[f64], weights: &[f64]| -> f64 {
             scalings.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(s, w)| w * s.ln()).sum()
         };
-        let Problem { a, b, reg, .. } = *self.problem;
+        let Problem { a, b, reg, .. } = self.problem;
         self.dual_value(self.mass) + reg * (log(u, a) + log(v, b))
     }
 

@@ -14,37 +14,21 @@ use sparrot_simd::reduce;
 
 use crate::gibbs::Gibbs;
 use crate::log_domain;
-use crate::problem::Problem;
-use crate::run::{Phase, ROUNDING_SHOWS_BELOW, Run};
-
-/// The logarithm of the largest scaling that is left on top of the stored plan.
-const ABSORB_ABOVE: f64 = 50.0;
+use crate::run::{Ended, Phase, ROUNDING_SHOWS_BELOW, Run};
+use crate::scalings::Scalings;
 
 /// Sweeps without a new smallest error after which, once the error is small, rounding has the last
 /// word. (In exact arithmetic the error of Sinkhorn never grows; it may stand still for thousands
 /// of sweeps while it is large.)
 const PATIENCE: usize = 100;
 
-/// How a stage of Sinkhorn iterations ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Ended {
-    /// The target error, or the number of iterations, was reached.
-    Done,
-    /// The run is over for another reason.
-    Stopped(Status),
-}
-
-/// The potentials, the scalings on top of them, and the stored plan they refer to.
-pub struct Sinkhorn {
-    u: Vec<f64>,
-    v: Vec<f64>,
-    acc: Vec<f64>,
-}
+/// The iteration, with the scalings on top of the stored plan.
+pub struct Sinkhorn(Scalings);
 
 impl Sinkhorn {
     /// For n rows and m columns.
     pub fn new(n: usize, m: usize) -> Sinkhorn {
-        Sinkhorn { u: vec![1.0; n], v: vec![1.0; m], acc: vec![0.0; m] }
+        Sinkhorn(Scalings::new(n, m))
     }
 
     /// Up to `iterations` iterations from the run's potentials, until the marginal error is at most
@@ -80,33 +64,33 @@ impl Sinkhorn {
             {
                 continue;
             }
-            self.v.fill(1.0);
+            let scalings = &mut self.0;
+            scalings.v.fill(1.0);
             while run.iteration < last {
-                let error = self.sweep(run, gibbs)?;
-                if !error.is_finite() || !self.scalings_are_moderate(run.problem) {
-                    self.absorb(run);
+                scalings.sweep(run, gibbs)?;
+                let error = run.relative(scalings.column_error(run.problem.b));
+                if !error.is_finite() || !scalings.are_moderate(&run.problem) {
+                    scalings.absorb(run);
                     continue 'absorbed;
                 }
                 run.iteration += 1;
                 let done = error <= target || run.iteration == last;
                 if done || run.iteration.is_multiple_of(run.record_every) {
-                    let objective = run.dual_value_with(&self.u, &self.v);
+                    let objective = run.dual_value_with(&scalings.u, &scalings.v);
                     if let Some(status) =
                         run.record(Phase::Sinkhorn, error, objective, gibbs.plan.len())?
                     {
-                        self.absorb(run);
+                        scalings.absorb(run);
                         return Ok(Ended::Stopped(status));
                     }
                 }
                 since_best = if error < best { 0 } else { since_best + 1 };
                 best = best.min(error);
                 if done || (since_best > PATIENCE && best < ROUNDING_SHOWS_BELOW) {
-                    self.absorb(run);
+                    scalings.absorb(run);
                     return Ok(if done { Ended::Done } else { Ended::Stopped(Status::Stalled) });
                 }
-                for ((v, acc), b) in self.v.iter_mut().zip(&self.acc).zip(run.problem.b) {
-                    *v = if *b > 0.0 { b / acc } else { 0.0 };
-                }
+                scalings.balance_columns(run.problem.b);
             }
         }
         Ok(Ended::Done)
@@ -115,43 +99,13 @@ impl Sinkhorn {
     /// Rows, then columns, by log-sum-exp; stores the plan.
     fn iterate_in_log_domain(&mut self, run: &mut Run<'_>, gibbs: &mut Gibbs) -> Result<(), Error> {
         let (team, stop) = (run.team, run.stop);
-        log_domain::update_rows(run.problem, &mut run.phi, &run.psi, team, stop)?;
-        log_domain::update_columns(run.problem, &run.phi, &mut run.psi, team, stop)?;
-        gibbs.fill(run.problem, &run.phi, &run.psi, team, stop)
-    }
-
-    /// One sweep; the marginal error it leaves.
-    fn sweep(&mut self, run: &Run<'_>, gibbs: &mut Gibbs) -> Result<f64, Error> {
-        gibbs.sweep(run.problem.a, &self.v, &mut self.u, &mut self.acc, run.team, run.stop)?;
-        // The columns as the sweep leaves them, before the next one sets them right.
-        let error = self.acc.iter().zip(&self.v).zip(run.problem.b);
-        Ok(run.relative(error.map(|((acc, v), b)| (acc * v - b).abs()).sum()))
-    }
-
-    fn scalings_are_moderate(&self, problem: &Problem<'_>) -> bool {
-        let limit = ABSORB_ABOVE.exp();
-        let moderate = |scalings: &[f64], weights: &[f64]| {
-            scalings.iter().zip(weights).all(|(s, w)| *w == 0.0 || (*s < limit && *s * limit > 1.0))
-        };
-        moderate(&self.u, problem.a) && moderate(&self.v, problem.b)
-    }
-
-    /// Moves the scalings into the potentials. One that underflow made meaningless is dropped: the
-    /// log-domain iteration that follows does not need it.
-    fn absorb(&mut self, run: &mut Run<'_>) {
-        let into = |potentials: &mut [f64], scalings: &[f64]| {
-            for (potential, scaling) in potentials.iter_mut().zip(scalings) {
-                if *scaling > 0.0 && scaling.is_finite() {
-                    *potential += scaling.ln();
-                }
-            }
-        };
-        into(&mut run.phi, &self.u);
-        into(&mut run.psi, &self.v);
+        log_domain::update_rows(&run.problem, &mut run.phi, &run.psi, team, stop)?;
+        log_domain::update_columns(&run.problem, &run.phi, &mut run.psi, team, stop)?;
+        gibbs.fill(&run.problem, &run.phi, &run.psi, team, stop)
     }
 }
 
 /// Whether every point with weight has mass that scaling can work with.
-fn holds_mass(sums: &[f64], weights: &[f64]) -> bool {
+pub fn holds_mass(sums: &[f64], weights: &[f64]) -> bool {
     sums.iter().zip(weights).all(|(sum, weight)| *weight == 0.0 || *sum > 1e-150 * weight)
 }

@@ -27,8 +27,8 @@ use sparrot_simd::reduce;
 
 use crate::gibbs::Gibbs;
 use crate::hessian::{Block, Hessian};
-use crate::run::{Phase, ROUNDING_SHOWS_BELOW, Run};
-use crate::sinkhorn::{Ended, Sinkhorn};
+use crate::run::{Ended, Phase, ROUNDING_SHOWS_BELOW, Run};
+use crate::sinkhorn::Sinkhorn;
 use crate::sparsify::Sparsifier;
 
 /// The settings of the method; the defaults are the paper's where it has any.
@@ -110,7 +110,7 @@ fn both_stages(
         if stage_one > 0 || !is_stored {
             let left = run.max_iter.saturating_sub(run.iteration);
             let ended = sinkhorn.advance(run, gibbs, stage_one.min(left), target)?;
-            gibbs.fill(run.problem, &run.phi, &run.psi, run.team, run.stop)?;
+            gibbs.fill(&run.problem, &run.phi, &run.psi, run.team, run.stop)?;
             if ended != Ended::Done {
                 return Ok(ended);
             }
@@ -220,7 +220,7 @@ fn newton_step(
         for (moved, (start, d)) in run.psi.iter_mut().zip(psi.iter().zip(dy)) {
             *moved = start + alpha * d;
         }
-        gibbs.fill(problem, &run.phi, &run.psi, run.team, run.stop)?;
+        gibbs.fill(&problem, &run.phi, &run.psi, run.team, run.stop)?;
         let gain = alpha * linear - (gibbs.total() - before);
         let enough = gain >= settings.armijo * alpha * slope && gain > rounding;
         if enough || (gain >= -rounding && run.marginal_error(gibbs) < error) {
@@ -230,6 +230,6 @@ fn newton_step(
     }
     run.phi = phi;
     run.psi = psi;
-    gibbs.fill(problem, &run.phi, &run.psi, run.team, run.stop)?;
+    gibbs.fill(&problem, &run.phi, &run.psi, run.team, run.stop)?;
     Ok(Step { length: None, nnz })
 }

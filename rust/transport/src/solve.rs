@@ -2,13 +2,14 @@
 
 use sparrot_foundation::{Error, Status, Stop, Team, Trace, memory};
 
+use crate::anneal;
 use crate::certificate::{self, Certificate};
 use crate::geometry::MatrixView;
 use crate::gibbs::Gibbs;
 use crate::plan::Potentials;
-use crate::problem::{Pass, Problem};
-use crate::run::Run;
-use crate::sinkhorn::{Ended, Sinkhorn};
+use crate::problem::{self, Pass, Problem};
+use crate::run::{Ended, Run};
+use crate::sinkhorn::Sinkhorn;
 use crate::sns::{self, SnsSettings};
 
 /// The method.
@@ -18,6 +19,11 @@ pub enum Method {
     Sinkhorn,
     /// Sinkhorn, then sparse Newton steps.
     Sns(SnsSettings),
+    /// Lowering the regularisation, with sweeps and Newton steps.
+    Anneal {
+        /// The largest finite cost less the smallest, where it is known.
+        range: Option<f64>,
+    },
 }
 
 /// What a solve is asked for.
@@ -25,6 +31,8 @@ pub enum Method {
 pub struct Settings {
     /// How.
     pub method: Method,
+    /// Potentials `f`, `g` to start from, in the units of the cost.
+    pub init: Option<(Vec<f64>, Vec<f64>)>,
     /// The marginal error to reach, as a share of the mass.
     pub tol: f64,
     /// Iterations of all kinds, at most.
@@ -88,7 +96,9 @@ pub fn solve(
         reg: problem.reg,
         sides: [columns, rows],
     };
-    let mut solution = solve_by_rows(&reverse, settings, team, stop)?;
+    let init = settings.init.clone().map(|(f, g)| (g, f));
+    let settings = Settings { init, method: settings.method.clone(), ..*settings };
+    let mut solution = solve_by_rows(&reverse, &settings, team, stop)?;
     std::mem::swap(&mut solution.f, &mut solution.g);
     Ok(solution)
 }
@@ -105,16 +115,22 @@ fn solve_by_rows(
         return Err(Error::invalid("cost", message));
     }
     let mut gibbs = Gibbs::new(n, m)?;
-    let start = |weights: &[f64]| {
-        weights.iter().map(|w| if *w > 0.0 { 0.0 } else { f64::NEG_INFINITY }).collect()
+    // A point without weight has the potential -inf, one that nothing is known of 0.
+    let start = |weights: &[f64], init: Option<&Vec<f64>>| -> Vec<f64> {
+        let known = |i: usize| init.map_or(0.0, |init| init[i] / problem.reg);
+        let finite = |x: f64| if x.is_finite() { x } else { 0.0 };
+        (weights.iter().enumerate())
+            .map(|(i, w)| if *w > 0.0 { finite(known(i)) } else { f64::NEG_INFINITY })
+            .collect()
     };
+    let init = settings.init.as_ref();
     const ENTRIES_PER_RECORD: usize = 1 << 20;
     let mut run = Run {
-        problem,
+        problem: *problem,
         team,
         stop,
-        phi: start(problem.a),
-        psi: start(problem.b),
+        phi: start(problem.a, init.map(|(f, _)| f)),
+        psi: start(problem.b, init.map(|(_, g)| g)),
         mass: problem.mass(),
         iteration: 0,
         max_iter: settings.max_iter,
@@ -127,9 +143,11 @@ fn solve_by_rows(
     // The certificate is measured afresh on the potentials as they are returned; where rounding
     // puts it above the tolerance, the solve goes on to a smaller error.
     let mut attempts = 0;
+    let mut warm = init.is_some();
     loop {
         attempts += 1;
-        let ended = iterate(&mut run, &mut gibbs, &settings.method, target)?;
+        let ended = iterate(&mut run, &mut gibbs, &settings.method, warm, target)?;
+        warm = true;
         let seconds = stop.seconds();
         let in_cost_units = |x: &[f64]| x.iter().map(|x| x * problem.reg).collect::<Vec<f64>>();
         let (f, g) = (in_cost_units(&run.phi), in_cost_units(&run.psi));
@@ -164,6 +182,7 @@ fn iterate(
     run: &mut Run<'_>,
     gibbs: &mut Gibbs,
     method: &Method,
+    warm: bool,
     target: f64,
 ) -> Result<Ended, Error> {
     match method {
@@ -172,5 +191,15 @@ fn iterate(
             Sinkhorn::new(run.phi.len(), run.psi.len()).advance(run, gibbs, left, target)
         }
         Method::Sns(settings) => sns::run(run, gibbs, settings, target),
+        Method::Anneal { range } => {
+            let range = match range {
+                Some(range) => *range,
+                None => {
+                    let Problem { cost, a, b, .. } = run.problem;
+                    problem::survey(cost, a, b, run.team, run.stop)?.range()
+                }
+            };
+            anneal::run(run, gibbs, range, warm, target)
+        }
     }
 }

@@ -1,0 +1,40 @@
+"""Potentials to start from."""
+
+import numpy as np
+
+from sparrot._validation import FloatArray, as_floats
+from sparrot.errors import InvalidInputError
+from sparrot.transport._result import TransportResult
+
+
+def as_init(
+    init: object, a: FloatArray, b: FloatArray, shift: float
+) -> tuple[FloatArray, FloatArray] | None:
+    """Take ``(f, g)`` or a result; points without weight may have ``-inf``."""
+    if init is None:
+        return None
+    if isinstance(init, TransportResult):
+        init = init.potentials
+    if not isinstance(init, tuple | list) or len(init) != 2:
+        raise InvalidInputError(
+            f"init is a {type(init).__name__}: needs a pair (f, g) of potentials or a TransportResult"
+        )
+    f, g = (
+        _potential(value, f"init[{k}]", weights)
+        for k, (value, weights) in enumerate(zip(init, (a, b), strict=True))
+    )
+    return f - shift, g
+
+
+def _potential(value: object, name: str, weights: FloatArray) -> FloatArray:
+    potential = as_floats(value, name, ndim=1).astype(np.float64)
+    if potential.shape != weights.shape:
+        raise InvalidInputError(
+            f"{name} has {potential.size} potentials for {weights.size} points"
+        )
+    bad = np.flatnonzero(~np.isfinite(potential) & (weights > 0))
+    if bad.size:
+        raise InvalidInputError(
+            f"{name}[{bad[0]}] is {potential[bad[0]]}: needs a finite number where there is weight"
+        )
+    return np.where(weights > 0, potential, 0.0)

@@ -1,0 +1,253 @@
+//! A sparse factor of the plan graph, to precondition Newton's equations.
+//!
+//! The Newton matrix is the Laplacian of the bipartite graph whose edges are the entries of the
+//! plan. Few of them carry most of the weight: those of at least [`SHARE`] of the smaller of their
+//! two points make a graph whose factor is small, and so good an approximation that conjugate
+//! gradients on the exact matrix need some ten steps.
+//!
+//! With little regularisation the strong entries fall into components that only weak ones join, by
+//! many orders of magnitude weaker ones, and what moves between components decides how long
+//! conjugate gradients take. So components are treated as points were: of the entries that leave a
+//! component those of at least `SHARE` of all that leave it are kept, the largest one in any case,
+//! and so on (the rounds of Boruvka's spanning tree) until nothing is left to join. Entries
+//! between the same two components are kept as one, with the weight of all.
+//!
+//! **Cost.** Minimum-degree ordering and Cholesky factorisation are faer's. A factor with more
+//! than a bounded number of entries is not made; the share is raised instead, which ends at a
+//! spanning forest, whose factor has no fill.
+
+use std::collections::HashMap;
+
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::sparse::linalg::cholesky::{
+    CholeskySymbolicParams, LltRef, SymbolicCholesky, SymmetricOrdering,
+    factorize_symbolic_cholesky,
+};
+use faer::sparse::{SparseColMatRef, SymbolicSparseColMatRef};
+use faer::{Conj, MatMut, Par, Side};
+
+use crate::sparsify::Csr;
+
+/// The share of the smaller of its points' weights from which an entry is kept.
+const SHARE: f64 = 1e-2;
+
+/// A factored approximation of the Newton matrix of rows and columns.
+pub struct Factor {
+    symbolic: SymbolicCholesky<u32>,
+    values: Vec<f64>,
+    rows: usize,
+    /// Right-hand side, then solution, for rows and columns.
+    both: Vec<f64>,
+    scratch: MemBuffer,
+}
+
+impl Factor {
+    /// From the entries of the plan and the diagonal of the Newton matrix (rows, columns), with at
+    /// most about `cap` entries. `None` if the matrix cannot be factored.
+    pub fn new(plan: &Csr, row_diagonal: &[f64], column_diagonal: &[f64], cap: usize) -> Option<Factor> {
+        let (n, m) = (row_diagonal.len(), column_diagonal.len());
+        let mut share = SHARE;
+        loop {
+            let edges = backbone(plan, row_diagonal, column_diagonal, share);
+            let matrix = Matrix::new(&edges, row_diagonal, column_diagonal);
+            let pattern = matrix.pattern();
+            let symbolic = factorize_symbolic_cholesky(
+                pattern,
+                Side::Lower,
+                SymmetricOrdering::Amd,
+                CholeskySymbolicParams::default(),
+            )
+            .ok()?;
+            if symbolic.len_val() > cap && share < 1.0 {
+                share *= 3.0;
+                continue;
+            }
+            let mut values = vec![0.0; symbolic.len_val()];
+            let need = symbolic.factorize_numeric_llt_scratch::<f64>(Par::Seq, Default::default());
+            let mut scratch = MemBuffer::try_new(need).ok()?;
+            symbolic
+                .factorize_numeric_llt(
+                    &mut values,
+                    SparseColMatRef::new(pattern, &matrix.values),
+                    Side::Lower,
+                    Default::default(),
+                    Par::Seq,
+                    MemStack::new(&mut scratch),
+                    Default::default(),
+                )
+                .ok()?;
+            let scratch = MemBuffer::try_new(symbolic.solve_in_place_scratch::<f64>(1, Par::Seq)).ok()?;
+            return Some(Factor { symbolic, values, rows: n, both: vec![0.0; n + m], scratch });
+        }
+    }
+
+    /// The number of entries of the factor.
+    pub fn nnz(&self) -> usize {
+        self.symbolic.len_val()
+    }
+
+    /// `out` = the column part of the solution for `(0, r)`: the inverse of the Schur complement.
+    pub fn solve_columns(&mut self, r: &[f64], out: &mut [f64]) {
+        self.both[..self.rows].fill(0.0);
+        self.both[self.rows..].copy_from_slice(r);
+        let size = self.both.len();
+        LltRef::new(&self.symbolic, &self.values).solve_in_place_with_conj(
+            Conj::No,
+            MatMut::from_column_major_slice_mut(&mut self.both, size, 1),
+            Par::Seq,
+            MemStack::new(&mut self.scratch),
+        );
+        out.copy_from_slice(&self.both[self.rows..]);
+    }
+}
+
+/// The lower triangle of the approximation, by columns: rows of the plan first, then its columns.
+struct Matrix {
+    starts: Vec<u32>,
+    indices: Vec<u32>,
+    values: Vec<f64>,
+}
+
+impl Matrix {
+    fn new(edges: &[Edge], row_diagonal: &[f64], column_diagonal: &[f64]) -> Matrix {
+        let (n, m) = (row_diagonal.len(), column_diagonal.len());
+        let mut matrix = Matrix { starts: vec![0], indices: vec![], values: vec![] };
+        let mut edges = edges.iter().peekable();
+        for i in 0..n {
+            matrix.indices.push(i as u32);
+            // A point without weight has no edges: any positive number will do.
+            matrix.values.push(if row_diagonal[i] > 0.0 { row_diagonal[i] } else { 1.0 });
+            while let Some(edge) = edges.next_if(|edge| edge.row as usize == i) {
+                matrix.indices.push(n as u32 + edge.column);
+                matrix.values.push(-edge.weight);
+            }
+            matrix.starts.push(matrix.indices.len() as u32);
+        }
+        for (j, diagonal) in column_diagonal.iter().enumerate().take(m) {
+            matrix.indices.push((n + j) as u32);
+            matrix.values.push(if *diagonal > 0.0 { *diagonal } else { 1.0 });
+            matrix.starts.push(matrix.indices.len() as u32);
+        }
+        matrix
+    }
+
+    fn pattern(&self) -> SymbolicSparseColMatRef<'_, u32> {
+        let size = self.starts.len() - 1;
+        SymbolicSparseColMatRef::new_checked(size, size, &self.starts, None, &self.indices)
+    }
+}
+
+/// An entry of the plan.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Edge {
+    row: u32,
+    column: u32,
+    weight: f64,
+}
+
+/// The entries to keep, by rows and columns.
+fn backbone(plan: &Csr, row_weights: &[f64], column_weights: &[f64], share: f64) -> Vec<Edge> {
+    let n = row_weights.len();
+    let all = (0..n).flat_map(|i| {
+        (plan.starts[i]..plan.starts[i + 1]).map(move |k| Edge {
+            row: i as u32,
+            column: plan.columns[k],
+            weight: plan.values[k],
+        })
+    });
+    let mut components = Components::new(n + column_weights.len());
+    let (mut kept, mut rest) = (vec![], vec![]);
+    for edge in all {
+        let (i, j) = (edge.row as usize, edge.column as usize);
+        if edge.weight >= share * row_weights[i].min(column_weights[j]) {
+            components.join(i, n + j);
+            kept.push(edge);
+        } else {
+            rest.push(edge);
+        }
+    }
+    loop {
+        let mut between = Between::default();
+        rest.retain(|edge| {
+            let ends = [components.find(edge.row as usize), components.find(n + edge.column as usize)];
+            if ends[0] != ends[1] {
+                between.add(ends, *edge);
+            }
+            ends[0] != ends[1]
+        });
+        if rest.is_empty() {
+            break;
+        }
+        for (ends, edge) in between.strong(share) {
+            components.join(ends[0], ends[1]);
+            kept.push(edge);
+        }
+    }
+    kept.sort_unstable_by_key(|edge| (edge.row, edge.column));
+    kept
+}
+
+/// The entries between components: for two of them the largest entry, with the weight of all.
+#[derive(Default)]
+struct Between {
+    pairs: HashMap<[usize; 2], (Edge, f64)>,
+    leaving: HashMap<usize, (f64, f64)>,
+}
+
+impl Between {
+    fn add(&mut self, ends: [usize; 2], edge: Edge) {
+        let key = if ends[0] < ends[1] { ends } else { [ends[1], ends[0]] };
+        let (largest, total) = self.pairs.entry(key).or_insert((edge, 0.0));
+        *total += edge.weight;
+        if edge.weight > largest.weight {
+            *largest = edge;
+        }
+    }
+
+    /// The pairs of at least that share of what leaves one of the two, or the largest of one.
+    fn strong(mut self, share: f64) -> Vec<([usize; 2], Edge)> {
+        for (ends, (_, total)) in &self.pairs {
+            for end in ends {
+                let (sum, most) = self.leaving.entry(*end).or_insert((0.0, 0.0));
+                *sum += total;
+                *most = most.max(*total);
+            }
+        }
+        let mut strong: Vec<_> = (self.pairs.into_iter())
+            .filter(|(ends, (_, total))| {
+                ends.iter().any(|end| {
+                    let (sum, most) = self.leaving[end];
+                    *total >= share * sum || *total >= most
+                })
+            })
+            .map(|(ends, (edge, total))| (ends, Edge { weight: total, ..edge }))
+            .collect();
+        // The order of a hash table differs from run to run; results must not.
+        strong.sort_unstable_by_key(|(ends, _)| *ends);
+        strong
+    }
+}
+
+/// Which points hang together (union-find with path halving).
+struct Components(Vec<u32>);
+
+impl Components {
+    fn new(count: usize) -> Components {
+        Components((0..count as u32).collect())
+    }
+
+    fn find(&mut self, mut i: usize) -> usize {
+        while self.0[i] as usize != i {
+            self.0[i] = self.0[self.0[i] as usize];
+            i = self.0[i] as usize;
+        }
+        i
+    }
+
+    fn join(&mut self, i: usize, j: usize) {
+        let (i, j) = (self.find(i), self.find(j));
+        // The smaller name wins, so that names do not depend on how a component came about.
+        let (least, other) = if i < j { (i, j) } else { (j, i) };
+        self.0[other] = least as u32;
+    }
+}
