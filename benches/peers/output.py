@@ -24,3 +24,9 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def unique(values: Iterable) -> list:
     return list(dict.fromkeys(values))
+
+
+def figure(value: float) -> str:
+    """Return three significant digits, without an exponent."""
+    digits = 2 - int(f"{value:.2e}".partition("e")[2])
+    return f"{value:.{max(0, digits)}f}"

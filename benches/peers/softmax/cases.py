@@ -1,6 +1,5 @@
 """What is computed: a function of an array of some shape, along one of its axes."""
 
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 import numpy as np
@@ -107,11 +106,3 @@ def _in_default(case: Case) -> bool:
     if case.layout == "strided":
         return case.function == "softmax" and shape in _STRIDED
     return case.function != "log_softmax" or shape in _FEWER
-
-
-def matching(patterns: list[str]) -> list[str]:
-    """Return the cases that match shell patterns; one that matches nothing is an error."""
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in CASES):
-            raise ValueError(f"no case is called {pattern!r}")
-    return [name for name in CASES if any(fnmatchcase(name, pattern) for pattern in patterns)]

@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 
 from peers import machine, output
+from peers.output import figure
 from peers.softmax.cases import DTYPES, Case, count_text
 from peers.softmax.contenders import LIMIT, OUR_METHODS, OURS
-from peers.softmax.report import FASTEST, cell_line, figure
+from peers.softmax.report import FASTEST, cell_line
 from peers.softmax.rounds import Workers
 from peers.softmax.run import add_common, add_repeats, finished
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from peers import machine, output
+from peers.output import figure
 from peers.softmax.contenders import CONTENDERS, LIMIT, OURS, is_peer
 
 FORMS = {"fresh": "a new array for the result", "out": "into an array that there is"}
@@ -30,12 +31,6 @@ def cell_line(cell: dict) -> str:
 
 def timing(cell: dict) -> str:
     return f"{figure(cell['median'] * 1e3)} ({figure(cell['minimum'] * 1e3)})"
-
-
-def figure(value: float) -> str:
-    """Return three significant digits, without an exponent."""
-    digits = 2 - int(f"{value:.2e}".partition("e")[2])
-    return f"{value:.{max(0, digits)}f}"
 
 
 def markdown(results: dict) -> str:

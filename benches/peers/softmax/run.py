@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from peers import machine, output
-from peers.softmax.cases import CASES, default_cases, matching, quick_cases
+from peers import choice, machine, output
+from peers.softmax.cases import CASES, default_cases, quick_cases
 from peers.softmax.contenders import CONTENDERS, DEFAULT
 from peers.softmax.report import cell_line, markdown
 from peers.softmax.rounds import Workers
@@ -37,15 +37,12 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         epilog=f"contenders: {', '.join(CONTENDERS)}; cases: {', '.join(CASES)}",
     )
     parser.add_argument("--quick", action="store_true", help="few cases, none of them large")
-    parser.add_argument("--cases", nargs="+", metavar="PATTERN", help="such as 'softmax-f32-*'")
+    choice.add_cases(parser, "softmax-f32-*")
     add_repeats(parser)
     add_common(parser, DEFAULT, "softmax", threads=[1, 2])
     options = parser.parse_args(argv)
     if options.cases:
-        try:
-            options.cases = matching(options.cases)
-        except ValueError as error:
-            parser.error(str(error))
+        options.cases = choice.matching(parser, options.cases, CASES)
     else:
         options.cases = quick_cases() if options.quick else default_cases()
     return finished(options)
