@@ -20,10 +20,12 @@ __all__ = [
     "special_stablemax",
     "special_topk",
     "transport_apply",
+    "transport_batch_plans",
     "transport_map",
     "transport_plan",
     "transport_round",
     "transport_solve",
+    "transport_solve_batch",
     "transport_sparse_plan",
     "transport_survey",
     "version",
@@ -89,7 +91,7 @@ def transport_solve(
     cost: Any,
     a: _Vector,
     b: _Vector,
-    reg: float,
+    regs: list[float],
     method: tuple[Any, ...],
     init: tuple[_Vector, _Vector] | None,
     tol: float,
@@ -97,7 +99,17 @@ def transport_solve(
     max_time: float | None,
     callback: Callable[..., bool] | None,
     n_threads: int | None,
+) -> list[dict[str, Any]]: ...
+def transport_solve_batch(
+    batch: Mapping[str, Any],
+    method: tuple[Any, ...],
+    tol: float,
+    max_iter: int,
+    max_time: float | None,
 ) -> dict[str, Any]: ...
+def transport_batch_plans(
+    batch: Mapping[str, Any], f: _Matrix, g: _Matrix, out: npt.NDArray[Any]
+) -> None: ...
 def transport_plan(plan: Mapping[str, Any], out: npt.NDArray[Any]) -> None: ...
 def transport_sparse_plan(
     plan: Mapping[str, Any], threshold: float

@@ -6,6 +6,10 @@
 ============================  ==============================================================
 :func:`solve`                 from a cost matrix
 :func:`solve_sample`          from two sets of points
+:func:`solve_path`            one problem at several regularisations
+:func:`solve_batch`           many problems of one shape
+:func:`sinkhorn_divergence`   how far apart two sets of points are
+:func:`monge_gap`             how far a map is from an optimal one
 :func:`round_plan`            the nearest plan with exact marginals, for any plan
 :class:`EntropicTransport`    scikit-learn estimator: maps points of one set onto another
 :class:`TransportResult`      what the functions return
@@ -14,6 +18,10 @@
 
 from typing import TYPE_CHECKING, Any
 
+from sparrot.transport._batch import BatchResult, solve_batch
+from sparrot.transport._divergence import DivergenceResult, sinkhorn_divergence
+from sparrot.transport._monge_gap import MongeGapResult, monge_gap
+from sparrot.transport._path import solve_path
 from sparrot.transport._result import TransportResult
 from sparrot.transport._round import round_plan
 from sparrot.transport._run import IterationState
@@ -23,11 +31,18 @@ if TYPE_CHECKING:
     from sparrot.transport._estimator import EntropicTransport
 
 __all__ = [
+    "BatchResult",
+    "DivergenceResult",
     "EntropicTransport",
     "IterationState",
+    "MongeGapResult",
     "TransportResult",
+    "monge_gap",
     "round_plan",
+    "sinkhorn_divergence",
     "solve",
+    "solve_batch",
+    "solve_path",
     "solve_sample",
 ]
 

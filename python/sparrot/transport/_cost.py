@@ -1,6 +1,7 @@
 """Costs as the native solver takes them, and a first look at them."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,8 +60,8 @@ def cost_from_points(x: object, y: object, metric: object, *, check_finite: bool
     return Cost(native, (source.shape[0], target.shape[0]), dtype, f"the {metric} cost of X and Y")
 
 
-def scaled_reg(
-    reg: object,
+def scaled_regs(
+    regs: Sequence[object],
     reg_scale: object,
     cost: Cost,
     a: FloatArray,
@@ -68,14 +69,12 @@ def scaled_reg(
     *,
     check_finite: bool,
     n_threads: int | None,
-) -> tuple[float, float | None]:
-    """Return the regularisation in the units of the cost, and their range if looked at."""
-    value = as_positive(reg, "reg")
-    if not 1e-290 < value < 1e290:
-        raise InvalidInputError(f"reg is {value}: needs a number between 1e-290 and 1e290")
+) -> tuple[list[float], float | None]:
+    """Return regularisations in the units of the cost, and the range of the costs if looked at."""
+    values = [as_reg(reg) for reg in regs]
     scale = as_choice(reg_scale, "reg_scale", REG_SCALES)
     if scale == "absolute" and not check_finite:
-        return value, None
+        return values, None
     least, most, mean, not_a_cost = _sparrot.transport_survey(cost.native, a, b, n_threads)
     if check_finite and not_a_cost is not None:
         i, j, found = not_a_cost
@@ -84,19 +83,37 @@ def scaled_reg(
             "no mass may go"
         )
     if scale != "absolute":
-        unit = most if scale == "max" else mean
-        if unit < 0 or not math.isfinite(unit):
-            raise InvalidInputError(
-                f"reg_scale is {scale!r} but the {scale} of {cost.name} is {unit}: "
-                "needs a non-negative one; use reg_scale='absolute'"
-            )
-        # Where every cost is 0 any reg gives the same plan, a b' / mass.
-        value *= unit if unit > 0 else 1.0
+        unit = as_unit(most if scale == "max" else mean, scale, cost.name)
+        values = [value * unit for value in values]
     if least > most:  # not one finite cost: the solver says which point cannot be reached
-        return value, 0.0
-    if max(abs(least), abs(most)) / value > 1e290:
+        return values, 0.0
+    require_range(min(values), least, most)
+    return values, most - least
+
+
+def as_reg(reg: object) -> float:
+    """Take a regularisation, in any unit."""
+    value = as_positive(reg, "reg")
+    if not 1e-290 < value < 1e290:
+        raise InvalidInputError(f"reg is {value}: needs a number between 1e-290 and 1e290")
+    return value
+
+
+def as_unit(unit: float, scale: str, name: str) -> float:
+    """Take the largest or the mean cost as the unit of the regularisation."""
+    if unit < 0 or not math.isfinite(unit):
         raise InvalidInputError(
-            f"reg is {value} for costs from {least} to {most}: cost / reg overflows; use a larger "
+            f"reg_scale is {scale!r} but the {scale} of {name} is {unit}: "
+            "needs a non-negative one; use reg_scale='absolute'"
+        )
+    # Where every cost is 0 any reg gives the same plan, a b' / mass.
+    return unit if unit > 0 else 1.0
+
+
+def require_range(reg: float, least: float, most: float) -> None:
+    """Refuse costs that overflow when divided by ``reg``."""
+    if max(abs(least), abs(most)) / reg > 1e290:
+        raise InvalidInputError(
+            f"reg is {reg} for costs from {least} to {most}: cost / reg overflows; use a larger "
             "reg or rescale the cost"
         )
-    return value, most - least

@@ -3,7 +3,7 @@
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from sparrot import _sparrot
 from sparrot._native import Status, simd_level
 from sparrot._validation import (
+    FloatArray,
     as_choice,
     as_count,
     as_options,
@@ -19,7 +20,7 @@ from sparrot._validation import (
     as_weight_pair,
 )
 from sparrot.errors import ConvergenceWarning, InvalidInputError
-from sparrot.transport._cost import Cost, scaled_reg
+from sparrot.transport._cost import Cost, scaled_regs
 from sparrot.transport._init import as_init
 from sparrot.transport._mass import Mass, read_only
 from sparrot.transport._result import TransportResult
@@ -81,12 +82,20 @@ _SNS_CHECKS: dict[str, Callable[[Any, str], Any]] = {
 }
 
 
-def solve_cost(
+def solve_cost(cost: Cost, a: object, b: object, *, reg: float, **arguments: Any) -> TransportResult:
+    """Solve for one regularisation: see :func:`solve_costs`. For functions that users call."""
+    result = solve_costs(cost, a, b, regs=[reg], **arguments)[0]
+    if not result.converged:
+        warnings.warn(result.message, ConvergenceWarning, stacklevel=3)  # where the user called
+    return result
+
+
+def solve_costs(
     cost: Cost,
     a: object,
     b: object,
     *,
-    reg: float,
+    regs: Sequence[object],
     reg_scale: str,
     method: str,
     tol: float,
@@ -98,12 +107,12 @@ def solve_cost(
     verbose: int,
     check_finite: bool,
     n_threads: int | None,
-) -> TransportResult:
-    """Check the arguments that both entries share, call the solver, dress the answer."""
+) -> list[TransportResult]:
+    """Check the arguments that all entries share, call the solver, dress the answers."""
     simd_level()  # raises if SPARROT_SIMD asks for what there is not
     method = as_choice(method, "method", METHODS)
     tol = as_positive(tol, "tol", zero=True)
-    limit = _DEFAULT_MAX_ITER[method] if max_iter is None else as_count(max_iter, "max_iter")
+    limit = as_max_iter(max_iter, method)
     max_time = None if max_time is None else as_positive(max_time, "max_time", zero=True)
     threads = as_threads(n_threads)
     if callback is not None and not callable(callback):
@@ -112,10 +121,10 @@ def solve_cost(
     weights_a, weights_b = as_weight_pair(a, b, cost.shape)
     mass = Mass.of(weights_a)
     unit_a, unit_b = mass.divide(weights_a), mass.divide(weights_b)
-    reg, cost_range = scaled_reg(
-        reg, reg_scale, cost, unit_a, unit_b, check_finite=check_finite, n_threads=threads
+    total = float(unit_a.sum())
+    values, cost_range = scaled_regs(
+        regs, reg_scale, cost, unit_a, unit_b, check_finite=check_finite, n_threads=threads
     )
-    start = as_init(init, weights_a, weights_b, mass.shift(reg))
     natives = {
         "sinkhorn": ("sinkhorn",),
         "sns": ("sns", _SNS_DEFAULTS | chosen),
@@ -124,37 +133,50 @@ def solve_cost(
     observer = _observer(
         callback,
         int(verbose) if isinstance(verbose, bool) else verbose,
-        lambda dual: mass.objective(dual, reg, float(unit_a.sum())),
+        lambda dual: mass.objective(dual, values[0], total),
     )
-    raw = _sparrot.transport_solve(
+    path = _sparrot.transport_solve(
         cost.native,
         unit_a,
         unit_b,
-        reg,
+        values,
         natives[method],
-        start,
+        as_init(init, weights_a, weights_b, mass.shift(values[0])),
         tol,
         limit,
         max_time,
         observer,
         threads,
     )
+    weights = (read_only(weights_a), read_only(weights_b))
+    plan_input = {"cost": cost.native, "a": unit_a, "b": unit_b, "n_threads": threads}
+    return [
+        _dressed(cost, mass, weights, plan_input | {"f": raw["f"], "g": raw["g"], "reg": reg}, raw, method, tol)
+        for reg, raw in zip(values, path, strict=False)
+    ]
+
+
+def as_max_iter(max_iter: int | None, method: str) -> int:
+    """Return the iterations allowed."""
+    return _DEFAULT_MAX_ITER[method] if max_iter is None else as_count(max_iter, "max_iter")
+
+
+def _dressed(
+    cost: Cost,
+    mass: Mass,
+    weights: tuple[FloatArray, FloatArray],
+    plan_input: dict[str, Any],
+    raw: dict[str, Any],
+    method: str,
+    tol: float,
+) -> TransportResult:
+    """Return an answer of the native solver as the user wants it."""
+    reg, total = plan_input["reg"], float(plan_input["a"].sum())
     status = Status(raw["status"])
-    message = _message(status, raw, tol, method)
-    if status is not Status.CONVERGED:
-        warnings.warn(message, ConvergenceWarning, stacklevel=3)  # where the user called
+    message = as_message(status, raw["marginal_error"], raw["n_iter"], tol, method)
     trace = raw["trace"]
     trace["phase"] = np.array(raw["phases"])[trace["phase"]]
-    trace["objective"] = mass.objective(trace["objective"], reg, float(unit_a.sum()))
-    plan_input = {
-        "cost": cost.native,
-        "a": unit_a,
-        "b": unit_b,
-        "f": raw["f"],
-        "g": raw["g"],
-        "reg": reg,
-        "n_threads": threads,
-    }
+    trace["objective"] = mass.objective(trace["objective"], reg, total)
     return TransportResult(
         cost,
         mass,
@@ -163,19 +185,13 @@ def solve_cost(
         status=status,
         message=message,
         method=method,
-        marginal_error=raw["marginal_error"],
-        gap=mass.multiply(raw["gap"]),
-        value=mass.objective(raw["value"], reg, raw["total"]),
-        value_linear=mass.multiply(raw["value_linear"]),
-        dual_value=mass.objective(raw["dual_value"], reg, float(unit_a.sum())),
-        lower_bound=mass.multiply(raw["lower_bound"]),
-        upper_bound=mass.multiply(raw["upper_bound"]),
+        **certified(raw, mass, reg, total),
         n_iter=raw["n_iter"],
         n_newton=raw["n_newton"],
         n_cg=raw["n_cg"],
         potentials=(read_only(raw["f"] + mass.shift(reg)), read_only(raw["g"])),
-        a=read_only(weights_a),
-        b=read_only(weights_b),
+        a=weights[0],
+        b=weights[1],
         reg=reg,
         tol=tol,
         trace=trace,
@@ -183,8 +199,22 @@ def solve_cost(
     )
 
 
-def _message(status: Status, raw: Mapping[str, Any], tol: float, method: str) -> str:
-    reached = f"marginal error {raw['marginal_error']:.3g} after {raw['n_iter']} iterations"
+def certified(raw: dict[str, Any], mass: Mass, reg: float, total: float) -> dict[str, Any]:
+    """Return the figures of a certificate in the user's units."""
+    return {
+        "marginal_error": raw["marginal_error"],
+        "gap": mass.multiply(raw["gap"]),
+        "value": mass.objective(raw["value"], reg, raw["total"]),
+        "value_linear": mass.multiply(raw["value_linear"]),
+        "dual_value": mass.objective(raw["dual_value"], reg, total),
+        "lower_bound": mass.multiply(raw["lower_bound"]),
+        "upper_bound": mass.multiply(raw["upper_bound"]),
+    }
+
+
+def as_message(status: Status, error: float, n_iter: int, tol: float, method: str) -> str:
+    """Say how it ended and what to do about it."""
+    reached = f"marginal error {error:.3g} after {n_iter} iterations"
     if status is Status.CONVERGED:
         return f"converged: {reached}"
     other = "method='auto'" if method != "auto" else "a larger reg"

@@ -67,6 +67,12 @@ impl<'a> Stop<'a> {
         self.started.elapsed().as_secs_f64()
     }
 
+    /// Seconds until the time allowed is used up; `None` if it is not limited.
+    pub fn seconds_left(&self) -> Option<f64> {
+        let limited = self.max_time < Duration::MAX;
+        limited.then(|| self.max_time.saturating_sub(self.started.elapsed()).as_secs_f64())
+    }
+
     /// Whether the solve is being abandoned. Cheap; for any thread.
     pub fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
@@ -133,6 +139,8 @@ mod tests {
         assert_eq!(Stop::new(&Unobserved, None).after(&record(1)), Ok(None));
         assert_eq!(Stop::new(&Unobserved, Some(0.0)).after(&record(1)), Ok(Some(Status::MaxTime)));
         assert_eq!(Stop::new(&Unobserved, Some(f64::INFINITY)).after(&record(1)), Ok(None));
+        assert_eq!(Stop::new(&Unobserved, Some(0.0)).seconds_left(), Some(0.0));
+        assert_eq!(Stop::new(&Unobserved, None).seconds_left(), None);
         assert_eq!(Stop::new(&Impatient, None).poll(), Err(Error::Interrupted));
         let ending = At2(Verdict::End);
         assert_eq!(Stop::new(&ending, None).after(&record(1)), Ok(None));

@@ -7,6 +7,7 @@
 use pyo3::prelude::*;
 
 mod arrays;
+mod batch;
 mod guard;
 mod observer;
 mod relatives;
@@ -17,6 +18,8 @@ mod transport;
 /// The native part of sparrot. Private: import the public names from `sparrot`.
 #[pymodule]
 mod _sparrot {
+    #[pymodule_export]
+    use super::batch::{transport_batch_plans, transport_solve_batch};
     #[pymodule_export]
     use super::relatives::{special_pull_back, special_sparsemax, special_stablemax, special_topk};
     #[pymodule_export]

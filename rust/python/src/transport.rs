@@ -5,13 +5,12 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use sparrot_foundation::Scalar;
-use sparrot_simd::reduce;
-use sparrot_transport::certificate::Rounding;
+use sparrot_transport::certificate;
 use sparrot_transport::plan::{self, Potentials};
 use sparrot_transport::problem::{self, SIDES};
 use sparrot_transport::run::Phase;
 use sparrot_transport::sns::SnsSettings;
-use sparrot_transport::{Method, Problem, Settings, solve};
+use sparrot_transport::{Certificate, Method, Problem, Settings, Solution, solve_path};
 
 use crate::arrays::{CostInput, CostView, slices};
 use crate::guard::{self, Limits};
@@ -52,7 +51,7 @@ struct SnsOptions {
 }
 
 /// `("sinkhorn",)`, `("sns", options)` or `("auto", range of the costs or None)`.
-pub struct MethodInput(Method);
+pub struct MethodInput(pub Method);
 
 impl<'a, 'py> FromPyObject<'a, 'py> for MethodInput {
     type Error = PyErr;
@@ -79,6 +78,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for MethodInput {
     }
 }
 
+/// A result for each of the regularisations, in their order.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "the Python side passes keywords")]
 pub fn transport_solve<'py>(
@@ -86,7 +86,7 @@ pub fn transport_solve<'py>(
     cost: CostInput<'py>,
     a: Vector<'py>,
     b: Vector<'py>,
-    reg: f64,
+    regs: Vec<f64>,
     method: MethodInput,
     init: Option<(Vector<'py>, Vector<'py>)>,
     tol: f64,
@@ -94,19 +94,24 @@ pub fn transport_solve<'py>(
     max_time: Option<f64>,
     callback: Option<Py<PyAny>>,
     n_threads: Option<usize>,
-) -> PyResult<Bound<'py, PyDict>> {
-    let method = method.0;
+) -> PyResult<Vec<Bound<'py, PyDict>>> {
     let init = match &init {
         None => None,
         Some((f, g)) => Some((f.as_slice()?.to_vec(), g.as_slice()?.to_vec())),
     };
-    let settings = Settings { method, init, tol, max_iter };
+    let settings = Settings { method: method.0, init, tol, max_iter };
     let view = cost.view()?;
     let (a, b) = slices(&a, &b)?;
-    let solution = guard::call(py, Limits { n_threads, max_time, callback }, |team, stop| {
-        view.with(|cost| solve(&Problem { cost, a, b, reg, sides: SIDES }, &settings, team, stop))
+    let path = guard::call(py, Limits { n_threads, max_time, callback }, |team, stop| {
+        view.with(|cost| {
+            let problem = Problem { cost, a, b, reg: regs[0], sides: SIDES };
+            solve_path(&problem, &regs, &settings, team, stop)
+        })
     })?;
+    path.into_iter().map(|solution| result(py, solution)).collect()
+}
 
+fn result(py: Python<'_>, solution: Solution) -> PyResult<Bound<'_, PyDict>> {
     let trace = PyDict::new(py);
     let records = &solution.trace;
     trace.set_item("iteration", records.column(|r| r.iteration as i64).into_pyarray(py))?;
@@ -127,18 +132,27 @@ pub fn transport_solve<'py>(
     result.set_item("n_iter", solution.iterations)?;
     result.set_item("n_newton", solution.newton_steps)?;
     result.set_item("n_cg", solution.cg_iterations)?;
-    result.set_item("marginal_error", certificate.marginal_error)?;
-    result.set_item("total", certificate.total)?;
-    result.set_item("gap", certificate.gap)?;
-    result.set_item("value", certificate.value)?;
-    result.set_item("value_linear", certificate.value_linear)?;
-    result.set_item("dual_value", certificate.dual_value)?;
-    result.set_item("lower_bound", certificate.lower_bound)?;
-    result.set_item("upper_bound", certificate.upper_bound)?;
+    for (name, value) in figures(&certificate) {
+        result.set_item(name, value)?;
+    }
     result.set_item("trace", trace)?;
     result.set_item("phases", Phase::NAMES)?;
     result.set_item("timings", timings)?;
     Ok(result)
+}
+
+/// The figures of a certificate, by the names that Python knows them by.
+pub(crate) fn figures(certificate: &Certificate) -> [(&'static str, f64); 8] {
+    [
+        ("marginal_error", certificate.marginal_error),
+        ("total", certificate.total),
+        ("gap", certificate.gap),
+        ("value", certificate.value),
+        ("value_linear", certificate.value_linear),
+        ("dual_value", certificate.dual_value),
+        ("lower_bound", certificate.lower_bound),
+        ("upper_bound", certificate.upper_bound),
+    ]
 }
 
 /// What a plan is made from.
@@ -282,8 +296,6 @@ pub fn transport_round(
     let plan = plan.as_slice_mut()?;
     let (a, b) = slices(&a, &b)?;
     guard::call(py, Limits::threads(n_threads), |team, stop| {
-        let row_sums: Vec<f64> = plan.chunks(b.len().max(1)).map(reduce::sum).collect();
-        Rounding::new(plan, a, b, &row_sums, team, stop)?.apply(plan);
-        Ok(())
+        certificate::round(plan, a, b, team, stop)
     })
 }

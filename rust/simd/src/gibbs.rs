@@ -55,6 +55,67 @@ kernel! {
 }
 
 kernel! {
+    /// As [`exp_row`] with `e = exp(phi + psi_j - c_j)` going to `row`; returns the sum of `e`, the
+    /// sum of `c e` (NaN or infinite where a cost is), and the largest `psi_j - c_j`.
+    pub fn exp_row_and_costs<'a, S>(phi: f64, psi: &'a [f64], c: &'a [f64], row: &'a mut [f64]) -> [f64; 3] {
+        let lanes = S::F64::LANES;
+        let n = row.len();
+        let (psi, c) = (&psi[..n], &c[..n]);
+        let shift = S::F64::splat(phi);
+        let (mut sum, mut cost) = (S::F64::splat(0.0), S::F64::splat(0.0));
+        let mut most = S::F64::splat(f64::NEG_INFINITY);
+        let mut j = 0;
+        while j + lanes <= n {
+            let (p, x) = (S::F64::load(&psi[j..]), S::F64::load(&c[j..]));
+            let e = entry(shift, p, x);
+            e.store(&mut row[j..]);
+            sum = sum.add(e);
+            cost = x.mul_add(e, cost);
+            most = p.sub(x).max(most);
+            j += lanes;
+        }
+        if j < n {
+            let p = S::F64::load_tail(&psi[j..], f64::NEG_INFINITY);
+            let x = S::F64::load_tail(&c[j..], 0.0);
+            let e = entry(shift, p, x);
+            e.store_tail(&mut row[j..], 0.0);
+            sum = sum.add(e);
+            cost = x.mul_add(e, cost);
+            most = p.sub(x).max(most);
+        }
+        [sum.fold(0.0, |a, b| a + b), cost.fold(0.0, |a, b| a + b), most.largest()]
+    }
+}
+
+kernel! {
+    /// The sums of `e y_j` and of `c_j e y_j` (NaN or infinite where a cost is), with
+    /// `e = exp(phi + psi_j - c_j)`.
+    pub fn scaled_sums<'a, S>(phi: f64, psi: &'a [f64], c: &'a [f64], y: &'a [f64]) -> [f64; 2] {
+        let lanes = S::F64::LANES;
+        let n = c.len();
+        let (psi, y) = (&psi[..n], &y[..n]);
+        let shift = S::F64::splat(phi);
+        let (mut sum, mut cost) = (S::F64::splat(0.0), S::F64::splat(0.0));
+        let mut j = 0;
+        while j + lanes <= n {
+            let x = S::F64::load(&c[j..]);
+            let e = entry(shift, S::F64::load(&psi[j..]), x).mul(S::F64::load(&y[j..]));
+            sum = sum.add(e);
+            cost = x.mul_add(e, cost);
+            j += lanes;
+        }
+        if j < n {
+            let x = S::F64::load_tail(&c[j..], 0.0);
+            let p = S::F64::load_tail(&psi[j..], f64::NEG_INFINITY);
+            let e = entry(shift, p, x).mul(S::F64::load_tail(&y[j..], 0.0));
+            sum = sum.add(e);
+            cost = x.mul_add(e, cost);
+        }
+        [sum.fold(0.0, |a, b| a + b), cost.fold(0.0, |a, b| a + b)]
+    }
+}
+
+kernel! {
     /// `most_j = max(most_j, phi - c_j)`: the running column maxima of a log-sum-exp.
     pub fn max_column<'a, S>(phi: f64, row: &'a [f64], most: &'a mut [f64]) {
         let lanes = S::F64::LANES;
@@ -106,6 +167,22 @@ mod tests {
                     expected += e;
                 }
                 assert!((sum - expected).abs() <= 1e-14 * expected);
+                let finite: Vec<f64> = cost.iter().map(|c| c.min(9.0)).collect();
+                let mut again = finite.clone();
+                let again_sum = exp_row::at(level, phi, &psi, &mut again);
+                let mut stored = vec![f64::NAN; n];
+                let [sum, dot, most] =
+                    exp_row_and_costs::at(level, phi, &psi, &finite, &mut stored);
+                assert_eq!(stored, again);
+                let costs: f64 = again.iter().zip(&finite).map(|(e, c)| e * c).sum();
+                assert!(
+                    (sum - again_sum).abs() <= 1e-14 * sum && (dot - costs).abs() <= 1e-14 * costs
+                );
+                let largest = (0..n).map(|j| psi[j] - finite[j]).fold(f64::NEG_INFINITY, f64::max);
+                assert_eq!(most, largest);
+                let [sum, dot] = scaled_sums::at(level, phi, &psi, &finite, &vec![0.5; n]);
+                assert!((sum - 0.5 * again_sum).abs() <= 1e-14 * again_sum);
+                assert!((dot - 0.5 * costs).abs() <= 1e-14 * costs);
                 let mut most = vec![-0.5; n];
                 max_column::at(level, phi, &cost, &mut most);
                 assert!((0..n).all(|j| most[j] == f64::max(-0.5, phi - cost[j])));

@@ -109,6 +109,16 @@ kernel! {
 }
 
 kernel! {
+    /// `y_j += x_j` and `z_j += scale x_j`.
+    pub fn add_twice<'a, S>(scale: f64, x: &'a [f64], y: &'a mut [f64], z: &'a mut [f64]) {
+        for ((y, z), x) in y.iter_mut().zip(z).zip(x) {
+            *y += x;
+            *z += scale * x;
+        }
+    }
+}
+
+kernel! {
     /// `x_j *= scale`, up to [`NEGLIGIBLE`] 0, then `y_j += x_j`.
     pub fn scale_and_add<'a, S>(scale: f64, x: &'a mut [f64], y: &'a mut [f64]) {
         for (y, x) in y.iter_mut().zip(x) {
@@ -156,6 +166,10 @@ mod tests {
                 add_to::at(level, &r[1], &mut y);
                 multiply_by::at(level, &r[2], &mut y);
                 assert!((0..n).all(|j| y[j] == (2.0 * r[0][j] + r[1][j]) * r[2][j]));
+                let mut z = y.clone();
+                add_twice::at(level, 2.0, &r[3], &mut y, &mut z);
+                assert!((0..n).all(|j| z[j] - y[j] == r[3][j]));
+                y.iter_mut().zip(&r[3]).for_each(|(y, x)| *y -= x);
                 let mut x = r[0].clone();
                 scale_and_add::at(level, 3.0, &mut x, &mut y);
                 assert!((0..n).all(|j| x[j] == (3.0 * r[0][j]).max(0.0)));

@@ -8,8 +8,8 @@
 //! 3. where that is many, Newton steps ([`crate::newton`]);
 //! 4. large scalings are absorbed, which leads back to 1.
 //!
-//! All but the last level end at a marginal error of 5 %: their potentials are only a start for the
-//! next.
+//! All but the last level end at a marginal error of 1 %: their potentials are only a start for the
+//! next, extrapolated along a line through the last two levels.
 
 use sparrot_foundation::{Error, Status};
 
@@ -32,7 +32,7 @@ const FACTOR: f64 = 0.2;
 const FAR: f64 = 0.5;
 
 /// The marginal error at which all levels but the last end.
-const LOOSE: f64 = 0.05;
+const LOOSE: f64 = 0.01;
 
 /// Sweeps by which their rate is judged, and the number still needed that makes Newton steps worth
 /// it.
@@ -40,41 +40,93 @@ const JUDGED_BY: usize = 4;
 const MANY: f64 = 25.0;
 
 /// Steps without a smaller error, once it is small, that end the run.
-const PATIENCE: usize = 10;
+const PATIENCE: usize = 20;
 
-/// Runs the levels until the marginal error at the last one is at most `target`. `range` is the
-/// difference between the largest and the smallest cost; `warm` says that the potentials are a
-/// start for the last level.
-///
-/// # Errors
-/// [`Error::Interrupted`], [`Error::Infeasible`].
-pub fn run(
-    run: &mut Run<'_>,
-    gibbs: &mut Gibbs,
-    range: f64,
-    warm: bool,
-    target: f64,
-) -> Result<Ended, Error> {
-    let reg = run.problem.reg;
-    let warm = warm && {
+/// The last two levels that were solved, with the column potentials in the units of the cost.
+#[derive(Default)]
+pub struct Annealing {
+    before: Option<(f64, Vec<f64>)>,
+    last: Option<(f64, Vec<f64>)>,
+}
+
+impl Annealing {
+    /// Takes the run's potentials for a solution at its regularisation, unless they are far off.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], [`Error::Infeasible`].
+    pub fn start_from(&mut self, run: &mut Run<'_>, gibbs: &mut Gibbs) -> Result<(), Error> {
         store(run, gibbs)?;
-        run.marginal_error(gibbs) < FAR
-    };
-    let mut level = if warm || reg >= DIRECT * range { reg } else { reg.max(START * range) };
-    loop {
-        run.set_reg(level);
-        let last = level <= reg;
-        let goal = if last { target } else { LOOSE.max(target) };
-        let ended = one_level(run, gibbs, goal);
-        if last || ended != Ok(Ended::Done) {
-            run.set_reg(reg);
-            return ended;
+        if run.marginal_error(gibbs) < FAR {
+            self.remember(run);
         }
-        level = (FACTOR * level).max(reg);
+        Ok(())
+    }
+
+    /// Goes on, level by level, to the run's regularisation, until the marginal error there is at
+    /// most `target`. `range` is the difference between the largest and the smallest cost.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], [`Error::Infeasible`].
+    pub fn advance(
+        &mut self,
+        run: &mut Run<'_>,
+        gibbs: &mut Gibbs,
+        range: f64,
+        target: f64,
+    ) -> Result<Ended, Error> {
+        let reg = run.problem.reg;
+        let mut level = match &self.last {
+            Some((last, _)) => reg.max(FACTOR * last),
+            None if reg >= DIRECT * range => reg,
+            None => reg.max(START * range),
+        };
+        loop {
+            run.set_reg(level);
+            self.predict(run);
+            let is_last = level <= reg;
+            let goal = if is_last { target } else { LOOSE.max(target) };
+            let ended = one_level(run, gibbs, goal, is_last);
+            self.remember(run);
+            if is_last || ended != Ok(Ended::Done) {
+                run.set_reg(reg);
+                return ended;
+            }
+            level = reg.max(FACTOR * level);
+        }
+    }
+
+    /// Moves the potentials along the line through those of the last two levels, on the way down.
+    fn predict(&self, run: &mut Run<'_>) {
+        let level = run.problem.reg;
+        if let (Some((before, old)), Some((last, new))) = (&self.before, &self.last)
+            && level < *last
+            && last < before
+        {
+            let ahead = (last - level) / (before - last);
+            for ((psi, new), old) in run.psi.iter_mut().zip(new).zip(old) {
+                if new.is_finite() {
+                    *psi = (new + ahead * (new - old)) / level;
+                }
+            }
+        }
+    }
+
+    fn remember(&mut self, run: &Run<'_>) {
+        let level = run.problem.reg;
+        let potentials = run.psi.iter().map(|psi| psi * level).collect();
+        let last = self.last.replace((level, potentials));
+        if last.as_ref().is_some_and(|(last, _)| *last != level) {
+            self.before = last;
+        }
     }
 }
 
-fn one_level(run: &mut Run<'_>, gibbs: &mut Gibbs, target: f64) -> Result<Ended, Error> {
+fn one_level(
+    run: &mut Run<'_>,
+    gibbs: &mut Gibbs,
+    target: f64,
+    is_last: bool,
+) -> Result<Ended, Error> {
     let mut scalings = Scalings::new(run.phi.len(), run.psi.len());
     let mut newton = Newton::default();
     let (mut best, mut since_best) = (f64::INFINITY, 0);
@@ -84,10 +136,8 @@ fn one_level(run: &mut Run<'_>, gibbs: &mut Gibbs, target: f64) -> Result<Ended,
         scalings.reset(gibbs);
         let mut error = run.relative(scalings.column_error(problem.b));
         let mut rate = Rate::default();
-        if std::env::var("DBG").is_ok() {
-            eprintln!("built reg {:.2e} err {error:.2e} t {:.1}ms", problem.reg, run.stop.seconds() * 1e3);
-        }
         loop {
+            let before = error;
             let (phase, nnz) = if rate.needed(error, target) <= MANY {
                 scalings.balance_columns(problem.b);
                 scalings.sweep(run, gibbs)?;
@@ -108,17 +158,25 @@ fn one_level(run: &mut Run<'_>, gibbs: &mut Gibbs, target: f64) -> Result<Ended,
             if error.is_nan() || !scalings.are_moderate(&problem) {
                 break;
             }
-            let objective = run.dual_value_with(&scalings.u, &scalings.v);
-            if let Some(status) = run.record(phase, error, objective, nnz)? {
-                scalings.absorb(run);
-                return Ok(Ended::Stopped(status));
+            let is_due = run.iteration.is_multiple_of(run.record_every);
+            if phase == Phase::Newton || is_due || error <= target {
+                // The dual value of another regularisation would mislead.
+                let objective =
+                    if is_last { run.dual_value_with(&scalings.u, &scalings.v) } else { f64::NAN };
+                if let Some(status) = run.record(phase, error, objective, nnz)? {
+                    scalings.absorb(run);
+                    return Ok(Ended::Stopped(status));
+                }
             }
             if error <= target {
                 scalings.absorb(run);
                 return Ok(Ended::Done);
             }
-            since_best = if error < 0.9 * best { 0 } else { since_best + 1 };
-            best = best.min(error);
+            if error < 0.9 * best {
+                (best, since_best) = (error, 0);
+            } else if phase == Phase::Newton || error >= before {
+                since_best += 1; // sweeps may be slow, but where rounding permits they get closer
+            }
             let stalled = since_best > PATIENCE && best < ROUNDING_SHOWS_BELOW;
             if stalled || run.iteration >= run.max_iter {
                 scalings.absorb(run);

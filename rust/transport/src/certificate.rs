@@ -23,12 +23,13 @@
 //! Gap and bounds include an allowance for the rounding of their own sums. They are infinite where
 //! the added plan, which has mass for every point that misses some, needs a forbidden edge.
 //!
-//! Cost: one pass of exponentials and two reads of the plan and the costs.
+//! Cost: two passes of exponentials, which take less time than storing the plan of a large problem
+//! and reading it again, and no memory.
 
 use sparrot_foundation::{Error, Stop, Team};
-use sparrot_simd::{gibbs as kernel, linear, reduce};
+use sparrot_simd::{gibbs, linear, reduce};
 
-use crate::gibbs::Gibbs;
+use crate::plan::Potentials;
 use crate::problem::{Pass, Problem, row_blocks};
 
 /// What rounding may have taken from a sum of weights, as a share of it.
@@ -59,57 +60,208 @@ pub struct Certificate {
     pub upper_bound: f64,
 }
 
-/// Fills `gibbs` with the plan of the potentials (in units of `reg`) and certifies it.
+/// Certifies the plan of the potentials (in units of `reg`).
 ///
 /// # Errors
 /// [`Error::Interrupted`].
 pub fn certify(
     problem: &Problem<'_>,
-    phi: &[f64],
-    psi: &[f64],
-    gibbs: &mut Gibbs,
+    potentials: &Potentials,
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<Certificate, Error> {
     let Problem { a, b, reg, .. } = *problem;
-    gibbs.fill(problem, phi, psi, team, stop)?;
+    let Potentials { phi, psi } = potentials;
+    let first = first_pass(problem, potentials, team, stop)?;
     let mass = problem.mass();
-    let total = gibbs.total();
-    let marginal_error = (reduce::l1_distance(&gibbs.row_sums, a)
-        + reduce::l1_distance(&gibbs.column_sums, b))
+    let total = reduce::sum(&first.row_sums);
+    let marginal_error = (reduce::l1_distance(&first.row_sums, a)
+        + reduce::l1_distance(&first.column_sums, b))
         / mass;
     let against = |potential: &[f64], weights: &[f64]| weighted_sum(weights, potential);
     let missing = mass - total;
     let dual_value = reg * (against(phi, a) + against(psi, b) + missing);
-    let value = reg * (against(phi, &gibbs.row_sums) + against(psi, &gibbs.column_sums));
+    let value = reg * (against(phi, &first.row_sums) + against(psi, &first.column_sums));
 
-    let rounding = Rounding::new(&gibbs.plan, a, b, &gibbs.row_sums, team, stop)?;
-    let costs = costs(problem, psi, gibbs, &rounding, team, stop)?;
-    let Rounding { row_scale, column_scale, row_rest, column_rest, .. } = &rounding;
-    let log = |x: &[f64]| x.iter().map(|x| x.ln()).collect::<Vec<_>>();
-    let less = |weights: &[f64], rest: &[f64]| {
-        weights.iter().zip(rest).map(|(w, e)| w - e).collect::<Vec<_>>()
+    let columns = Columns::new(b, &first.scaled_column_sums);
+    let pass = team.for_work(Pass::Exp.cost(a.len(), b.len()));
+    let blocks: Vec<usize> = (0..a.len()).step_by(row_blocks(a.len(), b.len())).collect();
+    let second = pass.run(stop, blocks, |first_row| {
+        second_pass(problem, potentials, &first, &columns, first_row)
+    })?;
+    let row_rest: Vec<f64> = second.iter().flat_map(|block| &block.row_rest).copied().collect();
+    let sum = |part: fn(&SecondPass) -> f64| second.iter().map(part).sum::<f64>();
+    let rest = reduce::sum(&row_rest);
+    let added = if rest > 0.0 { reg * sum(|block| block.added) / rest } else { 0.0 };
+    let scaled = reg * sum(|block| block.scaled);
+
+    let row_scale: Vec<f64> = a.iter().zip(&first.row_sums).map(down).collect();
+    // `sum w log x` with `w = weight - rest`, where the other factor is 0 or 1 for most points.
+    let scaled_down = |weights: &[f64], rest: &[f64], scale: &[f64]| -> f64 {
+        let parts = weights.iter().zip(rest).zip(scale).filter(|(_, x)| **x < 1.0);
+        parts.map(|((w, e), x)| (w - e) * x.ln()).sum()
     };
-    let entropy = weighted_sum(&less(a, row_rest), &log(row_scale))
-        + weighted_sum(&less(b, column_rest), &log(column_scale))
-        + reduce::sum(row_rest)
-        + weighted_sum(row_rest, &log(a))
+    let filled_up: f64 =
+        row_rest.iter().zip(a).filter(|(e, _)| **e > 0.0).map(|(e, a)| e * a.ln()).sum();
+    let entropy = scaled_down(a, &row_rest, &row_scale)
+        + scaled_down(b, &columns.rest, &columns.scale)
+        + rest
+        + filled_up
         - missing;
-    let size = |potential: &[f64], weights: &[f64]| {
-        weighted_sum(weights, &potential.iter().map(|x| x.abs()).collect::<Vec<f64>>())
+    let size = |potential: &[f64], weights: &[f64]| -> f64 {
+        let parts = potential.iter().zip(weights).filter(|(_, w)| **w != 0.0);
+        parts.map(|(p, w)| p.abs() * w).sum()
     };
-    let rounding = ROUNDING * (reg * (size(phi, a) + size(psi, b) + mass) + costs.scaled.abs());
-    let gap = costs.added - reg * (against(phi, row_rest) + against(psi, column_rest) - entropy);
+    let rounding = ROUNDING * (reg * (size(phi, a) + size(psi, b) + mass) + scaled.abs());
+    let gap = added - reg * (against(phi, &row_rest) + against(psi, &columns.rest) - entropy);
     Ok(Certificate {
         marginal_error,
         total,
         gap: gap.max(0.0) + rounding,
         dual_value,
         value,
-        value_linear: costs.plan,
-        lower_bound: costs.transform + reg * against(psi, b) - rounding,
-        upper_bound: costs.scaled + costs.added + rounding,
+        value_linear: reg * first.cost,
+        lower_bound: reg * (first.transform + against(psi, b)) - rounding,
+        upper_bound: scaled + added + rounding,
     })
+}
+
+/// What the first look at the plan finds; costs in units of `reg`.
+struct FirstPass {
+    row_sums: Vec<f64>,
+    column_sums: Vec<f64>,
+    /// The column sums with the rows scaled down to their weights.
+    scaled_column_sums: Vec<f64>,
+    /// `<c, P>`.
+    cost: f64,
+    /// `sum_i a_i min_j (c_ij - psi_j)`.
+    transform: f64,
+}
+
+fn first_pass(
+    problem: &Problem<'_>,
+    potentials: &Potentials,
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<FirstPass, Error> {
+    let (n, m) = (problem.a.len(), problem.b.len());
+    let Potentials { phi, psi } = potentials;
+    let rows = row_blocks(n, m);
+    let blocks: Vec<usize> = (0..n).step_by(rows).collect();
+    let parts = team.for_work(Pass::Exp.cost(n, m)).run(stop, blocks, |first| {
+        let (mut cost, mut row) = (vec![0.0; m], vec![0.0; m]);
+        let mut part = FirstPass {
+            row_sums: vec![],
+            column_sums: vec![0.0; m],
+            scaled_column_sums: vec![0.0; m],
+            cost: 0.0,
+            transform: 0.0,
+        };
+        for (i, phi) in phi.iter().enumerate().skip(first).take(rows) {
+            if problem.a[i] == 0.0 {
+                part.row_sums.push(0.0);
+                continue;
+            }
+            problem.scaled_row(i, &mut cost);
+            let [sum, mut paid, most] = gibbs::exp_row_and_costs(*phi, psi, &cost, &mut row);
+            if !paid.is_finite() {
+                paid = reduce::cost_dot(&cost, &row); // forbidden edges count for nothing
+            }
+            let scale = down((&problem.a[i], &sum));
+            linear::add_twice(scale, &row, &mut part.column_sums, &mut part.scaled_column_sums);
+            part.row_sums.push(sum);
+            part.cost += paid;
+            part.transform -= problem.a[i] * most;
+        }
+        part
+    })?;
+    let mut parts = parts.into_iter();
+    let mut all = parts.next().ok_or(Error::Interrupted)?;
+    for part in parts {
+        all.row_sums.extend(part.row_sums);
+        linear::add_to(&part.column_sums, &mut all.column_sums);
+        linear::add_to(&part.scaled_column_sums, &mut all.scaled_column_sums);
+        all.cost += part.cost;
+        all.transform += part.transform;
+    }
+    Ok(all)
+}
+
+/// What the second look finds, for a block of rows; costs in units of `reg`.
+struct SecondPass {
+    row_rest: Vec<f64>,
+    /// `<c, x P y>`.
+    scaled: f64,
+    /// `<c, e d'>`.
+    added: f64,
+}
+
+fn second_pass(
+    problem: &Problem<'_>,
+    potentials: &Potentials,
+    first: &FirstPass,
+    columns: &Columns,
+    first_row: usize,
+) -> SecondPass {
+    let (n, m) = (problem.a.len(), problem.b.len());
+    let mut cost = vec![0.0; m];
+    let mut part = SecondPass { row_rest: vec![], scaled: 0.0, added: 0.0 };
+    for i in first_row..(first_row + row_blocks(n, m)).min(n) {
+        let weight = problem.a[i];
+        if weight == 0.0 {
+            part.row_rest.push(0.0);
+            continue;
+        }
+        problem.scaled_row(i, &mut cost);
+        let Potentials { phi, psi } = potentials;
+        let [sum, mut paid] = gibbs::scaled_sums(phi[i], psi, &cost, &columns.scale);
+        if !paid.is_finite() {
+            // Forbidden edges count for nothing.
+            let mut row = cost.clone();
+            gibbs::exp_row(phi[i], psi, &mut row);
+            linear::multiply_by(&columns.scale, &mut row);
+            paid = reduce::cost_dot(&cost, &row);
+        }
+        let scale = down((&weight, &first.row_sums[i]));
+        let rest = missing(weight, scale * sum);
+        part.scaled += scale * paid;
+        if rest > 0.0 {
+            part.added += rest * reduce::cost_dot(&cost, &columns.rest);
+        }
+        part.row_rest.push(rest);
+    }
+    part
+}
+
+/// What takes a sum down to its weight: at most 1.
+fn down((weight, sum): (&f64, &f64)) -> f64 {
+    if sum > weight { weight / sum } else { 1.0 }
+}
+
+/// What a sum misses of its weight. What is missing by rounding only is not: it would have to be
+/// moved, if need be over edges where nothing may go.
+fn missing(weight: f64, sum: f64) -> f64 {
+    if weight - sum > NEGLIGIBLE * weight { weight - sum } else { 0.0 }
+}
+
+/// The columns of a rounding.
+#[derive(Clone, Debug, PartialEq)]
+struct Columns {
+    /// `y`, at most 1.
+    scale: Vec<f64>,
+    /// `d`, the mass that is still missing.
+    rest: Vec<f64>,
+}
+
+impl Columns {
+    /// From the column sums of a plan whose rows have been scaled down.
+    fn new(b: &[f64], sums: &[f64]) -> Columns {
+        let scale: Vec<f64> = b.iter().zip(sums).map(down).collect();
+        let rest = (b.iter().zip(&scale).zip(sums))
+            .map(|((b, y), sum)| if *y < 1.0 { 0.0 } else { missing(*b, *sum) })
+            .collect();
+        Columns { scale, rest }
+    }
 }
 
 /// `sum w_i x_i`, where a weight of 0 makes any `x` count for nothing.
@@ -117,129 +269,44 @@ fn weighted_sum(weights: &[f64], x: &[f64]) -> f64 {
     weights.iter().zip(x).filter(|(w, _)| **w != 0.0).map(|(w, x)| w * x).sum()
 }
 
-/// The rounding of a plan to exact marginals: `Q_ij = x_i P_ij y_j + e_i d_j / sum(e)`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rounding {
-    /// `x`, at most 1.
-    pub row_scale: Vec<f64>,
-    /// `y`, at most 1.
-    pub column_scale: Vec<f64>,
-    /// `e`, the mass that rows still miss.
-    pub row_rest: Vec<f64>,
-    /// `d`, the mass that columns still miss.
-    pub column_rest: Vec<f64>,
-}
-
-impl Rounding {
-    /// Of a plan stored by rows, with the row sums given.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`].
-    pub fn new(
-        plan: &[f64],
-        a: &[f64],
-        b: &[f64],
-        row_sums: &[f64],
-        team: &Team,
-        stop: &Stop<'_>,
-    ) -> Result<Rounding, Error> {
-        let m = b.len();
-        let rows = row_blocks(a.len(), m);
-        let team = team.for_work(Pass::Read.cost(a.len(), m));
-        // What is missing by rounding only is not: it would have to be moved, if need be over edges
-        // where nothing may go.
-        let missing = |weight: f64, sum: f64| {
-            if weight - sum > NEGLIGIBLE * weight { weight - sum } else { 0.0 }
-        };
-        let ratio = |(weight, sum): (&f64, &f64)| if sum > weight { weight / sum } else { 1.0 };
-        let row_scale: Vec<f64> = a.iter().zip(row_sums).map(ratio).collect();
-        let blocks: Vec<_> = plan.chunks(rows * m).zip(row_scale.chunks(rows)).collect();
-        let mut column_sums = vec![0.0; m];
-        for block in team.run(stop, blocks, |(plan, scale)| {
-            let mut sums = vec![0.0; m];
-            plan.chunks(m).zip(scale).for_each(|(row, x)| linear::axpy(*x, row, &mut sums));
-            sums
-        })? {
-            linear::add_to(&block, &mut column_sums);
-        }
-        let column_scale: Vec<f64> = b.iter().zip(&column_sums).map(ratio).collect();
-        let column_rest: Vec<f64> = (b.iter().zip(&column_scale).zip(&column_sums))
-            .map(|((b, y), sum)| if *y < 1.0 { 0.0 } else { missing(*b, *sum) })
-            .collect();
-        let blocks: Vec<_> =
-            plan.chunks(rows * m).zip(row_scale.chunks(rows)).zip(a.chunks(rows)).collect();
-        let row_rest = team.run(stop, blocks, |((plan, scale), a)| {
-            let rest = plan.chunks(m).zip(scale).zip(a);
-            rest.map(|((row, x), a)| missing(*a, x * reduce::dot(row, &column_scale)))
-                .collect::<Vec<f64>>()
-        })?;
-        Ok(Rounding { row_scale, column_scale, row_rest: row_rest.concat(), column_rest })
-    }
-
-    /// Turns a plan stored by rows into the rounded one.
-    pub fn apply(&self, plan: &mut [f64]) {
-        let missing = reduce::sum(&self.row_rest);
-        for (i, row) in plan.chunks_mut(self.column_scale.len()).enumerate() {
-            let scale = self.row_scale[i];
-            let added = if missing > 0.0 { self.row_rest[i] / missing } else { 0.0 };
-            for (j, entry) in row.iter_mut().enumerate() {
-                *entry = scale * *entry * self.column_scale[j] + added * self.column_rest[j];
-            }
-        }
-    }
-}
-
-/// Sums of costs, in the units of the cost.
-struct Costs {
-    /// `<C, P>`.
-    plan: f64,
-    /// `<C, x P y>`.
-    scaled: f64,
-    /// `<C, e d'> / sum(e)`.
-    added: f64,
-    /// `sum_i a_i min_j (C_ij - g_j)`.
-    transform: f64,
-}
-
-fn costs(
-    problem: &Problem<'_>,
-    psi: &[f64],
-    gibbs: &Gibbs,
-    rounding: &Rounding,
+/// Rounds a plan stored by rows to exact marginals: `Q_ij = x_i P_ij y_j + e_i d_j / sum(e)`.
+///
+/// # Errors
+/// [`Error::Interrupted`].
+pub fn round(
+    plan: &mut [f64],
+    a: &[f64],
+    b: &[f64],
     team: &Team,
     stop: &Stop<'_>,
-) -> Result<Costs, Error> {
-    let (n, m) = (problem.a.len(), problem.b.len());
-    let rows = row_blocks(n, m);
-    let blocks: Vec<usize> = (0..n).step_by(rows).collect();
-    let missing = reduce::sum(&rounding.row_rest);
-    let parts = team.for_work(Pass::Read.cost(n, m)).run(stop, blocks, |first| {
-        let (mut cost, mut scaled) = (vec![0.0; m], vec![0.0; m]);
-        let mut sums = [0.0; 4];
-        for i in (first..(first + rows).min(n)).filter(|i| problem.a[*i] > 0.0) {
-            let row = &gibbs.plan[i * m..(i + 1) * m];
-            problem.scaled_row(i, &mut cost);
-            scaled.copy_from_slice(row);
-            linear::multiply_by(&rounding.column_scale, &mut scaled);
-            sums[0] += reduce::cost_dot(&cost, row);
-            sums[1] += rounding.row_scale[i] * reduce::cost_dot(&cost, &scaled);
-            if rounding.row_rest[i] > 0.0 {
-                let share = rounding.row_rest[i] / missing;
-                sums[2] += share * reduce::cost_dot(&cost, &rounding.column_rest);
-            }
-            sums[3] += problem.a[i] * kernel::c_transform(&cost, psi);
+) -> Result<(), Error> {
+    let m = b.len();
+    let rows = row_blocks(a.len(), m);
+    let team = team.for_work(Pass::Read.cost(a.len(), m));
+    let blocks: Vec<_> = plan.chunks_mut(rows * m).zip(a.chunks(rows)).collect();
+    let mut column_sums = vec![0.0; m];
+    for block in team.run(stop, blocks, |(plan, a)| {
+        let mut sums = vec![0.0; m];
+        for (row, a) in plan.chunks_mut(m).zip(a) {
+            linear::scale_and_add(down((a, &reduce::sum(row))), row, &mut sums);
         }
         sums
-    })?;
-    let mut sums = [0.0; 4];
-    for part in parts {
-        sums.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
+    })? {
+        linear::add_to(&block, &mut column_sums);
     }
-    let in_cost_units = |sum: f64| problem.reg * sum;
-    Ok(Costs {
-        plan: in_cost_units(sums[0]),
-        scaled: in_cost_units(sums[1]),
-        added: in_cost_units(sums[2]),
-        transform: in_cost_units(sums[3]),
-    })
+    let columns = Columns::new(b, &column_sums);
+    let blocks: Vec<_> = plan.chunks_mut(rows * m).zip(a.chunks(rows)).collect();
+    let row_rest = team.run(stop, blocks, |(plan, a)| {
+        let scaled = plan.chunks_mut(m).zip(a).map(|(row, a)| {
+            linear::multiply_by(&columns.scale, row);
+            missing(*a, reduce::sum(row))
+        });
+        scaled.collect::<Vec<f64>>()
+    })?;
+    let row_rest = row_rest.concat();
+    let rest = reduce::sum(&row_rest);
+    for (row, e) in plan.chunks_mut(m).zip(row_rest).filter(|(_, e)| *e > 0.0) {
+        linear::axpy(e / rest, &columns.rest, row);
+    }
+    Ok(())
 }

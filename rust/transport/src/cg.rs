@@ -86,7 +86,8 @@ mod tests {
             Ok(())
         };
         let copy = |r: &[f64], out: &mut [f64]| out.copy_from_slice(r);
-        let scale = |r: &[f64], out: &mut [f64]| out.iter_mut().zip(r).for_each(|(o, r)| *o = r / 3.0);
+        let scale =
+            |r: &[f64], out: &mut [f64]| out.iter_mut().zip(r).for_each(|(o, r)| *o = r / 3.0);
         let stop = Stop::new(&Unobserved, None);
         let rhs: Vec<f64> = (0..50).map(|i| f64::from(i % 7) - 2.0).collect();
         let mut iterate = Iterate::new(&rhs);

@@ -17,10 +17,9 @@ pub trait Cost: Sync {
     fn is_dear(&self) -> bool {
         false
     }
-    /// The cost of the reverse problem, if it has rows to give without a detour.
-    fn transposed(&self) -> Option<Box<dyn Cost + '_>> {
-        None
-    }
+    /// The cost of the reverse problem, if that is the one to solve: a solver reads along rows, and
+    /// does its smaller part on the columns.
+    fn reversed(&self) -> Option<Box<dyn Cost + '_>>;
 }
 
 /// Element types a cost matrix may have.
@@ -75,9 +74,11 @@ impl<T: Element> Cost for MatrixView<'_, T> {
         }
     }
 
-    /// For a matrix given by columns: the reverse problem reads along memory.
-    fn transposed(&self) -> Option<Box<dyn Cost + '_>> {
-        self.by_columns.then(|| Box::new(MatrixView { by_columns: false, ..self.clone() }) as _)
+    /// Reading across memory is put up with for columns that are less than half as many as rows.
+    fn reversed(&self) -> Option<Box<dyn Cost + '_>> {
+        let (n, m) = self.shape();
+        let reverse = if self.by_columns { 2 * m >= n } else { 2 * n < m };
+        reverse.then(|| Box::new(MatrixView { by_columns: !self.by_columns, ..self.clone() }) as _)
     }
 }
 
@@ -97,6 +98,7 @@ pub struct Points {
     metric: Metric,
     dimension: usize,
     sources: Vec<f64>,
+    targets: Vec<f64>,
     targets_by_coordinate: Vec<f64>,
     shape: (usize, usize),
 }
@@ -114,13 +116,24 @@ impl Points {
             normalise("X", &mut sources, d)?;
             normalise("Y", &mut targets, d)?;
         }
-        let mut targets_by_coordinate = vec![0.0; m * d];
-        for (j, y) in targets.chunks_exact(d.max(1)).enumerate() {
+        Ok(Points::between(metric, sources, targets, d, (n, m)))
+    }
+
+    /// From points that need no further preparation.
+    fn between(
+        metric: Metric,
+        sources: Vec<f64>,
+        targets: Vec<f64>,
+        dimension: usize,
+        shape: (usize, usize),
+    ) -> Points {
+        let mut targets_by_coordinate = vec![0.0; targets.len()];
+        for (j, y) in targets.chunks_exact(dimension.max(1)).enumerate() {
             for (k, value) in y.iter().enumerate() {
-                targets_by_coordinate[k * m + j] = *value;
+                targets_by_coordinate[k * shape.1 + j] = *value;
             }
         }
-        Ok(Points { metric, dimension: d, sources, targets_by_coordinate, shape: (n, m) })
+        Points { metric, dimension, sources, targets, targets_by_coordinate, shape }
     }
 }
 
@@ -148,6 +161,14 @@ impl Cost for Points {
 
     fn is_dear(&self) -> bool {
         self.dimension > 8
+    }
+
+    fn reversed(&self) -> Option<Box<dyn Cost + '_>> {
+        let (n, m) = self.shape;
+        (n < m).then(|| {
+            let (sources, targets) = (self.targets.clone(), self.sources.clone());
+            Box::new(Points::between(self.metric, sources, targets, self.dimension, (m, n))) as _
+        })
     }
 
     fn scaled_row(&self, i: usize, scale: f64, out: &mut [f64]) {
@@ -192,8 +213,8 @@ mod tests {
         let by_columns = MatrixView { by_columns: true, ..by_rows.clone() };
         assert_eq!(by_columns.shape(), (4, 3));
         assert_eq!(all_rows(&by_columns)[..4], [0.0, 8.0, 16.0, 2.0]);
-        assert_eq!(all_rows(&*by_columns.transposed().unwrap()), expected);
-        assert!(by_rows.transposed().is_none());
+        assert_eq!(all_rows(&*by_columns.reversed().unwrap()), expected);
+        assert!(by_rows.reversed().is_none());
     }
 
     #[test]

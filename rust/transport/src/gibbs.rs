@@ -189,15 +189,7 @@ impl Gibbs {
     ) -> Result<(), Error> {
         let m = v.len();
         let rows = self.rows;
-        let work = Pass::Read.cost(out.len(), m);
-        let blocks: Vec<_> = self
-            .plan
-            .chunks(rows * m)
-            .zip(out.chunks_mut(rows))
-            .zip(self.accumulators.chunks_mut(m))
-            .enumerate()
-            .collect();
-        team.for_work(work).run(stop, blocks, |(block, ((plan, out), acc))| {
+        let block = |block: usize, plan: &[f64], out: &mut [f64], acc: &mut [f64]| {
             acc.fill(0.0);
             by_fours(plan, m, |first, four_rows| {
                 let products = linear::dot4(four_rows, v);
@@ -207,7 +199,22 @@ impl Gibbs {
                 }
                 linear::axpy4(weights, four_rows, acc);
             });
-        })?;
+        };
+        if out.len() <= rows {
+            stop.poll()?;
+            block(0, &self.plan, out, acc);
+            return Ok(());
+        }
+        let work = Pass::Read.cost(out.len(), m);
+        let blocks: Vec<_> = self
+            .plan
+            .chunks(rows * m)
+            .zip(out.chunks_mut(rows))
+            .zip(self.accumulators.chunks_mut(m))
+            .enumerate()
+            .collect();
+        team.for_work(work)
+            .run(stop, blocks, |(k, ((plan, out), acc))| block(k, plan, out, acc))?;
         join(&self.accumulators, acc);
         Ok(())
     }

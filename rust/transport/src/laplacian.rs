@@ -31,6 +31,13 @@ use crate::sparsify::Csr;
 /// The share of the smaller of its points' weights from which an entry is kept.
 const SHARE: f64 = 1e-2;
 
+/// Of the entries that are not kept, the share that goes on the diagonal.
+const RETURNED: f64 = 0.05;
+
+/// The least that is added to the diagonal, as a share of it: one component of the plan may have
+/// nothing that pins it down.
+const LEAST_SHIFT: f64 = 1e-12;
+
 /// A factored approximation of the Newton matrix of rows and columns.
 pub struct Factor {
     symbolic: SymbolicCholesky<u32>,
@@ -42,14 +49,14 @@ pub struct Factor {
 }
 
 impl Factor {
-    /// From the entries of the plan and the diagonal of the Newton matrix (rows, columns), with at
-    /// most about `cap` entries. `None` if the matrix cannot be factored.
-    pub fn new(plan: &Csr, row_diagonal: &[f64], column_diagonal: &[f64], cap: usize) -> Option<Factor> {
-        let (n, m) = (row_diagonal.len(), column_diagonal.len());
+    /// From the entries of the Newton matrix and its diagonals, with at most about `cap` entries
+    /// of its own. `None` if the matrix cannot be factored.
+    pub fn new(plan: &Csr, diagonals: [&[f64]; 2], cap: usize) -> Option<Factor> {
+        let [n, m] = diagonals.map(<[f64]>::len);
         let mut share = SHARE;
         loop {
-            let edges = backbone(plan, row_diagonal, column_diagonal, share);
-            let matrix = Matrix::new(&edges, row_diagonal, column_diagonal);
+            let edges = backbone(plan, diagonals, share);
+            let matrix = Matrix::new(&edges, plan, diagonals);
             let pattern = matrix.pattern();
             let symbolic = factorize_symbolic_cholesky(
                 pattern,
@@ -76,14 +83,10 @@ impl Factor {
                     Default::default(),
                 )
                 .ok()?;
-            let scratch = MemBuffer::try_new(symbolic.solve_in_place_scratch::<f64>(1, Par::Seq)).ok()?;
+            let need = symbolic.solve_in_place_scratch::<f64>(1, Par::Seq);
+            let scratch = MemBuffer::try_new(need).ok()?;
             return Some(Factor { symbolic, values, rows: n, both: vec![0.0; n + m], scratch });
         }
-    }
-
-    /// The number of entries of the factor.
-    pub fn nnz(&self) -> usize {
-        self.symbolic.len_val()
     }
 
     /// `out` = the column part of the solution for `(0, r)`: the inverse of the Schur complement.
@@ -109,23 +112,46 @@ struct Matrix {
 }
 
 impl Matrix {
-    fn new(edges: &[Edge], row_diagonal: &[f64], column_diagonal: &[f64]) -> Matrix {
-        let (n, m) = (row_diagonal.len(), column_diagonal.len());
+    /// The diagonal is that of the edges, plus what the exact matrix has beyond its own entries,
+    /// plus a share of the entries that were not kept: with all of it moves that the exact matrix
+    /// lets through for nothing would be dear, with none of it those of single points too cheap.
+    fn new(edges: &[Edge], plan: &Csr, diagonals: [&[f64]; 2]) -> Matrix {
+        let n = diagonals[0].len();
+        let mut kept = diagonals.map(|d| vec![0.0; d.len()]);
+        let mut all = kept.clone();
+        for edge in edges {
+            kept[0][edge.row as usize] += edge.weight;
+            kept[1][edge.column as usize] += edge.weight;
+        }
+        for edge in entries(plan) {
+            all[0][edge.row as usize] += edge.weight;
+            all[1][edge.column as usize] += edge.weight;
+        }
+        for ((kept, all), exact) in kept.iter_mut().zip(&all).zip(diagonals) {
+            for ((kept, all), exact) in kept.iter_mut().zip(all).zip(exact) {
+                let beyond = (exact - all).max(LEAST_SHIFT * exact);
+                let dropped = (all - *kept).max(0.0);
+                *kept += beyond + RETURNED * dropped;
+                if *kept <= 0.0 {
+                    *kept = 1.0; // a point without weight has no edges: any number will do
+                }
+            }
+        }
+        let [row_diagonal, column_diagonal] = kept;
         let mut matrix = Matrix { starts: vec![0], indices: vec![], values: vec![] };
         let mut edges = edges.iter().peekable();
-        for i in 0..n {
+        for (i, diagonal) in row_diagonal.iter().enumerate() {
             matrix.indices.push(i as u32);
-            // A point without weight has no edges: any positive number will do.
-            matrix.values.push(if row_diagonal[i] > 0.0 { row_diagonal[i] } else { 1.0 });
+            matrix.values.push(*diagonal);
             while let Some(edge) = edges.next_if(|edge| edge.row as usize == i) {
                 matrix.indices.push(n as u32 + edge.column);
                 matrix.values.push(-edge.weight);
             }
             matrix.starts.push(matrix.indices.len() as u32);
         }
-        for (j, diagonal) in column_diagonal.iter().enumerate().take(m) {
+        for (j, diagonal) in column_diagonal.iter().enumerate() {
             matrix.indices.push((n + j) as u32);
-            matrix.values.push(if *diagonal > 0.0 { *diagonal } else { 1.0 });
+            matrix.values.push(*diagonal);
             matrix.starts.push(matrix.indices.len() as u32);
         }
         matrix
@@ -145,19 +171,23 @@ struct Edge {
     weight: f64,
 }
 
-/// The entries to keep, by rows and columns.
-fn backbone(plan: &Csr, row_weights: &[f64], column_weights: &[f64], share: f64) -> Vec<Edge> {
-    let n = row_weights.len();
-    let all = (0..n).flat_map(|i| {
+/// The entries of a matrix, by rows.
+fn entries(plan: &Csr) -> impl Iterator<Item = Edge> {
+    (0..plan.starts.len() - 1).flat_map(move |i| {
         (plan.starts[i]..plan.starts[i + 1]).map(move |k| Edge {
             row: i as u32,
             column: plan.columns[k],
             weight: plan.values[k],
         })
-    });
+    })
+}
+
+/// The entries to keep, by rows and columns.
+fn backbone(plan: &Csr, [row_weights, column_weights]: [&[f64]; 2], share: f64) -> Vec<Edge> {
+    let n = row_weights.len();
     let mut components = Components::new(n + column_weights.len());
     let (mut kept, mut rest) = (vec![], vec![]);
-    for edge in all {
+    for edge in entries(plan) {
         let (i, j) = (edge.row as usize, edge.column as usize);
         if edge.weight >= share * row_weights[i].min(column_weights[j]) {
             components.join(i, n + j);
@@ -169,7 +199,8 @@ fn backbone(plan: &Csr, row_weights: &[f64], column_weights: &[f64], share: f64)
     loop {
         let mut between = Between::default();
         rest.retain(|edge| {
-            let ends = [components.find(edge.row as usize), components.find(n + edge.column as usize)];
+            let ends =
+                [components.find(edge.row as usize), components.find(n + edge.column as usize)];
             if ends[0] != ends[1] {
                 between.add(ends, *edge);
             }

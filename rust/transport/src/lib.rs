@@ -41,8 +41,10 @@
 #![forbid(unsafe_code)]
 
 pub mod anneal;
+pub mod batch;
 pub mod certificate;
 pub mod cg;
+pub mod equations;
 pub mod geometry;
 pub mod gibbs;
 pub mod hessian;
@@ -58,7 +60,8 @@ pub mod sns;
 pub mod solve;
 pub mod sparsify;
 
+pub use batch::Batch;
 pub use certificate::Certificate;
 pub use geometry::{Cost, MatrixView, Metric, Points};
 pub use problem::Problem;
-pub use solve::{Method, Settings, Solution, solve};
+pub use solve::{Method, Settings, Solution, solve, solve_path};

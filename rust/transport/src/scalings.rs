@@ -9,9 +9,9 @@ use crate::gibbs::Gibbs;
 use crate::problem::Problem;
 use crate::run::Run;
 
-/// The logarithm of the largest scaling that is left on top of the stored plan: products of several
-/// are far from what the type cannot hold.
-const ABSORB_ABOVE: f64 = 50.0;
+/// The largest scaling that is left on top of the stored plan, and the inverse of the smallest:
+/// products of several are far from what the type cannot hold.
+const LARGEST: f64 = 1e22;
 
 /// The scalings and what the last sweep found.
 #[derive(Clone, Debug)]
@@ -59,9 +59,9 @@ impl Scalings {
 
     /// Whether all are within bounds.
     pub fn are_moderate(&self, problem: &Problem<'_>) -> bool {
-        let limit = ABSORB_ABOVE.exp();
         let moderate = |scalings: &[f64], weights: &[f64]| {
-            scalings.iter().zip(weights).all(|(s, w)| *w == 0.0 || (*s < limit && *s * limit > 1.0))
+            let within = |s: f64| s < LARGEST && s * LARGEST > 1.0;
+            scalings.iter().zip(weights).all(|(s, w)| within(*s) || *w == 0.0)
         };
         moderate(&self.u, problem.a) && moderate(&self.v, problem.b)
     }

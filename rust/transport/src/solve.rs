@@ -2,7 +2,7 @@
 
 use sparrot_foundation::{Error, Status, Stop, Team, Trace, memory};
 
-use crate::anneal;
+use crate::anneal::Annealing;
 use crate::certificate::{self, Certificate};
 use crate::geometry::MatrixView;
 use crate::gibbs::Gibbs;
@@ -75,18 +75,38 @@ pub fn solve(
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<Solution, Error> {
+    let mut path = solve_path(problem, &[problem.reg], settings, team, stop)?;
+    path.pop().ok_or(Error::Interrupted)
+}
+
+/// Solves the problem for one regularisation after the other, each from the solutions before; the
+/// problem's own counts for nothing. Where the time is up, or the callback asks for it, the path
+/// ends with the solution that was under way.
+///
+/// # Errors
+/// As [`solve`].
+pub fn solve_path(
+    problem: &Problem<'_>,
+    regs: &[f64],
+    settings: &Settings,
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<Vec<Solution>, Error> {
+    let (n, m) = problem.cost.shape();
+    if n == 0 || m == 0 || n > u32::MAX as usize || m > u32::MAX as usize {
+        let message = format!("shape ({n}, {m}): needs 1 to 2^32 - 1 rows and columns");
+        return Err(Error::invalid("cost", message));
+    }
     if problem.cost.is_dear() {
-        let (n, m) = problem.cost.shape();
         let mut table = memory::zeros("the cost matrix", n, m)?;
-        let rows: Vec<_> = table.chunks_mut(m.max(1)).enumerate().collect();
+        let rows: Vec<_> = table.chunks_mut(m).enumerate().collect();
         team.for_work(Pass::Exp.cost(n, m))
             .run(stop, rows, |(i, row)| problem.cost.scaled_row(i, 1.0, row))?;
         let cost = MatrixView::row_major(&table, m);
-        return solve_by_rows(&Problem { cost: &cost, ..*problem }, settings, team, stop);
+        return solve_path(&Problem { cost: &cost, ..*problem }, regs, settings, team, stop);
     }
-    // A matrix stored by columns is the reverse problem stored by rows.
-    let Some(cost) = problem.cost.transposed() else {
-        return solve_by_rows(problem, settings, team, stop);
+    let Some(cost) = problem.cost.reversed() else {
+        return by_rows(problem, regs, settings, team, stop);
     };
     let [rows, columns] = problem.sides;
     let reverse = Problem {
@@ -98,23 +118,21 @@ pub fn solve(
     };
     let init = settings.init.clone().map(|(f, g)| (g, f));
     let settings = Settings { init, method: settings.method.clone(), ..*settings };
-    let mut solution = solve_by_rows(&reverse, &settings, team, stop)?;
-    std::mem::swap(&mut solution.f, &mut solution.g);
-    Ok(solution)
+    let mut path = by_rows(&reverse, regs, &settings, team, stop)?;
+    path.iter_mut().for_each(|solution| std::mem::swap(&mut solution.f, &mut solution.g));
+    Ok(path)
 }
 
-fn solve_by_rows(
+fn by_rows(
     problem: &Problem<'_>,
+    regs: &[f64],
     settings: &Settings,
     team: &Team,
     stop: &Stop<'_>,
-) -> Result<Solution, Error> {
+) -> Result<Vec<Solution>, Error> {
     let (n, m) = problem.cost.shape();
-    if n == 0 || m == 0 || n > u32::MAX as usize || m > u32::MAX as usize {
-        let message = format!("shape ({n}, {m}): needs 1 to 2^32 - 1 rows and columns");
-        return Err(Error::invalid("cost", message));
-    }
     let mut gibbs = Gibbs::new(n, m)?;
+    let problem = &Problem { reg: *regs.first().unwrap_or(&problem.reg), ..*problem };
     // A point without weight has the potential -inf, one that nothing is known of 0.
     let start = |weights: &[f64], init: Option<&Vec<f64>>| -> Vec<f64> {
         let known = |i: usize| init.map_or(0.0, |init| init[i] / problem.reg);
@@ -124,7 +142,7 @@ fn solve_by_rows(
             .collect()
     };
     let init = settings.init.as_ref();
-    const ENTRIES_PER_RECORD: usize = 1 << 20;
+    const ENTRIES_PER_RECORD: usize = 1 << 22;
     let mut run = Run {
         problem: *problem,
         team,
@@ -139,22 +157,43 @@ fn solve_by_rows(
         record_every: (ENTRIES_PER_RECORD / (n * m)).clamp(1, 10),
         trace: Trace::default(),
     };
-    let mut target = settings.tol;
-    // The certificate is measured afresh on the potentials as they are returned; where rounding
-    // puts it above the tolerance, the solve goes on to a smaller error.
+    let mut iteration = Iteration::new(&settings.method, &mut run, &mut gibbs, init.is_some())?;
+    let mut path = vec![];
+    for reg in regs {
+        run.set_reg(*reg);
+        let solution = certified(&mut run, &mut gibbs, &mut iteration, settings.tol)?;
+        let ended = matches!(solution.status, Status::MaxTime | Status::Callback);
+        path.push(solution);
+        if ended {
+            break;
+        }
+    }
+    Ok(path)
+}
+
+/// Iterates until the certificate, measured afresh on the potentials as they are returned, is
+/// within the tolerance; where rounding puts it above, the iteration goes on to a smaller error.
+fn certified(
+    run: &mut Run<'_>,
+    gibbs: &mut Gibbs,
+    iteration: &mut Iteration,
+    tol: f64,
+) -> Result<Solution, Error> {
+    let began = run.stop.seconds();
+    (run.iteration, run.newton_steps, run.cg_iterations) = (0, 0, 0);
+    let mut target = tol;
     let mut attempts = 0;
-    let mut warm = init.is_some();
     loop {
         attempts += 1;
-        let ended = iterate(&mut run, &mut gibbs, &settings.method, warm, target)?;
-        warm = true;
-        let seconds = stop.seconds();
-        let in_cost_units = |x: &[f64]| x.iter().map(|x| x * problem.reg).collect::<Vec<f64>>();
+        let ended = iteration.advance(run, gibbs, target)?;
+        let seconds = run.stop.seconds();
+        let reg = run.problem.reg;
+        let in_cost_units = |x: &[f64]| x.iter().map(|x| x * reg).collect::<Vec<f64>>();
         let (f, g) = (in_cost_units(&run.phi), in_cost_units(&run.psi));
-        let Potentials { phi, psi } = Potentials::scaled(&f, &g, problem.reg);
-        let certificate = certificate::certify(problem, &phi, &psi, &mut gibbs, team, stop)?;
+        let potentials = Potentials::scaled(&f, &g, reg);
+        let certificate = certificate::certify(&run.problem, &potentials, run.team, run.stop)?;
         let status = match ended {
-            _ if certificate.marginal_error <= settings.tol => Status::Converged,
+            _ if certificate.marginal_error <= tol => Status::Converged,
             Ended::Stopped(status) => status,
             Ended::Done if run.iteration >= run.max_iter => Status::MaxIter,
             Ended::Done if attempts < 4 => {
@@ -171,35 +210,58 @@ fn solve_by_rows(
             iterations: run.iteration,
             newton_steps: run.newton_steps,
             cg_iterations: run.cg_iterations,
-            trace: run.trace,
-            seconds,
-            certificate_seconds: stop.seconds() - seconds,
+            trace: std::mem::take(&mut run.trace),
+            seconds: seconds - began,
+            certificate_seconds: run.stop.seconds() - seconds,
         });
     }
 }
 
-fn iterate(
-    run: &mut Run<'_>,
-    gibbs: &mut Gibbs,
-    method: &Method,
-    warm: bool,
-    target: f64,
-) -> Result<Ended, Error> {
-    match method {
-        Method::Sinkhorn => {
-            let left = run.max_iter.saturating_sub(run.iteration);
-            Sinkhorn::new(run.phi.len(), run.psi.len()).advance(run, gibbs, left, target)
-        }
-        Method::Sns(settings) => sns::run(run, gibbs, settings, target),
-        Method::Anneal { range } => {
-            let range = match range {
-                Some(range) => *range,
-                None => {
-                    let Problem { cost, a, b, .. } = run.problem;
-                    problem::survey(cost, a, b, run.team, run.stop)?.range()
+/// A method under way.
+enum Iteration {
+    Sinkhorn(Sinkhorn),
+    Sns(SnsSettings),
+    Anneal { annealing: Annealing, range: f64 },
+}
+
+impl Iteration {
+    fn new(
+        method: &Method,
+        run: &mut Run<'_>,
+        gibbs: &mut Gibbs,
+        has_init: bool,
+    ) -> Result<Iteration, Error> {
+        Ok(match method {
+            Method::Sinkhorn => Iteration::Sinkhorn(Sinkhorn::new(run.phi.len(), run.psi.len())),
+            Method::Sns(settings) => Iteration::Sns(settings.clone()),
+            Method::Anneal { range } => {
+                let Problem { cost, a, b, .. } = run.problem;
+                let range = match range {
+                    Some(range) => *range,
+                    None => problem::survey(cost, a, b, run.team, run.stop)?.range(),
+                };
+                let mut annealing = Annealing::default();
+                if has_init {
+                    annealing.start_from(run, gibbs)?;
                 }
-            };
-            anneal::run(run, gibbs, range, warm, target)
+                Iteration::Anneal { annealing, range }
+            }
+        })
+    }
+
+    fn advance(
+        &mut self,
+        run: &mut Run<'_>,
+        gibbs: &mut Gibbs,
+        target: f64,
+    ) -> Result<Ended, Error> {
+        match self {
+            Iteration::Sinkhorn(sinkhorn) => {
+                let left = run.max_iter.saturating_sub(run.iteration);
+                sinkhorn.advance(run, gibbs, left, target)
+            }
+            Iteration::Sns(settings) => sns::run(run, gibbs, settings, target),
+            Iteration::Anneal { annealing, range } => annealing.advance(run, gibbs, *range, target),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The crate by itself, without Python: both methods, all layouts, interruption.
+//! The crate by itself, without Python: all methods, all layouts, interruption.
 
 use sparrot_foundation::stop::{Observer, Stop, Unobserved, Verdict};
 use sparrot_foundation::{Error, Record, Status, Team};
@@ -25,8 +25,9 @@ fn weights(count: usize, seed: u64) -> Vec<f64> {
     raw.into_iter().map(|x| x / total).collect()
 }
 
-fn methods() -> [Method; 3] {
+fn methods() -> [Method; 4] {
     [
+        Method::Anneal { range: None },
         Method::Sinkhorn,
         Method::Sns(SnsSettings::default()),
         Method::Sns(SnsSettings { growth: 4.0, ..SnsSettings::default() }),
@@ -34,7 +35,7 @@ fn methods() -> [Method; 3] {
 }
 
 fn run(problem: &Problem<'_>, method: Method, threads: usize) -> Result<Solution, Error> {
-    let settings = Settings { method, tol: 1e-9, max_iter: 20_000 };
+    let settings = Settings { method, init: None, tol: 1e-9, max_iter: 20_000 };
     solve(problem, &settings, &Team::new(Some(threads)), &Stop::new(&Unobserved, None))
 }
 
@@ -146,7 +147,7 @@ fn interrupts_abandon_and_callbacks_end_a_solve() {
     let w = vec![0.02; 50];
     let problem = Problem { cost: &cost, a: &w, b: &w, reg: 1e-3, sides: SIDES };
     for method in methods() {
-        let settings = Settings { method, tol: 1e-12, max_iter: 20_000 };
+        let settings = Settings { method, init: None, tol: 1e-12, max_iter: 20_000 };
         let ended = |verdict| {
             let observer = After(3, verdict);
             solve(&problem, &settings, &Team::new(Some(1)), &Stop::new(&observer, None))

@@ -1,0 +1,99 @@
+"""POT's log dictionaries, from results.
+
+With ``P = exp((f + g - M) / reg)``: POT's ``u = exp(f / reg)`` and ``v = exp(g / reg)`` are the
+scalings, ``alpha = f`` and ``beta = g`` the potentials. Several histograms have a column each.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sparrot._validation import FloatArray
+from sparrot.interop.pot._input import tell
+from sparrot.transport import TransportResult
+
+
+class LogScalings(NamedTuple):
+    """The logarithms of ``u`` and ``v``."""
+
+    u: FloatArray
+    v: FloatArray
+
+    @classmethod
+    def of(cls, result: TransportResult) -> "LogScalings":
+        """Take those of a result, with the same largest entry on both sides.
+
+        A constant can go from one to the other; this choice keeps both in range longest.
+        """
+        u, v = (potential / result.reg for potential in result.potentials)
+        shift = (v.max() - u.max()) / 2
+        return cls(u + shift, v - shift)
+
+    @classmethod
+    def of_each(cls, results: list[TransportResult], *, several: bool) -> "LogScalings":
+        """Take those of one result, or of several as columns."""
+        each = [cls.of(result) for result in results]
+        if not several:
+            return each[0]
+        return cls(np.stack([one.u for one in each], 1), np.stack([one.v for one in each], 1))
+
+    def exp(self, dtype: np.dtype[Any]) -> tuple[FloatArray, FloatArray]:
+        """Return the scalings; those out of range are inf or 0."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.exp(self.u).astype(dtype), np.exp(self.v).astype(dtype)
+
+
+def write_log(
+    method: str,
+    results: list[TransportResult],
+    *,
+    several: bool,
+    dtype: np.dtype[Any],
+    warn: object,
+) -> dict[str, Any]:
+    """Return what POT's ``method`` has in its log."""
+    logs = LogScalings.of_each(results, several=several)
+    reg = results[0].reg
+    # POT counts from 0, so that this is the number of the last iteration.
+    last = max(max(result.n_iter for result in results) - 1, 0)
+    log: dict[str, Any] = {"result": results if several else results[0]}
+    match method:
+        case "sinkhorn" | "greenkhorn":
+            log["u"], log["v"] = logs.exp(dtype)
+            if warn:
+                _tell_if_out_of_range(logs, (log["u"], log["v"]))
+        case "sinkhorn_log":
+            log["log_u"], log["log_v"] = logs.u.astype(dtype), logs.v.astype(dtype)
+            log["u"], log["v"] = logs.exp(dtype)
+        case "sinkhorn_stabilized":
+            log["logu"], log["logv"] = logs.u.astype(dtype), logs.v.astype(dtype)
+    if method in ("sinkhorn_stabilized", "sinkhorn_epsilon_scaling"):
+        log["alpha"], log["beta"] = (reg * logs.u).astype(dtype), (reg * logs.v).astype(dtype)
+        log["warmstart"] = (log["alpha"], log["beta"])
+    if method != "greenkhorn":
+        log["err"] = errors(results)
+    log["n_iter" if method in ("greenkhorn", "sinkhorn_stabilized") else "niter"] = last
+    return log
+
+
+def errors(results: list[TransportResult]) -> list[float]:
+    """Return the recorded marginal errors, the 2-norm over several problems.
+
+    Problems that ended earlier stay at what they reached.
+    """
+    curves = [result.trace["certificate"] * result.a.sum() for result in results]
+    longest = max(len(curve) for curve in curves)
+    together = [np.pad(curve, (0, longest - len(curve)), mode="edge") for curve in curves]
+    return [float(error) for error in np.linalg.norm(together, axis=0)]
+
+
+def _tell_if_out_of_range(logs: LogScalings, scalings: tuple[FloatArray, FloatArray]) -> None:
+    for exponents, values in zip(logs, scalings, strict=True):
+        lost = np.isinf(values) | ((values == 0) & np.isfinite(exponents))
+        if lost.any():
+            tell(
+                f"log['u'] and log['v'] are exponentials of up to {exponents.max():.3g}, out of "
+                f"the range of {values.dtype}, and not all usable; method='sinkhorn_log' has their "
+                "logarithms in log['log_u'] and log['log_v']"
+            )
+            return

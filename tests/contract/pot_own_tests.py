@@ -1,0 +1,128 @@
+"""POT's own tests, run with sparrot's functions in the place of POT's.
+
+    python tests/contract/pot_own_tests.py PATH_OF_A_POT_CHECKOUT
+
+Needs POT installed, for all that is not replaced, and pytest. Runs POT's whole test suite twice,
+as it is and with the functions replaced wherever POT has them, in its other modules too, and counts
+the tests that call them. Ends with 0 if those that fail then, and did not before, are just those of
+``DIFFERENCES``. Not collected by pytest: the tests are POT's and stay in its repository. Written
+for POT 0.9.7.
+"""
+
+import functools
+import multiprocessing
+import os
+import re
+import sys
+from collections import Counter
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from sparrot.interop import pot
+
+NAMES = ("sinkhorn", "sinkhorn2", "solve", "solve_sample")
+
+# Ours take NumPy's arrays; POT's tests skip what needs other backends.
+BACKENDS = ("PYTORCH", "JAX", "CUPY", "TENSORFLOW")
+
+# Of tests on subjects that are not offered, and of how POT is compiled.
+LEFT_OUT = ("gromov/test_fugw.py", "test_ucoot.py", "test_helpers.py")
+
+# Where we differ on purpose: a pattern of test names, and the reason.
+DIFFERENCES = {
+    r"test_nan_warning": "reg=0 is an error that says so; POT warns and returns NaN",
+    r"test_solve\[": "calls solve without reg: exact transport is not offered",
+    r"test_solve_sample\[": "calls solve_sample without reg",
+    r"test_solve_sample_lazy_emd": "exact transport is not offered",
+    r"test_solve_sample_methods": "methods for other problems are not offered",
+}
+
+
+class Tally:
+    """How each test ended, and which of them called ours."""
+
+    def __init__(self) -> None:
+        self.outcomes = {}
+        self.messages = {}
+        self.called = set()
+
+    def pytest_runtest_logreport(self, report) -> None:
+        if report.when != "call" and report.outcome == "passed":
+            return
+        self.outcomes[report.nodeid] = report.outcome
+        if report.failed:
+            self.messages[report.nodeid] = str(report.longrepr).splitlines()[-1]
+
+    def recording(self, function):
+        @functools.wraps(function)
+        def recorded(*args, **kwargs):
+            self.called.add(os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0])
+            return function(*args, **kwargs)
+
+        return recorded
+
+
+def put_ours_in_place(tally: Tally) -> None:
+    import ot
+
+    pairs = {getattr(ot, name): getattr(pot, name) for name in NAMES}
+    for name in pot.bregman.__all__:
+        pairs[getattr(ot.bregman, name)] = getattr(pot.bregman, name)
+    ours = {theirs: tally.recording(own) for theirs, own in pairs.items()}
+    for module in [module for name, module in sys.modules.items() if name.split(".")[0] == "ot"]:
+        for name, value in list(vars(module).items()):
+            if callable(value) and value.__hash__ and value in ours:
+                setattr(module, name, ours[value])
+    pot.OTResult._backend = None  # POT's tests look for it
+
+
+def run(tests: Path, replaced: bool) -> Tally:
+    tally = Tally()
+    os.environ |= {f"POT_BACKEND_DISABLE_{backend}": "1" for backend in BACKENDS}
+    if replaced:
+        put_ours_in_place(tally)
+    pytest.main(
+        [
+            *("-q", "-p", "no:cacheprovider", "-p", "no:warnings", "-c", os.devnull),
+            *("--tb=line", "--no-summary", f"--rootdir={tests}", str(tests)),
+            *(f"--ignore={tests / name}" for name in LEFT_OUT),
+        ],
+        plugins=[tally],
+    )
+    return tally
+
+
+def main(checkout: str) -> int:
+    tests = Path(checkout, "test").resolve()
+    # A process for each, as test modules stay imported.
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        before, after = pool.starmap(run, [(tests, False), (tests, True)], chunksize=1)
+
+    counts = Counter()
+    used = set()
+    for name in sorted(after.called):
+        outcome = after.outcomes[name]
+        if outcome == "skipped" and before.outcomes[name] == "passed":
+            outcome = "not offered, and skipped by the test itself"
+        elif outcome == "failed" and before.outcomes[name] == "failed":
+            outcome = "failing before too"
+        elif outcome == "failed":
+            pattern = next((what for what in DIFFERENCES if re.search(what, name)), None)
+            outcome = "different as expected" if pattern else "NOT EXPECTED"
+            used.add(pattern)
+            print(f"{outcome}: {name}: {DIFFERENCES.get(pattern, after.messages[name])}")
+        counts[outcome] += 1
+    for pattern in set(DIFFERENCES) - used:
+        print(f"NOT EXPECTED: {pattern} no longer fails")
+    print(f"\nPOT {metadata.version('POT')}, {len(after.called)} tests call sparrot's functions:")
+    for outcome, count in counts.most_common():
+        print(f"{count:>5} {outcome}")
+    return int(used != set(DIFFERENCES))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    sys.exit(main(sys.argv[1]))
