@@ -79,6 +79,64 @@ kernel! {
     }
 }
 
+kernel! {
+    /// [`dot4`] for rows in single precision.
+    pub fn dot4_single<'a, S>(rows: [&'a [f32]; 4], v: &'a [f64]) -> [f64; 4] {
+        let lanes = S::F64::LANES;
+        let n = v.len();
+        let rows = rows.map(|r| &r[..n]);
+        let mut acc = [[S::F64::splat(0.0); 2]; 4];
+        let mut j = 0;
+        while j + 2 * lanes <= n {
+            let (v0, v1) = (S::F64::load(&v[j..]), S::F64::load(&v[j + lanes..]));
+            for q in 0..4 {
+                let [low, high] = S::widen(S::F32::load(&rows[q][j..]));
+                acc[q][0] = low.mul_add(v0, acc[q][0]);
+                acc[q][1] = high.mul_add(v1, acc[q][1]);
+            }
+            j += 2 * lanes;
+        }
+        if j < n {
+            let middle = (j + lanes).min(n);
+            let v0 = S::F64::load_tail(&v[j..middle], 0.0);
+            let v1 = S::F64::load_tail(&v[middle..], 0.0);
+            for q in 0..4 {
+                let [low, high] = S::widen(S::F32::load_tail(&rows[q][j..], 0.0));
+                acc[q][0] = low.mul_add(v0, acc[q][0]);
+                acc[q][1] = high.mul_add(v1, acc[q][1]);
+            }
+        }
+        acc.map(|[a, b]| a.add(b).fold(0.0, |a, b| a + b))
+    }
+}
+
+kernel! {
+    /// [`axpy4`] for rows in single precision.
+    pub fn axpy4_single<'a, S>(alpha: [f64; 4], rows: [&'a [f32]; 4], y: &'a mut [f64]) {
+        let lanes = S::F64::LANES;
+        let n = y.len();
+        let rows = rows.map(|r| &r[..n]);
+        let a = alpha.map(S::F64::splat);
+        let mut j = 0;
+        while j + 2 * lanes <= n {
+            let (mut t0, mut t1) = (S::F64::load(&y[j..]), S::F64::load(&y[j + lanes..]));
+            for q in 0..4 {
+                let [low, high] = S::widen(S::F32::load(&rows[q][j..]));
+                t0 = a[q].mul_add(low, t0);
+                t1 = a[q].mul_add(high, t1);
+            }
+            t0.store(&mut y[j..]);
+            t1.store(&mut y[j + lanes..]);
+            j += 2 * lanes;
+        }
+        for (k, y) in y.iter_mut().enumerate().skip(j) {
+            for q in 0..4 {
+                *y += alpha[q] * f64::from(rows[q][k]);
+            }
+        }
+    }
+}
+
 // The loops below are left to the compiler, which vectorises them for each level.
 
 kernel! {
@@ -100,6 +158,15 @@ kernel! {
 }
 
 kernel! {
+    /// `out_j = x_j` in single precision; what is too small for that to be a normal number becomes 0.
+    pub fn narrow<'a, S>(x: &'a [f64], out: &'a mut [f32]) {
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = if *x < f64::from(f32::MIN_POSITIVE) { 0.0 } else { *x as f32 };
+        }
+    }
+}
+
+kernel! {
     /// `y_j += x_j`.
     pub fn add_to<'a, S>(x: &'a [f64], y: &'a mut [f64]) {
         for (y, x) in y.iter_mut().zip(x) {
@@ -114,6 +181,17 @@ kernel! {
         for ((y, z), x) in y.iter_mut().zip(z).zip(x) {
             *y += x;
             *z += scale * x;
+        }
+    }
+}
+
+kernel! {
+    /// `x_j *= scale`, up to [`NEGLIGIBLE`] 0, then `y_j += alpha x_j`.
+    pub fn scale_and_axpy<'a, S>(scale: f64, x: &'a mut [f64], alpha: f64, y: &'a mut [f64]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            let scaled = *x * scale;
+            *x = if scaled <= NEGLIGIBLE { 0.0 } else { scaled };
+            *y += alpha * *x;
         }
     }
 }
@@ -158,6 +236,22 @@ mod tests {
                 for q in 0..4 {
                     assert_eq!(products[q], r[q].iter().zip(&v).map(|(a, b)| a * b).sum::<f64>());
                 }
+                let single = r.clone().map(|r| r.iter().map(|x| *x as f32).collect::<Vec<_>>());
+                let single = [&single[0][..], &single[1][..], &single[2][..], &single[3][..]];
+                assert_eq!(dot4_single::at(level, single, &v), products);
+                let (mut y, mut expected) = (v.clone(), v.clone());
+                axpy4_single::at(level, alpha, single, &mut y);
+                axpy4::at(level, alpha, rows, &mut expected);
+                assert_eq!(y, expected);
+                let mut narrowed = vec![1.0f32; n];
+                let positive: Vec<f64> = r[0].iter().map(|x| x.abs() * 1e-38).collect();
+                narrow::at(level, &positive, &mut narrowed);
+                assert!(
+                    positive
+                        .iter()
+                        .zip(&narrowed)
+                        .all(|(x, y)| (*x as f32 == *y) || (*y == 0.0 && *x < 1.2e-38))
+                );
                 let mut y = v.clone();
                 axpy::at(level, 2.0, &r[0], &mut y);
                 assert!(y.iter().enumerate().all(|(j, y)| *y == v[j] + 2.0 * r[0][j]));
@@ -170,6 +264,9 @@ mod tests {
                 add_twice::at(level, 2.0, &r[3], &mut y, &mut z);
                 assert!((0..n).all(|j| z[j] - y[j] == r[3][j]));
                 y.iter_mut().zip(&r[3]).for_each(|(y, x)| *y -= x);
+                let (mut x, mut again) = (r[0].clone(), y.clone());
+                scale_and_axpy::at(level, 3.0, &mut x, 2.0, &mut again);
+                assert!((0..n).all(|j| again[j] == y[j] + 2.0 * (3.0 * r[0][j]).max(0.0)));
                 let mut x = r[0].clone();
                 scale_and_add::at(level, 3.0, &mut x, &mut y);
                 assert!((0..n).all(|j| x[j] == (3.0 * r[0][j]).max(0.0)));

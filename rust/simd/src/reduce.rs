@@ -45,6 +45,37 @@ kernel! {
     }
 }
 
+kernel! {
+    /// The smallest and the largest `x_j`, and `sum_j x_j y_j`, which is finite only if all `x_j`
+    /// are.
+    pub fn extremes_and_dot<'a, S>(x: &'a [f64], y: &'a [f64]) -> [f64; 3] {
+        let lanes = S::F64::LANES;
+        let n = x.len();
+        let y = &y[..n];
+        let mut least = S::F64::splat(f64::INFINITY);
+        let mut most = S::F64::splat(f64::NEG_INFINITY);
+        let mut sum = [S::F64::splat(0.0); 2];
+        let mut j = 0;
+        while j + 2 * lanes <= n {
+            for (q, sum) in sum.iter_mut().enumerate() {
+                let v = S::F64::load(&x[j + q * lanes..]);
+                least = v.min(least);
+                most = v.max(most);
+                *sum = v.mul_add(S::F64::load(&y[j + q * lanes..]), *sum);
+            }
+            j += 2 * lanes;
+        }
+        let (mut low, mut high) = (-S::F64::splat(0.0).sub(least).largest(), most.largest());
+        let mut total = sum[0].add(sum[1]).fold(0.0, |a, b| a + b);
+        for (x, y) in x[j..].iter().zip(&y[j..]) {
+            low = low.min(*x);
+            high = high.max(*x);
+            total += x * y;
+        }
+        [low, high, total]
+    }
+}
+
 /// `sum_j c_j w_j` where a weight of 0 makes an infinite cost count for nothing, and any other makes
 /// the sum infinite.
 #[inline]
@@ -129,6 +160,10 @@ mod tests {
                     l1_distance::at(level, &x, &y),
                     x.iter().zip(&y).map(|(a, b)| (a - b).abs()).sum()
                 ));
+                let [least, most, sum] = extremes_and_dot::at(level, &x, &y);
+                prop_assert_eq!(least, x.iter().copied().fold(f64::INFINITY, f64::min));
+                prop_assert_eq!(most, x.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+                prop_assert!(close(sum, x.iter().zip(&y).map(|(a, b)| a * b).sum()));
                 prop_assert_eq!(max::at(level, &x), x.iter().copied().fold(f64::NEG_INFINITY, f64::max));
                 prop_assert_eq!(
                     max_difference::at(level, &x, &y),

@@ -17,7 +17,7 @@ use sparrot_foundation::Error;
 use sparrot_simd::{linear, reduce};
 
 use crate::cg::Iterate;
-use crate::gibbs::Gibbs;
+use crate::gibbs::{Gibbs, Storage};
 use crate::laplacian::Factor;
 use crate::run::Run;
 use crate::scalings::Scalings;
@@ -40,22 +40,22 @@ const FILL: usize = 40;
 const ROW_SHIFT: f64 = 1e-10;
 
 /// `S`.
-pub struct Equations<'a> {
-    matrix: Matrix<'a>,
+pub struct Equations<'a, T = f64> {
+    matrix: Matrix<'a, T>,
     /// The diagonal of the columns, with what has been added to it.
     diagonal: Vec<f64>,
     /// The diagonal of `S`: the former less `P_ij^2 / a_i`, where that is known.
     own: Vec<f64>,
 }
 
-enum Matrix<'a> {
+enum Matrix<'a, T> {
     /// The entries worth keeping, and the inverse sums of their rows.
     Kept { plan: &'a Csr, inverse_rows: Vec<f64> },
     /// The stored plan and its scalings, with `u_i^2 / a_i` and room for products.
-    Whole { gibbs: &'a mut Gibbs, v: &'a [f64], weights: Vec<f64>, room: [Vec<f64>; 2] },
+    Whole { gibbs: &'a mut Gibbs<T>, v: &'a [f64], weights: Vec<f64>, room: [Vec<f64>; 2] },
 }
 
-impl<'a> Equations<'a> {
+impl<'a, T: Storage> Equations<'a, T> {
     /// From the entries worth keeping. `columns` are the sums of all of them; of what is missing
     /// `returned` goes back on the diagonal, and `shift` times the weight of the column on top.
     pub fn kept(plan: &'a Csr, b: &[f64], columns: &[f64], returned: f64, shift: f64) -> Self {
@@ -82,7 +82,7 @@ impl<'a> Equations<'a> {
 
     /// From the stored plan.
     pub fn whole(
-        gibbs: &'a mut Gibbs,
+        gibbs: &'a mut Gibbs<T>,
         scalings: &'a Scalings,
         [a, b]: [&[f64]; 2],
         columns: &[f64],
@@ -158,9 +158,9 @@ impl Solver {
     ///
     /// # Errors
     /// [`Error::Interrupted`].
-    pub fn solve(
+    pub fn solve<T: Storage>(
         &mut self,
-        equations: &mut Equations<'_>,
+        equations: &mut Equations<'_, T>,
         rhs: &[f64],
         goal: f64,
         strong: Option<&Csr>,
@@ -187,9 +187,9 @@ impl Solver {
         Ok(iterate.x)
     }
 
-    fn with_diagonal(
+    fn with_diagonal<T: Storage>(
         &self,
-        equations: &mut Equations<'_>,
+        equations: &mut Equations<'_, T>,
         iterate: &mut Iterate,
         goal: f64,
         most: usize,
@@ -207,9 +207,9 @@ impl Solver {
         Ok(done)
     }
 
-    fn with_factor(
+    fn with_factor<T: Storage>(
         &mut self,
-        equations: &mut Equations<'_>,
+        equations: &mut Equations<'_, T>,
         iterate: &mut Iterate,
         goal: f64,
         most: usize,
@@ -226,7 +226,7 @@ impl Solver {
     }
 }
 
-fn factored(equations: &Equations<'_>, strong: Option<&Csr>) -> Option<Factor> {
+fn factored<T>(equations: &Equations<'_, T>, strong: Option<&Csr>) -> Option<Factor> {
     let plan = match &equations.matrix {
         Matrix::Kept { plan, .. } => plan,
         Matrix::Whole { .. } => strong?,

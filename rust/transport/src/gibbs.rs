@@ -1,18 +1,74 @@
 //! The plan of given potentials, stored (equation 3), and Sinkhorn sweeps over it.
 //!
 //! `T_ij = exp(phi_i + psi_j - c_ij)`. A sweep works on scalings `u`, `v` on top of the potentials
-//! (the plan is then `u_i T_ij v_j`), reads `T` once and takes no exponential.
+//! (the plan is then `u_i T_ij v_j`), reads `T` once and takes no exponential. In single precision
+//! it is read in half the time; sums are in double precision all the same.
 
-use sparrot_foundation::{Error, Stop, Team, memory};
+use sparrot_foundation::{Error, Scalar, Stop, Team, memory};
 use sparrot_simd::{gibbs, linear, reduce};
 
 use crate::log_domain;
 use crate::problem::{PLAN, Pass, Problem, row_blocks};
 
+/// The type that a plan is stored in.
+pub trait Storage: Scalar {
+    /// The mass of a column, as a share of its weight, that the type can still tell from nothing.
+    const LEAST_MASS: f64;
+    /// The marginal error below which rounding shows.
+    const ROUNDING_SHOWS_BELOW: f64;
+    /// The products of four rows with `v`.
+    fn dot4(rows: [&[Self]; 4], v: &[f64]) -> [f64; 4];
+    /// `y += alpha_0 rows_0 + ... + alpha_3 rows_3`.
+    fn axpy4(alpha: [f64; 4], rows: [&[Self]; 4], y: &mut [f64]);
+    /// `out = scale * row`.
+    fn widen(scale: f64, row: &[Self], out: &mut [f64]);
+    /// Stores the row that `fill` computes; `room` is as long as the row.
+    fn store<R>(row: &mut [Self], room: &mut [f64], fill: impl FnOnce(&mut [f64]) -> R) -> R;
+}
+
+impl Storage for f64 {
+    const LEAST_MASS: f64 = 1e-150;
+    const ROUNDING_SHOWS_BELOW: f64 = 1e-8;
+
+    fn dot4(rows: [&[f64]; 4], v: &[f64]) -> [f64; 4] {
+        linear::dot4(rows, v)
+    }
+    fn axpy4(alpha: [f64; 4], rows: [&[f64]; 4], y: &mut [f64]) {
+        linear::axpy4(alpha, rows, y);
+    }
+    fn widen(scale: f64, row: &[f64], out: &mut [f64]) {
+        linear::scaled_f64(scale, row, out);
+    }
+    fn store<R>(row: &mut [f64], _: &mut [f64], fill: impl FnOnce(&mut [f64]) -> R) -> R {
+        fill(row)
+    }
+}
+
+impl Storage for f32 {
+    const LEAST_MASS: f64 = 1e-25;
+    const ROUNDING_SHOWS_BELOW: f64 = 1e-4;
+
+    fn dot4(rows: [&[f32]; 4], v: &[f64]) -> [f64; 4] {
+        linear::dot4_single(rows, v)
+    }
+    fn axpy4(alpha: [f64; 4], rows: [&[f32]; 4], y: &mut [f64]) {
+        linear::axpy4_single(alpha, rows, y);
+    }
+    fn widen(scale: f64, row: &[f32], out: &mut [f64]) {
+        linear::scaled_f32(scale, row, out);
+    }
+    fn store<R>(row: &mut [f32], room: &mut [f64], fill: impl FnOnce(&mut [f64]) -> R) -> R {
+        let result = fill(room);
+        linear::narrow(room, row);
+        result
+    }
+}
+
 /// The stored plan and its marginals.
-pub struct Gibbs {
-    /// `T`, by rows.
-    pub plan: Vec<f64>,
+pub struct Gibbs<T = f64> {
+    /// By rows: row i of `T` is `scale_i` times what is stored.
+    plan: Vec<T>,
+    scale: Vec<f64>,
     /// The row sums of `T`.
     pub row_sums: Vec<f64>,
     /// The column sums of `T`.
@@ -22,19 +78,39 @@ pub struct Gibbs {
 }
 
 impl Gibbs {
+    /// The plan by rows, as [`Gibbs::fill`] has stored it.
+    pub fn plan(&self) -> &[f64] {
+        &self.plan
+    }
+}
+
+impl<T: Storage> Gibbs<T> {
     /// Room for the plan; the n x m matrix is the one large array of a solve.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
-    pub fn new(n: usize, m: usize) -> Result<Gibbs, Error> {
+    pub fn new(n: usize, m: usize) -> Result<Gibbs<T>, Error> {
         let rows = row_blocks(n, m);
         Ok(Gibbs {
             plan: memory::zeros(PLAN, n, m)?,
+            scale: vec![1.0; n],
             row_sums: vec![0.0; n],
             column_sums: vec![0.0; m],
             rows,
             accumulators: memory::zeros("column sums", n.div_ceil(rows), m)?,
         })
+    }
+
+    /// The number of entries.
+    #[allow(clippy::len_without_is_empty, reason = "there are always some")]
+    pub fn len(&self) -> usize {
+        self.plan.len()
+    }
+
+    /// Writes row i of `T`.
+    pub fn row(&self, i: usize, out: &mut [f64]) {
+        let m = out.len();
+        T::widen(self.scale[i], &self.plan[i * m..(i + 1) * m], out);
     }
 
     /// The sum of all entries.
@@ -55,6 +131,7 @@ impl Gibbs {
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
         let mut row_sums = std::mem::take(&mut self.row_sums);
+        self.scale.fill(1.0);
         let done = self.by_rows(psi.len(), &mut row_sums, team, stop, |i, row_sum, row, sums| {
             problem.scaled_row(i, row);
             *row_sum = gibbs::exp_row(phi[i], psi, row);
@@ -89,9 +166,11 @@ impl Gibbs {
                 return true;
             };
             *phi += weight.ln() - sum.ln();
-            linear::scale_and_add(weight / sum, row, sums);
+            // To the sum 1, which suits single precision however small the weight.
+            linear::scale_and_axpy(1.0 / sum, row, weight, sums);
             false
         })?;
+        self.scale.copy_from_slice(problem.a);
         match stuck.iter().position(|stuck| *stuck) {
             Some(i) => Err(log_domain::no_edge(problem.sides[0], i, problem.a[i])),
             None => Ok(()),
@@ -119,8 +198,11 @@ impl Gibbs {
             .collect();
         let results = team.for_work(work).run(stop, blocks, |(block, ((plan, out), sums))| {
             sums.fill(0.0);
+            let mut room = vec![0.0; m];
             (plan.chunks_mut(m).zip(out).enumerate())
-                .map(|(k, (row, out))| fill(block * rows + k, out, row, sums))
+                .map(|(k, (row, out))| {
+                    T::store(row, &mut room, |row| fill(block * rows + k, out, row, sums))
+                })
                 .collect::<Vec<R>>()
         })?;
         join(&self.accumulators, &mut self.column_sums);
@@ -189,15 +271,18 @@ impl Gibbs {
     ) -> Result<(), Error> {
         let m = v.len();
         let rows = self.rows;
-        let block = |block: usize, plan: &[f64], out: &mut [f64], acc: &mut [f64]| {
+        let scale = &self.scale;
+        let block = |block: usize, plan: &[T], out: &mut [f64], acc: &mut [f64]| {
             acc.fill(0.0);
             by_fours(plan, m, |first, four_rows| {
-                let products = linear::dot4(four_rows, v);
+                let products = T::dot4(four_rows, v);
                 let mut weights = [0.0; 4];
                 for (q, weight) in weights.iter_mut().enumerate().take(out.len() - first) {
-                    (out[first + q], *weight) = row(block * rows + first + q, products[q]);
+                    let i = block * rows + first + q;
+                    (out[first + q], *weight) = row(i, scale[i] * products[q]);
+                    *weight *= scale[i];
                 }
-                linear::axpy4(weights, four_rows, acc);
+                T::axpy4(weights, four_rows, acc);
             });
         };
         if out.len() <= rows {
@@ -222,7 +307,7 @@ impl Gibbs {
 
 /// Calls `take(index of the first row, four rows)`; a last group of fewer repeats its last row,
 /// for which `take` must use a weight of zero.
-fn by_fours(plan: &[f64], m: usize, mut take: impl FnMut(usize, [&[f64]; 4])) {
+fn by_fours<T>(plan: &[T], m: usize, mut take: impl FnMut(usize, [&[T]; 4])) {
     let count = plan.len() / m.max(1);
     for first in (0..count).step_by(4) {
         let row = |q: usize| {

@@ -49,6 +49,7 @@ pub mod geometry;
 pub mod gibbs;
 pub mod hessian;
 pub mod laplacian;
+pub mod level;
 pub mod log_domain;
 pub mod newton;
 pub mod plan;

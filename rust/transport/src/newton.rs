@@ -22,7 +22,7 @@ use sparrot_foundation::Error;
 use sparrot_simd::{linear, reduce, select};
 
 use crate::equations::{Equations, Solver};
-use crate::gibbs::Gibbs;
+use crate::gibbs::{Gibbs, Storage};
 use crate::run::Run;
 use crate::scalings::Scalings;
 use crate::sparsify::{self, Csr, Rows};
@@ -57,6 +57,7 @@ const LONGEST: f64 = 200.0;
 /// What one step hands to the next.
 #[derive(Default)]
 pub struct Newton {
+    is_under_way: bool,
     damping: f64,
     solver: Solver,
 }
@@ -71,15 +72,20 @@ pub struct Step {
 }
 
 impl Newton {
+    /// Whether the last step was accepted.
+    pub fn is_under_way(&self) -> bool {
+        self.is_under_way
+    }
+
     /// One step from `scalings`, whose rows are exact and whose marginal error is `error`, on the
     /// way to `target` (both relative).
     ///
     /// # Errors
     /// [`Error::Interrupted`].
-    pub fn step(
+    pub fn step<T: Storage>(
         &mut self,
         run: &mut Run<'_>,
-        gibbs: &mut Gibbs,
+        gibbs: &mut Gibbs<T>,
         scalings: &mut Scalings,
         error: f64,
         target: f64,
@@ -97,7 +103,7 @@ impl Newton {
         if is_sparse(run, gibbs, scalings, share) {
             let plan = entries_above(run, gibbs, scalings, share)?;
             let returned = RETURNED[usize::from(error <= NEAR)];
-            let mut equations = Equations::kept(&plan, b, &columns, returned, shift);
+            let mut equations = Equations::<T>::kept(&plan, b, &columns, returned, shift);
             direction = self.solver.solve(&mut equations, &gradient, goal, None, run)?;
             nnz = plan.nnz();
         } else {
@@ -106,7 +112,7 @@ impl Newton {
             } else {
                 None
             };
-            nnz = gibbs.plan.len();
+            nnz = gibbs.len();
             let mut equations = Equations::whole(gibbs, scalings, [a, b], &columns, shift);
             direction = self.solver.solve(&mut equations, &gradient, goal, strong.as_ref(), run)?;
         }
@@ -117,14 +123,15 @@ impl Newton {
             Some(1.0) => 0.2 * self.damping,
             Some(_) => (4.0 * self.damping).max(1e-7),
         };
+        self.is_under_way = length.is_some();
         Ok(Step { accepted: length.is_some(), nnz })
     }
 }
 
 /// Moves the scalings along `x` as far as it helps; returns how far.
-fn search(
+fn search<T: Storage>(
     run: &Run<'_>,
-    gibbs: &mut Gibbs,
+    gibbs: &mut Gibbs<T>,
     scalings: &mut Scalings,
     gradient: &[f64],
     x: &[f64],
@@ -164,9 +171,8 @@ fn search(
 }
 
 /// Row i of `T diag(v)`.
-fn row_of(gibbs: &Gibbs, scalings: &Scalings, i: usize, out: &mut [f64]) {
-    let m = out.len();
-    out.copy_from_slice(&gibbs.plan[i * m..(i + 1) * m]);
+fn row_of<T: Storage>(gibbs: &Gibbs<T>, scalings: &Scalings, i: usize, out: &mut [f64]) {
+    gibbs.row(i, out);
     linear::multiply_by(&scalings.v, out);
 }
 
@@ -177,7 +183,7 @@ fn threshold(run: &Run<'_>, scalings: &Scalings, share: f64, i: usize) -> f64 {
 }
 
 /// Whether few entries are above that share of their row, by a look at some rows.
-fn is_sparse(run: &Run<'_>, gibbs: &Gibbs, scalings: &Scalings, share: f64) -> bool {
+fn is_sparse<T: Storage>(run: &Run<'_>, gibbs: &Gibbs<T>, scalings: &Scalings, share: f64) -> bool {
     const SAMPLE: usize = 32;
     let (n, m) = (scalings.u.len(), scalings.v.len());
     let step = n.div_ceil(SAMPLE).max(1);
@@ -191,9 +197,9 @@ fn is_sparse(run: &Run<'_>, gibbs: &Gibbs, scalings: &Scalings, share: f64) -> b
 }
 
 /// The entries of the plan above that share of their row.
-fn entries_above(
+fn entries_above<T: Storage>(
     run: &Run<'_>,
-    gibbs: &Gibbs,
+    gibbs: &Gibbs<T>,
     scalings: &Scalings,
     share: f64,
 ) -> Result<Csr, Error> {

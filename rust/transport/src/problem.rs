@@ -108,17 +108,17 @@ pub fn survey(
     let blocks: Vec<usize> = (0..n).step_by(rows).collect();
     let total_b = reduce::sum(b);
     let found = team.for_work(Pass::Read.cost(n, m)).run(stop, blocks, |first| {
-        let (mut row, zeros) = (vec![0.0; m], vec![0.0; m]);
+        let mut row = vec![0.0; m];
         let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
         let (mut sum, mut weight) = (0.0, 0.0);
         let mut not_a_cost = None;
         for (i, weight_a) in a.iter().enumerate().skip(first).take(rows) {
             cost.scaled_row(i, 1.0, &mut row);
             let (mut row_sum, mut row_weight) = (0.0, 0.0);
-            if reduce::l1_norm(&row).is_finite() {
-                max = max.max(reduce::max(&row));
-                min = min.min(-reduce::max_difference(&zeros, &row));
-                (row_sum, row_weight) = (reduce::dot(&row, b), total_b);
+            let [least, most, product] = reduce::extremes_and_dot(&row, b);
+            if product.is_finite() {
+                (min, max) = (min.min(least), max.max(most));
+                (row_sum, row_weight) = (product, total_b);
             } else {
                 for (j, (&c, &b)) in row.iter().zip(b).enumerate() {
                     if c.is_finite() {

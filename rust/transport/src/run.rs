@@ -77,7 +77,7 @@ impl Run<'_> {
     }
 
     /// The marginal error of the stored plan.
-    pub fn marginal_error(&self, gibbs: &Gibbs) -> f64 {
+    pub fn marginal_error<T>(&self, gibbs: &Gibbs<T>) -> f64 {
         self.relative(
             reduce::l1_distance(&gibbs.row_sums, self.problem.a)
                 + reduce::l1_distance(&gibbs.column_sums, self.problem.b),

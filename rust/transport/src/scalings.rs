@@ -5,7 +5,7 @@
 
 use sparrot_foundation::Error;
 
-use crate::gibbs::Gibbs;
+use crate::gibbs::{Gibbs, Storage};
 use crate::problem::Problem;
 use crate::run::Run;
 
@@ -31,7 +31,7 @@ impl Scalings {
     }
 
     /// All ones again, for a plan just stored whose rows are exact.
-    pub fn reset(&mut self, gibbs: &Gibbs) {
+    pub fn reset<T: Storage>(&mut self, gibbs: &Gibbs<T>) {
         self.u.fill(1.0);
         self.v.fill(1.0);
         self.acc.copy_from_slice(&gibbs.column_sums);
@@ -41,7 +41,7 @@ impl Scalings {
     ///
     /// # Errors
     /// [`Error::Interrupted`].
-    pub fn sweep(&mut self, run: &Run<'_>, gibbs: &mut Gibbs) -> Result<(), Error> {
+    pub fn sweep<T: Storage>(&mut self, run: &Run<'_>, gibbs: &mut Gibbs<T>) -> Result<(), Error> {
         gibbs.sweep(run.problem.a, &self.v, &mut self.u, &mut self.acc, run.team, run.stop)
     }
 

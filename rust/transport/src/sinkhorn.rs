@@ -12,7 +12,7 @@
 use sparrot_foundation::{Error, Status};
 use sparrot_simd::reduce;
 
-use crate::gibbs::Gibbs;
+use crate::gibbs::{Gibbs, Storage};
 use crate::log_domain;
 use crate::run::{Ended, Phase, ROUNDING_SHOWS_BELOW, Run};
 use crate::scalings::Scalings;
@@ -53,14 +53,14 @@ impl Sinkhorn {
             );
             let objective = run.dual_value(gibbs.total());
             run.iteration += 1;
-            if let Some(status) = run.record(Phase::Sinkhorn, error, objective, gibbs.plan.len())? {
+            if let Some(status) = run.record(Phase::Sinkhorn, error, objective, gibbs.len())? {
                 return Ok(Ended::Stopped(status));
             }
             if error <= target {
                 return Ok(Ended::Done);
             }
-            if !holds_mass(&gibbs.row_sums, run.problem.a)
-                || !holds_mass(&gibbs.column_sums, run.problem.b)
+            if !holds_mass(&gibbs.row_sums, run.problem.a, f64::LEAST_MASS)
+                || !holds_mass(&gibbs.column_sums, run.problem.b, f64::LEAST_MASS)
             {
                 continue;
             }
@@ -78,7 +78,7 @@ impl Sinkhorn {
                 if done || run.iteration.is_multiple_of(run.record_every) {
                     let objective = run.dual_value_with(&scalings.u, &scalings.v);
                     if let Some(status) =
-                        run.record(Phase::Sinkhorn, error, objective, gibbs.plan.len())?
+                        run.record(Phase::Sinkhorn, error, objective, gibbs.len())?
                     {
                         scalings.absorb(run);
                         return Ok(Ended::Stopped(status));
@@ -105,7 +105,7 @@ impl Sinkhorn {
     }
 }
 
-/// Whether every point with weight has mass that scaling can work with.
-pub fn holds_mass(sums: &[f64], weights: &[f64]) -> bool {
-    sums.iter().zip(weights).all(|(sum, weight)| *weight == 0.0 || *sum > 1e-150 * weight)
+/// Whether every point with weight has at least that share of it: mass that scaling can work with.
+pub fn holds_mass(sums: &[f64], weights: &[f64], least: f64) -> bool {
+    sums.iter().zip(weights).all(|(sum, weight)| *weight == 0.0 || *sum > least * weight)
 }

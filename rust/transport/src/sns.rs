@@ -194,7 +194,7 @@ fn newton_step(
         (Block::Whole(&mut *gibbs), n * m)
     } else {
         let count = (density * n as f64 * m as f64).ceil() as usize;
-        kept = sparsifier.largest(&gibbs.plan, (n, m), count, run.team, run.stop)?;
+        kept = sparsifier.largest(gibbs.plan(), (n, m), count, run.team, run.stop)?;
         (Block::Sparse(&kept), kept.nnz())
     };
     let (direction, cg_iterations) = Hessian::new(&row_sums, &column_sums, damping, block).solve(

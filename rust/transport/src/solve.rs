@@ -131,7 +131,6 @@ fn by_rows(
     stop: &Stop<'_>,
 ) -> Result<Vec<Solution>, Error> {
     let (n, m) = problem.cost.shape();
-    let mut gibbs = Gibbs::new(n, m)?;
     let problem = &Problem { reg: *regs.first().unwrap_or(&problem.reg), ..*problem };
     // A point without weight has the potential -inf, one that nothing is known of 0.
     let start = |weights: &[f64], init: Option<&Vec<f64>>| -> Vec<f64> {
@@ -157,11 +156,11 @@ fn by_rows(
         record_every: (ENTRIES_PER_RECORD / (n * m)).clamp(1, 10),
         trace: Trace::default(),
     };
-    let mut iteration = Iteration::new(&settings.method, &mut run, &mut gibbs, init.is_some())?;
+    let mut iteration = Iteration::new(&settings.method, &mut run, init.is_some())?;
     let mut path = vec![];
     for reg in regs {
         run.set_reg(*reg);
-        let solution = certified(&mut run, &mut gibbs, &mut iteration, settings.tol)?;
+        let solution = certified(&mut run, &mut iteration, settings.tol)?;
         let ended = matches!(solution.status, Status::MaxTime | Status::Callback);
         path.push(solution);
         if ended {
@@ -173,19 +172,14 @@ fn by_rows(
 
 /// Iterates until the certificate, measured afresh on the potentials as they are returned, is
 /// within the tolerance; where rounding puts it above, the iteration goes on to a smaller error.
-fn certified(
-    run: &mut Run<'_>,
-    gibbs: &mut Gibbs,
-    iteration: &mut Iteration,
-    tol: f64,
-) -> Result<Solution, Error> {
+fn certified(run: &mut Run<'_>, iteration: &mut Iteration, tol: f64) -> Result<Solution, Error> {
     let began = run.stop.seconds();
     (run.iteration, run.newton_steps, run.cg_iterations) = (0, 0, 0);
     let mut target = tol;
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let ended = iteration.advance(run, gibbs, target)?;
+        let ended = iteration.advance(run, target)?;
         let seconds = run.stop.seconds();
         let reg = run.problem.reg;
         let in_cost_units = |x: &[f64]| x.iter().map(|x| x * reg).collect::<Vec<f64>>();
@@ -219,49 +213,45 @@ fn certified(
 
 /// A method under way.
 enum Iteration {
-    Sinkhorn(Sinkhorn),
-    Sns(SnsSettings),
-    Anneal { annealing: Annealing, range: f64 },
+    Sinkhorn(Box<(Sinkhorn, Gibbs)>),
+    Sns(Box<(SnsSettings, Gibbs)>),
+    Anneal { annealing: Box<Annealing>, range: f64 },
 }
 
 impl Iteration {
-    fn new(
-        method: &Method,
-        run: &mut Run<'_>,
-        gibbs: &mut Gibbs,
-        has_init: bool,
-    ) -> Result<Iteration, Error> {
+    fn new(method: &Method, run: &mut Run<'_>, has_init: bool) -> Result<Iteration, Error> {
+        let (n, m) = (run.phi.len(), run.psi.len());
         Ok(match method {
-            Method::Sinkhorn => Iteration::Sinkhorn(Sinkhorn::new(run.phi.len(), run.psi.len())),
-            Method::Sns(settings) => Iteration::Sns(settings.clone()),
+            Method::Sinkhorn => {
+                Iteration::Sinkhorn(Box::new((Sinkhorn::new(n, m), Gibbs::new(n, m)?)))
+            }
+            Method::Sns(settings) => {
+                Iteration::Sns(Box::new((settings.clone(), Gibbs::new(n, m)?)))
+            }
             Method::Anneal { range } => {
                 let Problem { cost, a, b, .. } = run.problem;
                 let range = match range {
                     Some(range) => *range,
                     None => problem::survey(cost, a, b, run.team, run.stop)?.range(),
                 };
-                let mut annealing = Annealing::default();
+                let mut annealing = Box::<Annealing>::default();
                 if has_init {
-                    annealing.start_from(run, gibbs)?;
+                    annealing.start_from(run)?;
                 }
                 Iteration::Anneal { annealing, range }
             }
         })
     }
 
-    fn advance(
-        &mut self,
-        run: &mut Run<'_>,
-        gibbs: &mut Gibbs,
-        target: f64,
-    ) -> Result<Ended, Error> {
+    fn advance(&mut self, run: &mut Run<'_>, target: f64) -> Result<Ended, Error> {
         match self {
             Iteration::Sinkhorn(sinkhorn) => {
+                let (sinkhorn, gibbs) = &mut **sinkhorn;
                 let left = run.max_iter.saturating_sub(run.iteration);
                 sinkhorn.advance(run, gibbs, left, target)
             }
-            Iteration::Sns(settings) => sns::run(run, gibbs, settings, target),
-            Iteration::Anneal { annealing, range } => annealing.advance(run, gibbs, *range, target),
+            Iteration::Sns(sns) => sns::run(run, &mut sns.1, &sns.0, target),
+            Iteration::Anneal { annealing, range } => annealing.advance(run, *range, target),
         }
     }
 }

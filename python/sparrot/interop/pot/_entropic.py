@@ -10,8 +10,9 @@ from sparrot._validation import FloatArray, as_positive
 from sparrot.errors import InvalidInputError, SparrotError
 from sparrot.interop.pot._input import Limits, Start, as_pair, given_weights, same_mass
 from sparrot.interop.pot._log import write_log
-from sparrot.interop.pot._solver import Costs, run
+from sparrot.interop.pot._solver import run, typed_for
 from sparrot.transport import TransportResult
+from sparrot.transport._cost import Cost
 
 METHODS = (
     "sinkhorn",
@@ -26,20 +27,18 @@ SEVERAL_METHODS = ("sinkhorn", "sinkhorn_log", "sinkhorn_stabilized")
 """Those of :func:`sinkhorn2`, and those that take several histograms."""
 
 
-def plan_or_losses(costs: Costs, a: object, b: object, reg: object, **request: Any) -> Any:
+def plan_or_losses(costs: Cost, a: object, b: object, reg: object, **request: Any) -> Any:
     """Return the plan, or for several histograms ``b`` the cost of each."""
     return _entropic(costs, a, b, reg, answer=_plan, **request)
 
 
-def loss(costs: Costs, a: object, b: object, reg: object, **request: Any) -> Any:
+def loss(costs: Cost, a: object, b: object, reg: object, **request: Any) -> Any:
     """Return the cost of the plan, for each histogram of ``b``."""
     return _entropic(costs, a, b, reg, answer=_loss, **request)
 
 
 def _plan(result: TransportResult, dtype: np.dtype[Any]) -> Any:
-    plan = result.plan
-    # Weights in float64 on costs in float32: the plan in float64, not the rounded one.
-    return plan if plan.dtype == dtype else result._dense(dtype)
+    return result.plan
 
 
 def _loss(result: TransportResult, dtype: np.dtype[Any]) -> Any:
@@ -47,7 +46,7 @@ def _loss(result: TransportResult, dtype: np.dtype[Any]) -> Any:
 
 
 def _entropic(
-    costs: Costs,
+    costs: Cost,
     a: object,
     b: object,
     reg: object,
@@ -62,7 +61,8 @@ def _entropic(
 ) -> Any:
     weights_a = given_weights(a, "a")
     weights_b = given_weights(b, "b", ndim=(1, 2) if method in SEVERAL_METHODS else 1)
-    dtype = np.result_type(costs.dtype, *(w for w in (weights_a, weights_b) if w is not None))
+    costs = typed_for(costs, weights_a, weights_b)
+    dtype = costs.dtype
     several = weights_b is not None and weights_b.ndim == 2
     histograms = [weights_b] if weights_b is None or weights_b.ndim == 1 else list(weights_b.T)
     starts = _starts(warmstart, method, reg, len(histograms), several=several)

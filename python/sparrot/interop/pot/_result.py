@@ -69,13 +69,12 @@ class OTResult:
     @cached_property
     def plan(self) -> FloatArray:
         """The plan."""
-        plan = self.result.plan
-        return plan if plan.dtype == self._dtype else self.result._dense(self._dtype)
+        return self.result.plan
 
     @cached_property
     def sparse_plan(self) -> sparse.csr_matrix:
         """The plan without its zeros."""
-        return sparse.csr_matrix(self.result.to_sparse(0), dtype=self._dtype)
+        return sparse.csr_matrix(self.result.to_sparse(0))
 
     @cached_property
     def value(self) -> Any:

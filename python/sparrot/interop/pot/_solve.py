@@ -11,8 +11,15 @@ from sparrot.errors import InvalidInputError
 from sparrot.interop.pot._input import Limits, Start, as_pair, given_weights, same_mass, unsupported
 from sparrot.interop.pot._lazy import check_batch_size, lazy_log
 from sparrot.interop.pot._result import OTResult, debiased
-from sparrot.interop.pot._solver import Costs, costs_from_matrix, costs_from_points, points, run
+from sparrot.interop.pot._solver import (
+    costs_from_matrix,
+    costs_from_points,
+    points,
+    run,
+    typed_for,
+)
 from sparrot.transport import TransportResult
+from sparrot.transport._cost import Cost
 
 _METHODS = ("sinkhorn", "sinkhorn_log", "mm", "lbfgsb")
 
@@ -46,14 +53,14 @@ class _Request(NamedTuple):
 
     def answer(
         self,
-        costs: Costs,
+        costs: Cost,
         a: object,
         b: object,
         log_of: Callable[[TransportResult, np.dtype[Any]], dict[str, Any]] | None = None,
     ) -> OTResult:
         """Solve for the given costs; ``log_of`` makes the log of a lazy plan."""
         first, second = given_weights(a, "a"), given_weights(b, "b")
-        dtype = np.result_type(costs.dtype, *(w for w in (first, second) if w is not None))
+        costs = typed_for(costs, first, second)
         result = run(
             costs,
             first,
@@ -66,9 +73,9 @@ class _Request(NamedTuple):
         )
         known = {}
         if log_of is not None:
-            log = log_of(result, dtype)
+            log = log_of(result, costs.dtype)
             known = {"log": log, "lazy_plan": log["lazy_plan"]}
-        return OTResult(result, dtype=dtype, entropy=self.entropy, **known)
+        return OTResult(result, dtype=costs.dtype, entropy=self.entropy, **known)
 
 
 def solve(

@@ -1,36 +1,22 @@
 """One call of sparrot's solver, with what POT's users expect to hear about it."""
 
-import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from sparrot import Status, transport
+from sparrot import Status
 from sparrot._validation import FloatArray, as_floats, as_points
-from sparrot.errors import ConvergenceWarning
 from sparrot.interop.pot._input import Limits, Start, numpy_only, tell
 from sparrot.interop.pot._points import dist
 from sparrot.transport import TransportResult
+from sparrot.transport._cost import METRICS, Cost, cost_from_matrix, cost_from_points
+from sparrot.transport._run import solve_costs
 
 # As a share of the mass. Below it rounding decides, and a solver would only waste its time.
 _LEAST_TOL = 1e-13
 
-_NATIVE_METRICS = ("sqeuclidean", "euclidean", "cosine")
 
-
-class Costs(NamedTuple):
-    """Where the costs come from."""
-
-    solve: Callable[..., TransportResult]
-    """:func:`transport.solve` or :func:`transport.solve_sample` with its costs in place."""
-    dtype: np.dtype[Any]
-
-
-def costs_from_matrix(matrix: object) -> Costs:
+def costs_from_matrix(matrix: object) -> Cost:
     """Take a cost matrix.
 
     Costs at the largest number of their type forbid their edges: ``numpy.nan_to_num`` makes that
@@ -40,14 +26,20 @@ def costs_from_matrix(matrix: object) -> Costs:
     largest = np.finfo(costs.dtype).max
     if costs.size and costs.max() == largest:
         costs = np.where(costs == largest, np.inf, costs).astype(costs.dtype)
-    return Costs(partial(transport.solve, costs), costs.dtype)
+    return cost_from_matrix(costs)
 
 
-def costs_from_points(x: FloatArray, y: FloatArray, metric: Any) -> Costs:
+def costs_from_points(x: FloatArray, y: FloatArray, metric: Any) -> Cost:
     """Take two sets of points; the metrics that the solver does not know become a matrix."""
-    if metric in _NATIVE_METRICS:
-        return Costs(partial(transport.solve_sample, x, y, metric=metric), np.result_type(x, y))
+    if metric in METRICS:
+        return cost_from_points(x, y, metric, check_finite=False)
     return costs_from_matrix(dist(x, y, metric))
+
+
+def typed_for(costs: Cost, *weights: FloatArray | None) -> Cost:
+    """Have the plan in the type of costs and weights together, as POT has it."""
+    given = (side.dtype for side in weights if side is not None)
+    return costs._replace(dtype=np.result_type(costs.dtype, *given))
 
 
 def points(value: object, name: str) -> FloatArray:
@@ -56,7 +48,7 @@ def points(value: object, name: str) -> FloatArray:
 
 
 def run(
-    costs: Costs,
+    costs: Cost,
     a: FloatArray | None,
     b: FloatArray | None,
     reg: Any,
@@ -66,22 +58,32 @@ def run(
     verbose: object,
     warn: object,
 ) -> TransportResult:
-    """Solve until POT would be content, and warn as it does if that is not reached."""
+    """Solve until POT would be content, and warn as it does if that is not reached.
+
+    The solver's own warning would name ``tol`` and ``max_iter``, which mean nothing to the user.
+    """
     weights = a if a is not None else b
     mass = 1.0 if weights is None else float(weights.sum(dtype=np.float64))
     # Both marginals' absolute errors, together, are at least the 2-norm and the largest error of
     # either; the solver measures them as a share of the mass. An unusable mass is its to report.
     tol = limits.stop / mass if 0 < mass < np.inf else limits.stop
-    with _quiet_solver():
-        result = costs.solve(
-            a,
-            b,
-            reg=reg,
-            tol=min(max(tol, _LEAST_TOL), 2.0),
-            max_iter=limits.max_iter,
-            init=init,
-            verbose=int(bool(verbose)),
-        )
+    [result] = solve_costs(
+        costs,
+        a,
+        b,
+        regs=[reg],
+        reg_scale="absolute",
+        method="auto",
+        tol=min(max(tol, _LEAST_TOL), 2.0),
+        max_iter=limits.max_iter,
+        max_time=None,
+        init=init,
+        options=None,
+        callback=None,
+        verbose=int(bool(verbose)),
+        check_finite=True,
+        n_threads=None,
+    )
     if warn and not _content(result, limits.stop):
         tell(_message(result, limits))
     return result
@@ -112,30 +114,3 @@ def _message(result: TransportResult, limits: Limits) -> str:
         f"Sinkhorn did not converge: marginal error {error:.3g} after {result.n_iter} iterations, "
         f"above {stop}={limits.stop:g}: {advice}"
     )
-
-
-_solving = 0
-_solving_lock = threading.Lock()
-_silence = ExitStack()
-
-
-@contextmanager
-def _quiet_solver() -> Iterator[None]:
-    """Keep the solver's own warning from the user, to whom ``tol`` and ``max_iter`` mean nothing.
-
-    ``warnings.catch_warnings`` puts back what it found. Of threads that overlap, each would put
-    back the silence of another; so the first of them begins it and the last one ends it.
-    """
-    global _solving
-    with _solving_lock:
-        if _solving == 0:
-            _silence.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("ignore", ConvergenceWarning)
-        _solving += 1
-    try:
-        yield
-    finally:
-        with _solving_lock:
-            _solving -= 1
-            if _solving == 0:
-                _silence.close()

@@ -1,0 +1,162 @@
+//! One level of regularisation: sweeps, and Newton steps where sweeps would take long.
+//!
+//! 1. one pass of exponentials stores the plan of the column potentials with exact rows;
+//! 2. sweeps ([`crate::scalings`]), whose rate tells after a few of them how many more it would
+//!    take;
+//! 3. where that is many, Newton steps ([`crate::newton`]);
+//! 4. large scalings are absorbed, which leads back to 1.
+
+use sparrot_foundation::{Error, Status};
+
+use crate::gibbs::{Gibbs, Storage};
+use crate::log_domain;
+use crate::newton::Newton;
+use crate::run::{Phase, Run};
+use crate::scalings::Scalings;
+use crate::sinkhorn::holds_mass;
+
+/// Sweeps by which their rate is judged, and the number still needed that makes Newton steps worth
+/// it.
+const JUDGED_BY: usize = 4;
+const MANY: f64 = 25.0;
+
+/// Steps without a smaller error, once it is small, that end the level.
+const PATIENCE: usize = 20;
+
+/// How a level ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Outcome {
+    /// At the target.
+    Done,
+    /// The type of the stored plan allows no more.
+    Rounding,
+    /// The run is over for another reason.
+    Stopped(Status),
+}
+
+/// Iterates at the run's regularisation until the marginal error is at most `target`. The
+/// potentials are then up to date; the stored plan is not. `newton` is from an earlier solve of
+/// this level, if there was one; `is_last` says that this is the problem asked for, whose dual value
+/// is recorded.
+///
+/// # Errors
+/// [`Error::Interrupted`], [`Error::Infeasible`].
+pub fn solve<T: Storage>(
+    run: &mut Run<'_>,
+    gibbs: &mut Gibbs<T>,
+    newton: &mut Newton,
+    target: f64,
+    is_last: bool,
+) -> Result<Outcome, Error> {
+    let mut scalings = Scalings::new(run.phi.len(), run.psi.len());
+    let (mut best, mut since_best) = (f64::INFINITY, 0);
+    let problem = run.problem;
+    loop {
+        if !store(run, gibbs)? {
+            return Ok(Outcome::Rounding);
+        }
+        scalings.reset(gibbs);
+        let mut error = run.relative(scalings.column_error(problem.b));
+        let mut rate = if newton.is_under_way() { Rate::SLOW } else { Rate::default() };
+        loop {
+            let before = error;
+            let (phase, nnz) = if rate.needed(error, target) <= MANY {
+                scalings.balance_columns(problem.b);
+                scalings.sweep(run, gibbs)?;
+                (Phase::Sinkhorn, gibbs.len())
+            } else {
+                let step = newton.step(run, gibbs, &mut scalings, error, target)?;
+                run.newton_steps += 1;
+                if !step.accepted {
+                    rate = Rate::default();
+                }
+                (Phase::Newton, step.nnz)
+            };
+            run.iteration += 1;
+            error = run.relative(scalings.column_error(problem.b));
+            if phase == Phase::Sinkhorn {
+                rate.after(error);
+            }
+            if error.is_nan() || !scalings.are_moderate(&problem) {
+                break;
+            }
+            let is_due = run.iteration.is_multiple_of(run.record_every);
+            if phase == Phase::Newton || is_due || error <= target {
+                // The dual value of another regularisation would mislead.
+                let objective =
+                    if is_last { run.dual_value_with(&scalings.u, &scalings.v) } else { f64::NAN };
+                if let Some(status) = run.record(phase, error, objective, nnz)? {
+                    scalings.absorb(run);
+                    return Ok(Outcome::Stopped(status));
+                }
+            }
+            if error < 0.9 * best {
+                (best, since_best) = (error, 0);
+            } else if phase == Phase::Newton || error >= before {
+                since_best += 1; // sweeps may be slow, but where rounding permits they get closer
+            }
+            let outcome = if error <= target {
+                Outcome::Done
+            } else if since_best > PATIENCE && best < T::ROUNDING_SHOWS_BELOW {
+                Outcome::Rounding
+            } else if run.iteration >= run.max_iter {
+                Outcome::Stopped(Status::MaxIter)
+            } else {
+                continue;
+            };
+            scalings.absorb(run);
+            return Ok(outcome);
+        }
+        scalings.absorb(run);
+        if run.iteration >= run.max_iter {
+            return Ok(Outcome::Stopped(Status::MaxIter));
+        }
+    }
+}
+
+/// Stores the plan with exact rows; whether every column that has weight has mass in it.
+///
+/// # Errors
+/// [`Error::Interrupted`], [`Error::Infeasible`].
+pub fn store<T: Storage>(run: &mut Run<'_>, gibbs: &mut Gibbs<T>) -> Result<bool, Error> {
+    let (problem, team, stop) = (run.problem, run.team, run.stop);
+    gibbs.fill_exact_rows(&problem, &mut run.phi, &run.psi, team, stop)?;
+    if holds_mass(&gibbs.column_sums, problem.b, T::LEAST_MASS) {
+        return Ok(true);
+    }
+    log_domain::update_columns(&problem, &run.phi, &mut run.psi, team, stop)?;
+    gibbs.fill_exact_rows(&problem, &mut run.phi, &run.psi, team, stop)?;
+    Ok(holds_mass(&gibbs.column_sums, problem.b, T::LEAST_MASS))
+}
+
+/// How fast sweeps converge.
+#[derive(Default)]
+struct Rate {
+    first: f64,
+    sweeps: usize,
+    needed: f64,
+}
+
+impl Rate {
+    /// Where sweeps have been found to be slow before.
+    const SLOW: Rate = Rate { first: 0.0, sweeps: 0, needed: f64::INFINITY };
+
+    fn after(&mut self, error: f64) {
+        if self.sweeps == 0 {
+            self.first = error;
+        }
+        self.sweeps += 1;
+    }
+
+    /// The sweeps still needed from `error` to `target`; 0 until there is something to judge by.
+    fn needed(&mut self, error: f64, target: f64) -> f64 {
+        if self.sweeps > JUDGED_BY {
+            let rate = (error / self.first).ln() / JUDGED_BY as f64;
+            self.needed = if rate < 0.0 { (target / error).ln() / rate } else { f64::INFINITY };
+            if self.needed <= MANY {
+                *self = Rate { first: error, sweeps: 1, needed: self.needed };
+            }
+        }
+        self.needed
+    }
+}
