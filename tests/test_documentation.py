@@ -8,7 +8,16 @@ from numpydoc.validate import validate
 
 import sparrot
 
-MODULES = ["sparrot", "sparrot.errors", "sparrot.plot", "sparrot.special", "sparrot.transport"]
+MODULES = [
+    "sparrot",
+    "sparrot.errors",
+    "sparrot.interop",
+    "sparrot.interop.pot",
+    "sparrot.interop.pot.bregman",
+    "sparrot.plot",
+    "sparrot.special",
+    "sparrot.transport",
+]
 
 # What numpydoc may complain about without our minding: sections that a short page can do without,
 # and the style of one-line summaries.
@@ -17,6 +26,9 @@ IGNORED = {"ES01", "SA01", "SA04", "EX01", "GL08", "RT03", "YD01", "RT02", "GL01
 # Users receive these and never make one, so their parameters are nobody's business.
 NOT_CONSTRUCTED = {
     "sparrot.Status",
+    "sparrot.interop.pot.LazyPlan",
+    "sparrot.interop.pot.OTResult",
+    "sparrot.transport.BatchResult",
     "sparrot.transport.IterationState",
     "sparrot.transport.TransportResult",
 }
@@ -45,7 +57,14 @@ def test_docstrings(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["transport.solve", "transport.solve_sample", "transport.round_plan"]
+    "name",
+    [
+        "transport.solve",
+        "transport.solve_sample",
+        "transport.solve_path",
+        "transport.solve_batch",
+        "transport.round_plan",
+    ],
 )
 def test_functions_have_an_example(name):
     module, function = name.split(".")

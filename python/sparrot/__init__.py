@@ -4,8 +4,10 @@ Submodules are imported when they are first used:
 
 ========================  ==================================================================
 ``sparrot.transport``     entropic optimal transport: ``solve``, ``solve_sample``,
+                          ``solve_path``, ``solve_batch``, ``sinkhorn_divergence``,
                           ``round_plan``, the estimator ``EntropicTransport``
 ``sparrot.special``       softmax, log_softmax, logsumexp and their relatives
+``sparrot.interop``       the names of other packages: ``sparrot.interop.pot``
 ``sparrot.errors``        the exceptions and warnings of the package
 ``sparrot.plot``          pictures (needs matplotlib)
 ========================  ==================================================================
@@ -19,13 +21,14 @@ from sparrot._sparrot import version as _version
 
 __version__ = _version()
 
-_SUBMODULES = ("errors", "plot", "special", "transport")
+_SUBMODULES = ("errors", "interop", "plot", "special", "transport")
 
 __all__ = [
     "Status",
     "__version__",
     "errors",
     "get_num_threads",
+    "interop",
     "plot",
     "set_num_threads",
     "simd_level",

@@ -71,8 +71,8 @@ def test_many_threads_at_once(expected):
 @pytest.mark.parametrize("shape", [(1200, 1100), (9000, 100), (90, 9000)])
 def test_the_same_bits_for_any_number_of_threads(method, shape, rng):
     cost = rng.random(shape)
-    options = {} if method == "sinkhorn" else {"options": {"n_sinkhorn": 5}}
-    keywords = {"reg": 0.02, "tol": 1e-8, "method": method, **options}
+    options = {"n_sinkhorn": 5} if method == "sns" else None
+    keywords = {"reg": 0.02, "tol": 1e-8, "method": method, "options": options}
     one = solve(cost, n_threads=1, **keywords)
     for threads in (2, 3, 8):
         other = solve(cost, n_threads=threads, **keywords)

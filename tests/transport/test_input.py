@@ -126,7 +126,6 @@ BAD_SETTINGS = {
     "reg too small": ({"reg": 1e-300}, "reg is 1e-300: needs a number between"),
     "reg too large": ({"reg": 1e300}, "reg is 1e[+]300: needs a number between"),
     "reg too large for a float": ({"reg": 10**400}, "reg is too large"),
-    "options n_sinkhorn": ({"options": {"n_sinkhorn": 0}}, "n_sinkhorn'] is 0"),
     "reg_scale": ({"reg_scale": "median"}, "reg_scale is 'median': needs one of 'absolute'"),
     "method": ({"method": "newton"}, "method is 'newton': needs one of 'auto', 'sns'"),
     "tol negative": ({"tol": -1e-3}, "tol is -0.001"),
@@ -139,13 +138,30 @@ BAD_SETTINGS = {
     "n_threads text": ({"n_threads": "all"}, "n_threads is 'all'"),
     "verbose": ({"verbose": -1}, "verbose is -1"),
     "callback": ({"callback": 3}, "callback is 3"),
-    "options unknown": ({"options": {"N1": 5}}, "options has 'N1': this method knows 'n_sinkhorn'"),
     "options not a dict": ({"options": [1]}, r"options is \[1\]"),
-    "options value": ({"options": {"density": 2}}, r"options\['density'\] is 2"),
-    "options growth": ({"options": {"growth": 0.5}}, r"options\['growth'\] is 0.5"),
+    "options unknown": (
+        {"method": "sns", "options": {"N1": 5}},
+        "options has 'N1': this method knows 'n_sinkhorn'",
+    ),
+    "options value": (
+        {"method": "sns", "options": {"density": 2}},
+        r"options\['density'\] is 2",
+    ),
+    "options growth": (
+        {"method": "sns", "options": {"growth": 0.5}},
+        r"options\['growth'\] is 0.5",
+    ),
+    "options n_sinkhorn": (
+        {"method": "sns", "options": {"n_sinkhorn": 0}},
+        r"options\['n_sinkhorn'\] is 0",
+    ),
     "options of another": (
         {"method": "sinkhorn", "options": {"density": 0.1}},
         "options has 'density': this method knows none",
+    ),
+    "options of auto": (
+        {"method": "auto", "options": {"growth": 4}},
+        "options has 'growth': this method knows none",
     ),
 }
 
@@ -264,14 +280,20 @@ def test_other_number_types_are_converted(dtype, rng):
     np.testing.assert_array_equal(result.potentials[1], expected.potentials[1])
 
 
-@pytest.mark.parametrize("n_sinkhorn", [1, 20])
-@pytest.mark.parametrize("method", ["auto", "sns", "sinkhorn"])
-def test_points_without_weight_get_nothing(method, n_sinkhorn, rng):
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("auto", None),
+        ("sns", {"n_sinkhorn": 1}),
+        ("sns", {"n_sinkhorn": 20}),
+        ("sinkhorn", None),
+    ],
+)
+def test_points_without_weight_get_nothing(method, options, rng):
     cost = rng.random((30, 25))
     a, b = rng.random(30), rng.random(25)
     a[[0, 7, 29]] = b[[3, 24]] = 0
     a, b = a / a.sum(), b / b.sum()
-    options = None if method == "sinkhorn" else {"n_sinkhorn": n_sinkhorn}
     result = solve(cost, a, b, reg=0.02, method=method, tol=1e-10, options=options)
     assert (result.plan[a == 0] == 0).all()
     assert (result.plan[:, b == 0] == 0).all()

@@ -200,7 +200,8 @@ def solve_batch(
         "regs": regs,
         "n_threads": as_threads(n_threads),
     }
-    raw = _sparrot.transport_solve_batch(batch, (method, None)[: 1 + (method == "auto")], tol, limit, max_time)
+    native = ("auto", None) if method == "auto" else (method,)
+    raw = _sparrot.transport_solve_batch(batch, native, tol, limit, max_time)
     f, g = raw["f"].reshape(count, n), raw["g"].reshape(count, m)
     status = [Status(name) for name in raw["status"]]
     converged = np.array([one is Status.CONVERGED for one in status])
@@ -208,8 +209,8 @@ def solve_batch(
         k = int(np.flatnonzero(~converged)[0])
         warnings.warn(
             f"{int((~converged).sum())} of {count} problems have not converged, the first of them "
-            f"problem {k} ({status[k].value}): marginal error {raw['marginal_error'][k]:.3g}, above "
-            f"tol={tol:g}; allow more (max_iter, max_time), or use a larger reg",
+            f"problem {k} ({status[k].value}): marginal error {raw['marginal_error'][k]:.3g}, "
+            f"above tol={tol:g}; allow more (max_iter, max_time), or use a larger reg",
             ConvergenceWarning,
             stacklevel=2,
         )
@@ -287,15 +288,16 @@ def _regs(
     given = np.asarray(reg)
     if given.ndim and given.shape != (count,):
         raise InvalidInputError(f"reg has shape {given.shape}: needs a number or ({count},)")
-    values = np.array([as_reg(one) for one in given.tolist()] if given.ndim else [as_reg(reg)] * count)
+    each = given.tolist() if given.ndim else [reg]
+    values = np.array([as_reg(one) for one in each]).repeat(count // len(each))
     scale = as_choice(reg_scale, "reg_scale", REG_SCALES)
     least, most = costs.min((1, 2)), costs.max((1, 2))
     bad = ~(least > -np.inf)  # NaN too
     if bad.any() or np.isnan(most).any():
         k, i, j = (int(x) for x in np.argwhere(np.isnan(costs) | (costs == -np.inf))[0])
         raise InvalidInputError(
-            f"costs contains {costs[k, i, j]} at index ({k}, {i}, {j}): needs finite values, or inf "
-            "where no mass may go"
+            f"costs contains {costs[k, i, j]} at index ({k}, {i}, {j}): needs finite values, or "
+            "inf where no mass may go"
         )
     has_forbidden = most == np.inf
     for k in np.flatnonzero(has_forbidden):

@@ -17,7 +17,8 @@ def as_init(
         init = init.potentials
     if not isinstance(init, tuple | list) or len(init) != 2:
         raise InvalidInputError(
-            f"init is a {type(init).__name__}: needs a pair (f, g) of potentials or a TransportResult"
+            f"init is a {type(init).__name__}: needs a pair (f, g) of potentials or a "
+            "TransportResult"
         )
     f, g = (
         _potential(value, f"init[{k}]", weights)
@@ -29,9 +30,7 @@ def as_init(
 def _potential(value: object, name: str, weights: FloatArray) -> FloatArray:
     potential = as_floats(value, name, ndim=1).astype(np.float64)
     if potential.shape != weights.shape:
-        raise InvalidInputError(
-            f"{name} has {potential.size} potentials for {weights.size} points"
-        )
+        raise InvalidInputError(f"{name} has {potential.size} potentials for {weights.size} points")
     bad = np.flatnonzero(~np.isfinite(potential) & (weights > 0))
     if bad.size:
         raise InvalidInputError(

@@ -64,8 +64,9 @@ class TransportResult(Result):
         The marginal error that was asked for.
     trace : dict of ndarray
         One entry per recorded iteration: ``iteration``, ``time`` (s), ``objective`` (the dual
-        value), ``certificate`` (the marginal error), ``sparsity`` (entries of the plan the step
-        worked with), ``phase`` ("sinkhorn" or "newton").
+        value; nan while the method "auto" is still lowering the regularisation), ``certificate``
+        (the marginal error, at the regularisation of the moment), ``sparsity`` (entries of the
+        plan the step worked with), ``phase`` ("sinkhorn" or "newton").
     timings : dict of float
         Seconds spent on the iterations (``solve``) and on the certificate.
 

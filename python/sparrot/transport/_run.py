@@ -38,7 +38,7 @@ class IterationState(NamedTuple):
     time: float
     """Seconds since the solve began."""
     objective: float
-    """The dual value."""
+    """The dual value; nan while the regularisation is still being lowered."""
     certificate: float
     """The marginal error."""
     sparsity: int
@@ -82,7 +82,9 @@ _SNS_CHECKS: dict[str, Callable[[Any, str], Any]] = {
 }
 
 
-def solve_cost(cost: Cost, a: object, b: object, *, reg: float, **arguments: Any) -> TransportResult:
+def solve_cost(
+    cost: Cost, a: object, b: object, *, reg: float, **arguments: Any
+) -> TransportResult:
     """Solve for one regularisation: see :func:`solve_costs`. For functions that users call."""
     result = solve_costs(cost, a, b, regs=[reg], **arguments)[0]
     if not result.converged:
@@ -151,7 +153,7 @@ def solve_costs(
     weights = (read_only(weights_a), read_only(weights_b))
     plan_input = {"cost": cost.native, "a": unit_a, "b": unit_b, "n_threads": threads}
     return [
-        _dressed(cost, mass, weights, plan_input | {"f": raw["f"], "g": raw["g"], "reg": reg}, raw, method, tol)
+        _dressed(cost, mass, weights, plan_input | {"reg": reg}, raw, method, tol)
         for reg, raw in zip(values, path, strict=False)
     ]
 
@@ -172,6 +174,7 @@ def _dressed(
 ) -> TransportResult:
     """Return an answer of the native solver as the user wants it."""
     reg, total = plan_input["reg"], float(plan_input["a"].sum())
+    plan_input = plan_input | {"f": raw["f"], "g": raw["g"]}
     status = Status(raw["status"])
     message = as_message(status, raw["marginal_error"], raw["n_iter"], tol, method)
     trace = raw["trace"]
@@ -249,7 +252,7 @@ def _observer(
             next_line = time.monotonic() + 0.1
             sys.stdout.write(
                 f"{iteration:>8d}  {state.phase:<8}  time {seconds:8.3f} s  "
-                f"dual {state.objective:+.10e}  marginal error {error:.3e}  entries {nnz}\n"
+                f"dual {state.objective:+17.10e}  marginal error {error:.3e}  entries {nnz}\n"
             )
         return callback is not None and bool(callback(state))
 

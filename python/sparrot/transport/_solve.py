@@ -47,25 +47,33 @@ def solve(
         The unit of ``reg``: the unit of the cost, the largest finite cost, or the mean cost
         (weighted by ``a`` and ``b``).
     method : {"auto", "sns", "sinkhorn"}, default="auto"
-        "sns" is Sinkhorn-Newton-Sparse [1]_ as published: a few Sinkhorn iterations, then Newton
-        steps on the largest entries of the Hessian. "auto" is the same with a density that grows
-        as soon as dropping entries slows Newton's method down (``growth=4``), which makes it
-        converge on dense plans too. "sinkhorn" is Sinkhorn's iteration, stabilised.
+        "auto" lowers the regularisation in steps, each of which starts from those before: Sinkhorn
+        sweeps, then, where many of them would be needed, Newton steps on the semi-dual, whose
+        equations are solved by preconditioned conjugate gradients. "sns" is
+        Sinkhorn-Newton-Sparse [1]_ as published: a few Sinkhorn iterations, then Newton steps on
+        the largest entries of the Hessian. "sinkhorn" is Sinkhorn's iteration, stabilised.
     tol : float, default=1e-6
         The marginal error to reach, as a share of the mass. What double precision allows is
         around 1e-13, and less accurate for very small ``reg``.
     max_iter : int, optional
-        Iterations of all kinds, at most: by default 2,000, for "sinkhorn" 100,000.
+        Iterations of all kinds, at most: by default 10,000, for "sns" 2,000, for "sinkhorn"
+        100,000.
     max_time : float, optional
         Seconds after which to stop with the best answer so far. Looked at between iterations.
+    init : TransportResult or tuple of array_like, optional
+        Potentials ``(f, g)`` to start from, of shapes (n,) and (m,) in the units of the cost, or
+        the result that has them: of the same problem at another regularisation, or of one that
+        differs little. What they are at points without weight is not looked at. When they are far
+        off, "auto" starts afresh: it lowers the regularisation from the beginning.
     options : dict, optional
-        Settings of "sns" and "auto", with the paper's defaults where it has any:
+        Settings of "sns", with the paper's defaults where it has any; "auto" and "sinkhorn" take
+        none:
 
         * ``n_sinkhorn`` (20): Sinkhorn iterations before the first Newton step, ``N1``, at least 1;
         * ``density`` (2 (n + m) / (n m)): the share of the plan's entries kept; the default is
           ``lambda = 2/n`` of the Hessian, which holds the plan twice;
-        * ``growth`` (1; 4 for "auto"): factor on the density after a step that did not halve the
-          error; from a density of 1/4 on the whole plan is used;
+        * ``growth`` (1): factor on the density after a step that did not halve the error; from a
+          density of 1/4 on the whole plan is used. With 4 it converges on dense plans too;
         * ``cg_tol`` (1e-3), ``cg_max_iter`` (1000): of the conjugate gradients;
         * ``armijo`` (1e-4), ``max_halvings`` (12): of the line search.
     callback : callable, optional
@@ -105,6 +113,8 @@ def solve(
     See Also
     --------
     solve_sample : From points, without a cost matrix.
+    solve_path : One problem at several regularisations.
+    solve_batch : Many problems of one shape.
 
     References
     ----------
@@ -194,8 +204,10 @@ def solve_sample(
         Iterations of all kinds, at most.
     max_time : float, optional
         Seconds after which to stop with the best answer so far.
+    init : TransportResult or tuple of array_like, optional
+        Potentials ``(f, g)`` to start from, in the units of the cost: see :func:`solve`.
     options : dict, optional
-        Settings of "sns" and "auto": see :func:`solve`.
+        Settings of "sns": see :func:`solve`.
     callback : callable, optional
         Called with an :class:`IterationState`; a true answer ends the solve.
     verbose : int, default=0

@@ -20,6 +20,10 @@ use crate::sinkhorn::holds_mass;
 const JUDGED_BY: usize = 4;
 const MANY: f64 = 25.0;
 
+/// Newton steps that bring the error down by less than a tenth, in a row, after which some sweeps
+/// may find a better place to go on from.
+const SLOW_STEPS: usize = 3;
+
 /// Steps without a smaller error, once it is small, that end the level.
 const PATIENCE: usize = 20;
 
@@ -51,13 +55,14 @@ pub fn solve<T: Storage>(
     let mut scalings = Scalings::new(run.phi.len(), run.psi.len());
     let (mut best, mut since_best) = (f64::INFINITY, 0);
     let problem = run.problem;
+    let mut rate = if newton.is_under_way() { Rate::SLOW } else { Rate::default() };
     loop {
         if !store(run, gibbs)? {
             return Ok(Outcome::Rounding);
         }
         scalings.reset(gibbs);
         let mut error = run.relative(scalings.column_error(problem.b));
-        let mut rate = if newton.is_under_way() { Rate::SLOW } else { Rate::default() };
+        let mut slow_steps = 0;
         loop {
             let before = error;
             let (phase, nnz) = if rate.needed(error, target) <= MANY {
@@ -76,6 +81,11 @@ pub fn solve<T: Storage>(
             error = run.relative(scalings.column_error(problem.b));
             if phase == Phase::Sinkhorn {
                 rate.after(error);
+            } else {
+                slow_steps = if error > 0.9 * before { slow_steps + 1 } else { 0 };
+                if slow_steps >= SLOW_STEPS {
+                    (rate, slow_steps) = (Rate::default(), 0);
+                }
             }
             if error.is_nan() || !scalings.are_moderate(&problem) {
                 break;
@@ -108,6 +118,7 @@ pub fn solve<T: Storage>(
             return Ok(outcome);
         }
         scalings.absorb(run);
+        rate = Rate::default();
         if run.iteration >= run.max_iter {
             return Ok(Outcome::Stopped(Status::MaxIter));
         }
