@@ -2,14 +2,20 @@
 //!
 //! All but the last level end at a marginal error of 1 %: their potentials are only a start for the
 //! next, extrapolated along a line through the last two levels. Larger plans are stored in single
-//! precision until that is not precise enough for what is asked.
+//! precision until that is not precise enough for what is asked; of plans between points that are
+//! too large for that only the entries that matter are stored ([`crate::candidates`]), with the
+//! coarse levels solved between some of the points ([`crate::subset`]).
 
 use sparrot_foundation::{Error, Status};
+use sparrot_simd::reduce;
 
+use crate::candidates::Candidates;
 use crate::gibbs::{Gibbs, Storage};
+use crate::kernel::Kernel;
 use crate::level::{self, Outcome};
 use crate::newton::Newton;
 use crate::run::{Ended, Run};
+use crate::subset;
 
 /// The first level, as a share of the range of the costs, and the largest regularisation that
 /// starts at itself.
@@ -20,7 +26,7 @@ const DIRECT: f64 = 0.02;
 const FACTOR: f64 = 0.2;
 
 /// The marginal error at which all levels but the last end.
-const LOOSE: f64 = 0.01;
+pub const LOOSE: f64 = 0.01;
 
 /// From this marginal error on potentials are too far off to start with the last level.
 const FAR: f64 = 0.5;
@@ -33,6 +39,22 @@ const HANDED_OVER: f64 = 1e-5;
 /// Plans with fewer entries are in the nearer caches anyway.
 const WORTH_SINGLE: usize = 1 << 18;
 
+/// Plans with more entries are thinned out where the costs can be computed again and again, leaving
+/// out a share of the error that is aimed at: to as many entries, or a small share of all.
+pub const LARGE: usize = 1 << 26;
+const SMALL_SHARE: usize = 64;
+const LEFT_OUT: f64 = 0.1;
+
+/// The first level on the way to a regularisation.
+pub fn first_level(reg: f64, range: f64) -> f64 {
+    if reg >= DIRECT * range { reg } else { reg.max(START * range) }
+}
+
+/// The level after another.
+pub fn next_level(level: f64, reg: f64) -> f64 {
+    reg.max(FACTOR * level)
+}
+
 /// The last two levels that were solved, and where plans are stored.
 #[derive(Default)]
 pub struct Annealing {
@@ -41,6 +63,8 @@ pub struct Annealing {
     last: Option<(f64, Vec<f64>)>,
     single: Option<Gibbs<f32>>,
     double: Option<Gibbs>,
+    /// Whether plans are thinned out instead.
+    is_thin: bool,
 }
 
 impl Annealing {
@@ -49,9 +73,17 @@ impl Annealing {
     /// # Errors
     /// [`Error::Interrupted`], [`Error::Infeasible`], [`Error::OutOfMemory`].
     pub fn start_from(&mut self, run: &mut Run<'_>) -> Result<(), Error> {
-        let gibbs = room(&mut self.double, run)?;
-        level::store(run, gibbs)?;
-        if run.marginal_error(gibbs) < FAR {
+        let error = if is_large(run) {
+            let mut thin = Candidates::<f32>::new(run.phi.len(), run.psi.len(), 1.0);
+            level::store(run, &mut thin)?;
+            run.relative(reduce::l1_distance(thin.column_sums(), run.problem.b))
+        } else {
+            let gibbs = room(&mut self.double, run)?;
+            level::store(run, gibbs)?;
+            run.marginal_error(gibbs)
+        };
+        if error < FAR {
+            self.is_thin = is_large(run);
             self.remember(run);
         }
         Ok(())
@@ -65,10 +97,16 @@ impl Annealing {
     pub fn advance(&mut self, run: &mut Run<'_>, range: f64, target: f64) -> Result<Ended, Error> {
         let reg = run.problem.reg;
         let mut level = match &self.last {
-            Some((last, _)) => reg.max(FACTOR * last),
-            None if reg >= DIRECT * range => reg,
-            None => reg.max(START * range),
+            Some((last, _)) => next_level(*last, reg),
+            None => first_level(reg, range),
         };
+        if self.last.is_none() && is_large(run) {
+            let left_out = LEFT_OUT * target.max(SINGLE_DOWN_TO);
+            let most = LARGE.max(run.phi.len() * run.psi.len() / SMALL_SHARE);
+            let start = subset::start(run, range, left_out, most)?;
+            self.is_thin = start.is_some();
+            level = start.unwrap_or(level);
+        }
         loop {
             run.set_reg(level);
             self.predict(run);
@@ -84,13 +122,16 @@ impl Annealing {
                     Outcome::Stopped(status) => Ended::Stopped(status),
                 });
             }
-            level = reg.max(FACTOR * level);
+            level = next_level(level, reg);
         }
     }
 
     /// One level, in single precision as far as that goes.
     fn solve(&mut self, run: &mut Run<'_>, target: f64, is_last: bool) -> Result<Outcome, Error> {
         let entries = run.phi.len() * run.psi.len();
+        if self.is_thin {
+            return thinned(run, target, is_last);
+        }
         // A level that was solved before is solved again because of rounding.
         let is_retry = self.last.as_ref().is_some_and(|(last, _)| *last == run.problem.reg);
         let suffices = target >= SINGLE_DOWN_TO;
@@ -135,6 +176,24 @@ impl Annealing {
         if last.as_ref().is_some_and(|(last, _)| *last != level) {
             self.before = last;
         }
+    }
+}
+
+/// Whether the whole plan had better not be stored.
+fn is_large(run: &Run<'_>) -> bool {
+    run.problem.cost.can_be_thinned() && run.phi.len().saturating_mul(run.psi.len()) > LARGE
+}
+
+/// One level on the entries that matter.
+fn thinned(run: &mut Run<'_>, target: f64, is_last: bool) -> Result<Outcome, Error> {
+    let (n, m, left_out) = (run.phi.len(), run.psi.len(), LEFT_OUT * target);
+    let mut newton = Newton::default();
+    if target >= SINGLE_DOWN_TO {
+        let mut thin = Candidates::<f32>::new(n, m, left_out);
+        level::solve(run, &mut thin, &mut newton, target, is_last)
+    } else {
+        let mut thin = Candidates::<f64>::new(n, m, left_out);
+        level::solve(run, &mut thin, &mut newton, target, is_last)
     }
 }
 

@@ -17,7 +17,7 @@ use sparrot_foundation::Error;
 use sparrot_simd::{linear, reduce};
 
 use crate::cg::Iterate;
-use crate::gibbs::{Gibbs, Storage};
+use crate::kernel::Kernel;
 use crate::laplacian::Factor;
 use crate::run::Run;
 use crate::scalings::Scalings;
@@ -35,27 +35,30 @@ const MOST_ITERATIONS: usize = 500;
 /// Entries of a factor per point, at most.
 const FILL: usize = 40;
 
+/// And if the matrix itself has more: solving with the factor may take as long as multiplying by it.
+const MOST_FILL: usize = 320;
+
 /// What is added to the diagonal of a row for its factor, as a share: a component of the plan has
 /// nothing else to pin it down.
 const ROW_SHIFT: f64 = 1e-10;
 
 /// `S`.
-pub struct Equations<'a, T = f64> {
-    matrix: Matrix<'a, T>,
+pub struct Equations<'a, K> {
+    matrix: Matrix<'a, K>,
     /// The diagonal of the columns, with what has been added to it.
     diagonal: Vec<f64>,
     /// The diagonal of `S`: the former less `P_ij^2 / a_i`, where that is known.
     own: Vec<f64>,
 }
 
-enum Matrix<'a, T> {
+enum Matrix<'a, K> {
     /// The entries worth keeping, and the inverse sums of their rows.
     Kept { plan: &'a Csr, inverse_rows: Vec<f64> },
     /// The stored plan and its scalings, with `u_i^2 / a_i` and room for products.
-    Whole { gibbs: &'a mut Gibbs<T>, v: &'a [f64], weights: Vec<f64>, room: [Vec<f64>; 2] },
+    Whole { gibbs: &'a mut K, v: &'a [f64], weights: Vec<f64>, room: [Vec<f64>; 2] },
 }
 
-impl<'a, T: Storage> Equations<'a, T> {
+impl<'a, K: Kernel> Equations<'a, K> {
     /// From the entries worth keeping. `columns` are the sums of all of them; of what is missing
     /// `returned` goes back on the diagonal, and `shift` times the weight of the column on top.
     pub fn kept(plan: &'a Csr, b: &[f64], columns: &[f64], returned: f64, shift: f64) -> Self {
@@ -82,7 +85,7 @@ impl<'a, T: Storage> Equations<'a, T> {
 
     /// From the stored plan.
     pub fn whole(
-        gibbs: &'a mut Gibbs<T>,
+        gibbs: &'a mut K,
         scalings: &'a Scalings,
         [a, b]: [&[f64]; 2],
         columns: &[f64],
@@ -158,9 +161,9 @@ impl Solver {
     ///
     /// # Errors
     /// [`Error::Interrupted`].
-    pub fn solve<T: Storage>(
+    pub fn solve<K: Kernel>(
         &mut self,
-        equations: &mut Equations<'_, T>,
+        equations: &mut Equations<'_, K>,
         rhs: &[f64],
         goal: f64,
         strong: Option<&Csr>,
@@ -187,9 +190,9 @@ impl Solver {
         Ok(iterate.x)
     }
 
-    fn with_diagonal<T: Storage>(
+    fn with_diagonal<K: Kernel>(
         &self,
-        equations: &mut Equations<'_, T>,
+        equations: &mut Equations<'_, K>,
         iterate: &mut Iterate,
         goal: f64,
         most: usize,
@@ -207,9 +210,9 @@ impl Solver {
         Ok(done)
     }
 
-    fn with_factor<T: Storage>(
+    fn with_factor<K: Kernel>(
         &mut self,
-        equations: &mut Equations<'_, T>,
+        equations: &mut Equations<'_, K>,
         iterate: &mut Iterate,
         goal: f64,
         most: usize,
@@ -226,7 +229,7 @@ impl Solver {
     }
 }
 
-fn factored<T>(equations: &Equations<'_, T>, strong: Option<&Csr>) -> Option<Factor> {
+fn factored<K>(equations: &Equations<'_, K>, strong: Option<&Csr>) -> Option<Factor> {
     let plan = match &equations.matrix {
         Matrix::Kept { plan, .. } => plan,
         Matrix::Whole { .. } => strong?,
@@ -235,6 +238,6 @@ fn factored<T>(equations: &Equations<'_, T>, strong: Option<&Csr>) -> Option<Fac
         .map(|row| (1.0 + ROW_SHIFT) * plan.values[row[0]..row[1]].iter().sum::<f64>())
         .collect();
     let points = rows.len() + equations.diagonal.len();
-    // Solving with the factor may well take as long as multiplying by the matrix.
-    Factor::new(plan, [&rows, &equations.diagonal], (FILL * points).max(plan.nnz()))
+    let cap = plan.nnz().clamp(FILL * points, MOST_FILL * points);
+    Factor::new(plan, [&rows, &equations.diagonal], cap)
 }

@@ -17,6 +17,15 @@ pub trait Cost: Sync {
     fn is_dear(&self) -> bool {
         false
     }
+    /// Whether rows may be asked for again and again instead of the plan being stored, and
+    /// [`Cost::some`] has an answer.
+    fn can_be_thinned(&self) -> bool {
+        false
+    }
+    /// The costs between some rows and some columns.
+    fn some(&self, _rows: &[usize], _columns: &[usize]) -> Option<Box<dyn Cost + '_>> {
+        None
+    }
     /// The cost of the reverse problem, if that is the one to solve: a solver reads along rows, and
     /// does its smaller part on the columns.
     fn reversed(&self) -> Option<Box<dyn Cost + '_>>;
@@ -163,6 +172,20 @@ impl Cost for Points {
         self.dimension > 8
     }
 
+    fn can_be_thinned(&self) -> bool {
+        true
+    }
+
+    fn some(&self, rows: &[usize], columns: &[usize]) -> Option<Box<dyn Cost + '_>> {
+        let d = self.dimension;
+        let chosen = |points: &[f64], which: &[usize]| -> Vec<f64> {
+            which.iter().flat_map(|i| points[i * d..(i + 1) * d].iter().copied()).collect()
+        };
+        let (sources, targets) = (chosen(&self.sources, rows), chosen(&self.targets, columns));
+        let shape = (rows.len(), columns.len());
+        Some(Box::new(Points::between(self.metric, sources, targets, d, shape)))
+    }
+
     fn reversed(&self) -> Option<Box<dyn Cost + '_>> {
         let (n, m) = self.shape;
         (n < m).then(|| {
@@ -222,6 +245,8 @@ mod tests {
         let (x, y) = ([0.0, 0.0, 3.0, 4.0], [3.0, 4.0, 1.0, 0.0, 0.0, -2.0]);
         let squared = Points::new(Metric::SquaredEuclidean, &x, &y, 2).unwrap();
         assert_eq!(squared.shape(), (2, 3));
+        let some = squared.some(&[1], &[2, 0]).unwrap();
+        assert_eq!(all_rows(&*some), [90.0, 0.0]);
         assert_eq!(all_rows(&squared), [50.0, 2.0, 8.0, 0.0, 40.0, 90.0]);
         let plain = Points::new(Metric::Euclidean, &x, &y, 2).unwrap();
         assert_eq!(all_rows(&plain)[..3], [10.0, 2.0, 4.0]);

@@ -5,10 +5,12 @@
 //! it is read in half the time; sums are in double precision all the same.
 
 use sparrot_foundation::{Error, Scalar, Stop, Team, memory};
-use sparrot_simd::{gibbs, linear, reduce};
+use sparrot_simd::{gibbs, linear, reduce, select};
 
+use crate::kernel::{Kernel, RowRule};
 use crate::log_domain;
 use crate::problem::{PLAN, Pass, Problem, row_blocks};
+use crate::sparsify::{self, Csr, Rows};
 
 /// The type that a plan is stored in.
 pub trait Storage: Scalar {
@@ -101,16 +103,11 @@ impl<T: Storage> Gibbs<T> {
         })
     }
 
-    /// The number of entries.
-    #[allow(clippy::len_without_is_empty, reason = "there are always some")]
-    pub fn len(&self) -> usize {
-        self.plan.len()
-    }
-
-    /// Writes row i of `T`.
-    pub fn row(&self, i: usize, out: &mut [f64]) {
+    /// Writes row i of `T diag(v)`.
+    fn scaled_row(&self, i: usize, v: &[f64], out: &mut [f64]) {
         let m = out.len();
         T::widen(self.scale[i], &self.plan[i * m..(i + 1) * m], out);
+        linear::multiply_by(v, out);
     }
 
     /// The sum of all entries.
@@ -139,42 +136,6 @@ impl<T: Storage> Gibbs<T> {
         });
         self.row_sums = row_sums;
         done.map(|_| ())
-    }
-
-    /// The plan of the column potentials with exact rows: sets `phi`, starting from what it was,
-    /// and stores `T` with its sums. Rows without weight are empty.
-    ///
-    /// # Errors
-    /// [`Error::Infeasible`] if a row with weight has only forbidden edges, [`Error::Interrupted`].
-    pub fn fill_exact_rows(
-        &mut self,
-        problem: &Problem<'_>,
-        phi: &mut [f64],
-        psi: &[f64],
-        team: &Team,
-        stop: &Stop<'_>,
-    ) -> Result<(), Error> {
-        self.row_sums.copy_from_slice(problem.a);
-        let stuck = self.by_rows(psi.len(), phi, team, stop, |i, phi, row, sums| {
-            let weight = problem.a[i];
-            if weight == 0.0 {
-                *phi = f64::NEG_INFINITY;
-                row.fill(0.0);
-                return false;
-            }
-            let Some(sum) = log_domain::exp_row(problem, i, phi, psi, row) else {
-                return true;
-            };
-            *phi += weight.ln() - sum.ln();
-            // To the sum 1, which suits single precision however small the weight.
-            linear::scale_and_axpy(1.0 / sum, row, weight, sums);
-            false
-        })?;
-        self.scale.copy_from_slice(problem.a);
-        match stuck.iter().position(|stuck| *stuck) {
-            Some(i) => Err(log_domain::no_edge(problem.sides[0], i, problem.a[i])),
-            None => Ok(()),
-        }
     }
 
     /// Calls `fill(i, entry of out, row, column sums of the block)` for every row, in blocks; the
@@ -209,24 +170,6 @@ impl<T: Storage> Gibbs<T> {
         Ok(results.into_iter().flatten().collect())
     }
 
-    /// One fused sweep: `u_i = a_i / (T v)_i`, then `acc = T' u`. Rows without weight get `u = 0`.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`].
-    pub fn sweep(
-        &mut self,
-        a: &[f64],
-        v: &[f64],
-        u: &mut [f64],
-        acc: &mut [f64],
-        team: &Team,
-        stop: &Stop<'_>,
-    ) -> Result<(), Error> {
-        let scaling = |i: usize, product: f64| if a[i] > 0.0 { a[i] / product } else { 0.0 };
-        let row = |i, product| (scaling(i, product), scaling(i, product));
-        self.fused(v, row, u, acc, team, stop)
-    }
-
     /// Both halves of `[T y; T' x]` in one read: what the Hessian needs of the whole plan.
     ///
     /// # Errors
@@ -240,30 +183,57 @@ impl<T: Storage> Gibbs<T> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
-        self.fused(y, |i, product| (product, x[i]), rows_out, columns_out, team, stop)
+        self.fused(y, &|i, product| (product, x[i]), rows_out, columns_out, team, stop)
     }
+}
 
-    /// `out = T' diag(weights) T x` in one read; `products` is room for `T x`.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`].
-    pub fn through_rows(
+impl<T: Storage> Kernel for Gibbs<T> {
+    const LEAST_MASS: f64 = <T as Storage>::LEAST_MASS;
+    const ROUNDING_SHOWS_BELOW: f64 = <T as Storage>::ROUNDING_SHOWS_BELOW;
+
+    fn fill_exact_rows(
         &mut self,
-        x: &[f64],
-        weights: &[f64],
-        products: &mut [f64],
-        out: &mut [f64],
+        problem: &Problem<'_>,
+        phi: &mut [f64],
+        psi: &[f64],
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
-        self.fused(x, |i, product| (product, weights[i] * product), products, out, team, stop)
+        self.row_sums.copy_from_slice(problem.a);
+        let stuck = self.by_rows(psi.len(), phi, team, stop, |i, phi, row, sums| {
+            let weight = problem.a[i];
+            if weight == 0.0 {
+                *phi = f64::NEG_INFINITY;
+                row.fill(0.0);
+                return false;
+            }
+            let Some(sum) = log_domain::exp_row(problem, i, phi, psi, row) else {
+                return true;
+            };
+            *phi += weight.ln() - sum.ln();
+            // To the sum 1, which suits single precision however small the weight.
+            linear::scale_and_axpy(1.0 / sum, row, weight, sums);
+            false
+        })?;
+        self.scale.copy_from_slice(problem.a);
+        match stuck.iter().position(|stuck| *stuck) {
+            Some(i) => Err(log_domain::no_edge(problem.sides[0], i, problem.a[i])),
+            None => Ok(()),
+        }
     }
 
-    /// `(out_i, w_i) = row(i, (T v)_i)` for every row, then `acc = T' w`, in one read of `T`.
+    fn column_sums(&self) -> &[f64] {
+        &self.column_sums
+    }
+
+    fn stored(&self) -> usize {
+        self.plan.len()
+    }
+
     fn fused(
         &mut self,
         v: &[f64],
-        row: impl Fn(usize, f64) -> (f64, f64) + Sync,
+        row: RowRule<'_>,
         out: &mut [f64],
         acc: &mut [f64],
         team: &Team,
@@ -303,6 +273,29 @@ impl<T: Storage> Gibbs<T> {
         join(&self.accumulators, acc);
         Ok(())
     }
+
+    fn few_above(&self, v: &[f64], least: &dyn Fn(usize) -> f64, share: f64) -> bool {
+        const SAMPLE: usize = 32;
+        let (n, m) = (self.scale.len(), v.len());
+        let step = n.div_ceil(SAMPLE).max(1);
+        let (mut columns, mut values, mut row) = (vec![], vec![], vec![0.0; m]);
+        for i in (0..n).step_by(step) {
+            self.scaled_row(i, v, &mut row);
+            select::collect_above(&row, least(i), 0, &mut columns, &mut values);
+        }
+        values.len() as f64 <= share * (m * n.div_ceil(step)) as f64
+    }
+
+    fn above(
+        &self,
+        v: &[f64],
+        least: &(dyn Fn(usize) -> f64 + Sync),
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Csr, Error> {
+        let row = |i: usize, out: &mut [f64]| self.scaled_row(i, v, out);
+        sparsify::above((self.scale.len(), v.len()), least, Rows::Computed(&row), team, stop)
+    }
 }
 
 /// Calls `take(index of the first row, four rows)`; a last group of fewer repeats its last row,
@@ -319,7 +312,7 @@ fn by_fours<T>(plan: &[T], m: usize, mut take: impl FnMut(usize, [&[T]; 4])) {
 }
 
 /// The sum of the blocks' accumulators, in their order.
-fn join(accumulators: &[f64], total: &mut [f64]) {
+pub(crate) fn join(accumulators: &[f64], total: &mut [f64]) {
     total.fill(0.0);
     for block in accumulators.chunks(total.len().max(1)) {
         linear::add_to(block, total);

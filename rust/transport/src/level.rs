@@ -8,7 +8,7 @@
 
 use sparrot_foundation::{Error, Status};
 
-use crate::gibbs::{Gibbs, Storage};
+use crate::kernel::Kernel;
 use crate::log_domain;
 use crate::newton::Newton;
 use crate::run::{Phase, Run};
@@ -45,9 +45,9 @@ pub enum Outcome {
 ///
 /// # Errors
 /// [`Error::Interrupted`], [`Error::Infeasible`].
-pub fn solve<T: Storage>(
+pub fn solve<K: Kernel>(
     run: &mut Run<'_>,
-    gibbs: &mut Gibbs<T>,
+    gibbs: &mut K,
     newton: &mut Newton,
     target: f64,
     is_last: bool,
@@ -68,7 +68,7 @@ pub fn solve<T: Storage>(
             let (phase, nnz) = if rate.needed(error, target) <= MANY {
                 scalings.balance_columns(problem.b);
                 scalings.sweep(run, gibbs)?;
-                (Phase::Sinkhorn, gibbs.len())
+                (Phase::Sinkhorn, gibbs.stored())
             } else {
                 let step = newton.step(run, gibbs, &mut scalings, error, target)?;
                 run.newton_steps += 1;
@@ -107,7 +107,7 @@ pub fn solve<T: Storage>(
             }
             let outcome = if error <= target {
                 Outcome::Done
-            } else if since_best > PATIENCE && best < T::ROUNDING_SHOWS_BELOW {
+            } else if since_best > PATIENCE && best < K::ROUNDING_SHOWS_BELOW {
                 Outcome::Rounding
             } else if run.iteration >= run.max_iter {
                 Outcome::Stopped(Status::MaxIter)
@@ -129,15 +129,15 @@ pub fn solve<T: Storage>(
 ///
 /// # Errors
 /// [`Error::Interrupted`], [`Error::Infeasible`].
-pub fn store<T: Storage>(run: &mut Run<'_>, gibbs: &mut Gibbs<T>) -> Result<bool, Error> {
+pub fn store<K: Kernel>(run: &mut Run<'_>, gibbs: &mut K) -> Result<bool, Error> {
     let (problem, team, stop) = (run.problem, run.team, run.stop);
     gibbs.fill_exact_rows(&problem, &mut run.phi, &run.psi, team, stop)?;
-    if holds_mass(&gibbs.column_sums, problem.b, T::LEAST_MASS) {
+    if holds_mass(gibbs.column_sums(), problem.b, K::LEAST_MASS) {
         return Ok(true);
     }
     log_domain::update_columns(&problem, &run.phi, &mut run.psi, team, stop)?;
     gibbs.fill_exact_rows(&problem, &mut run.phi, &run.psi, team, stop)?;
-    Ok(holds_mass(&gibbs.column_sums, problem.b, T::LEAST_MASS))
+    Ok(holds_mass(gibbs.column_sums(), problem.b, K::LEAST_MASS))
 }
 
 /// How fast sweeps converge.

@@ -42,12 +42,14 @@
 
 pub mod anneal;
 pub mod batch;
+pub mod candidates;
 pub mod certificate;
 pub mod cg;
 pub mod equations;
 pub mod geometry;
 pub mod gibbs;
 pub mod hessian;
+pub mod kernel;
 pub mod laplacian;
 pub mod level;
 pub mod log_domain;
@@ -60,6 +62,7 @@ pub mod sinkhorn;
 pub mod sns;
 pub mod solve;
 pub mod sparsify;
+pub mod subset;
 
 pub use batch::Batch;
 pub use certificate::Certificate;

@@ -19,13 +19,13 @@
 //!   the error; Levenberg's shift of the diagonal after a step that failed or had to be shortened.
 
 use sparrot_foundation::Error;
-use sparrot_simd::{linear, reduce, select};
+use sparrot_simd::reduce;
 
 use crate::equations::{Equations, Solver};
-use crate::gibbs::{Gibbs, Storage};
+use crate::kernel::Kernel;
 use crate::run::Run;
 use crate::scalings::Scalings;
-use crate::sparsify::{self, Csr, Rows};
+use crate::sparsify::Csr;
 
 /// The mass of a row that may be left out of the matrix, as a share of the error, and at most.
 const LEFT_OUT: f64 = 0.03;
@@ -82,10 +82,10 @@ impl Newton {
     ///
     /// # Errors
     /// [`Error::Interrupted`].
-    pub fn step<T: Storage>(
+    pub fn step<K: Kernel>(
         &mut self,
         run: &mut Run<'_>,
-        gibbs: &mut Gibbs<T>,
+        gibbs: &mut K,
         scalings: &mut Scalings,
         error: f64,
         target: f64,
@@ -100,10 +100,11 @@ impl Newton {
         let left_out = (LEFT_OUT * error).min(LEFT_OUT_AT_MOST);
         let share = left_out / b.len() as f64;
         let (direction, nnz);
-        if is_sparse(run, gibbs, scalings, share) {
+        let least = |i: usize| threshold(run, scalings, share, i);
+        if gibbs.few_above(&scalings.v, &least, SPARSE_UP_TO) {
             let plan = entries_above(run, gibbs, scalings, share)?;
             let returned = RETURNED[usize::from(error <= NEAR)];
-            let mut equations = Equations::<T>::kept(&plan, b, &columns, returned, shift);
+            let mut equations = Equations::<K>::kept(&plan, b, &columns, returned, shift);
             direction = self.solver.solve(&mut equations, &gradient, goal, None, run)?;
             nnz = plan.nnz();
         } else {
@@ -112,7 +113,7 @@ impl Newton {
             } else {
                 None
             };
-            nnz = gibbs.len();
+            nnz = gibbs.stored();
             let mut equations = Equations::whole(gibbs, scalings, [a, b], &columns, shift);
             direction = self.solver.solve(&mut equations, &gradient, goal, strong.as_ref(), run)?;
         }
@@ -129,9 +130,9 @@ impl Newton {
 }
 
 /// Moves the scalings along `x` as far as it helps; returns how far.
-fn search<T: Storage>(
+fn search<K: Kernel>(
     run: &Run<'_>,
-    gibbs: &mut Gibbs<T>,
+    gibbs: &mut K,
     scalings: &mut Scalings,
     gradient: &[f64],
     x: &[f64],
@@ -170,43 +171,21 @@ fn search<T: Storage>(
     Ok(None)
 }
 
-/// Row i of `T diag(v)`.
-fn row_of<T: Storage>(gibbs: &Gibbs<T>, scalings: &Scalings, i: usize, out: &mut [f64]) {
-    gibbs.row(i, out);
-    linear::multiply_by(&scalings.v, out);
-}
-
 /// What an entry of row i of `T diag(v)` must exceed to be that share of the row of the plan.
 fn threshold(run: &Run<'_>, scalings: &Scalings, share: f64, i: usize) -> f64 {
     let weight = run.problem.a[i];
     if weight > 0.0 { share * weight / scalings.u[i] } else { f64::INFINITY }
 }
 
-/// Whether few entries are above that share of their row, by a look at some rows.
-fn is_sparse<T: Storage>(run: &Run<'_>, gibbs: &Gibbs<T>, scalings: &Scalings, share: f64) -> bool {
-    const SAMPLE: usize = 32;
-    let (n, m) = (scalings.u.len(), scalings.v.len());
-    let step = n.div_ceil(SAMPLE).max(1);
-    let (mut columns, mut values, mut row) = (vec![], vec![], vec![0.0; m]);
-    for i in (0..n).step_by(step) {
-        row_of(gibbs, scalings, i, &mut row);
-        let least = threshold(run, scalings, share, i);
-        select::collect_above(&row, least, 0, &mut columns, &mut values);
-    }
-    values.len() as f64 <= SPARSE_UP_TO * (m * n.div_ceil(step)) as f64
-}
-
 /// The entries of the plan above that share of their row.
-fn entries_above<T: Storage>(
+fn entries_above<K: Kernel>(
     run: &Run<'_>,
-    gibbs: &Gibbs<T>,
+    gibbs: &K,
     scalings: &Scalings,
     share: f64,
 ) -> Result<Csr, Error> {
-    let (n, m) = (scalings.u.len(), scalings.v.len());
-    let row = |i: usize, out: &mut [f64]| row_of(gibbs, scalings, i, out);
     let least = |i: usize| threshold(run, scalings, share, i);
-    let mut kept = sparsify::above((n, m), least, Rows::Computed(&row), run.team, run.stop)?;
+    let mut kept = gibbs.above(&scalings.v, &least, run.team, run.stop)?;
     for (i, row) in kept.starts.windows(2).enumerate() {
         kept.values[row[0]..row[1]].iter_mut().for_each(|value| *value *= scalings.u[i]);
     }

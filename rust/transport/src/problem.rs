@@ -103,7 +103,9 @@ pub fn survey(
     stop: &Stop<'_>,
 ) -> Result<Survey, Error> {
     let (n, m) = cost.shape();
-    memory::check(PLAN, n, m)?;
+    if !cost.can_be_thinned() {
+        memory::check(PLAN, n, m)?;
+    }
     let rows = row_blocks(n, m);
     let blocks: Vec<usize> = (0..n).step_by(rows).collect();
     let total_b = reduce::sum(b);

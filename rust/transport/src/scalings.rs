@@ -5,7 +5,7 @@
 
 use sparrot_foundation::Error;
 
-use crate::gibbs::{Gibbs, Storage};
+use crate::kernel::Kernel;
 use crate::problem::Problem;
 use crate::run::Run;
 
@@ -31,17 +31,17 @@ impl Scalings {
     }
 
     /// All ones again, for a plan just stored whose rows are exact.
-    pub fn reset<T: Storage>(&mut self, gibbs: &Gibbs<T>) {
+    pub fn reset<K: Kernel>(&mut self, gibbs: &K) {
         self.u.fill(1.0);
         self.v.fill(1.0);
-        self.acc.copy_from_slice(&gibbs.column_sums);
+        self.acc.copy_from_slice(gibbs.column_sums());
     }
 
     /// Makes the rows exact for the present `v`.
     ///
     /// # Errors
     /// [`Error::Interrupted`].
-    pub fn sweep<T: Storage>(&mut self, run: &Run<'_>, gibbs: &mut Gibbs<T>) -> Result<(), Error> {
+    pub fn sweep<K: Kernel>(&mut self, run: &Run<'_>, gibbs: &mut K) -> Result<(), Error> {
         gibbs.sweep(run.problem.a, &self.v, &mut self.u, &mut self.acc, run.team, run.stop)
     }
 

@@ -12,7 +12,8 @@
 use sparrot_foundation::{Error, Status};
 use sparrot_simd::reduce;
 
-use crate::gibbs::{Gibbs, Storage};
+use crate::gibbs::Gibbs;
+use crate::kernel::Kernel;
 use crate::log_domain;
 use crate::run::{Ended, Phase, ROUNDING_SHOWS_BELOW, Run};
 use crate::scalings::Scalings;
@@ -53,14 +54,14 @@ impl Sinkhorn {
             );
             let objective = run.dual_value(gibbs.total());
             run.iteration += 1;
-            if let Some(status) = run.record(Phase::Sinkhorn, error, objective, gibbs.len())? {
+            if let Some(status) = run.record(Phase::Sinkhorn, error, objective, gibbs.stored())? {
                 return Ok(Ended::Stopped(status));
             }
             if error <= target {
                 return Ok(Ended::Done);
             }
-            if !holds_mass(&gibbs.row_sums, run.problem.a, f64::LEAST_MASS)
-                || !holds_mass(&gibbs.column_sums, run.problem.b, f64::LEAST_MASS)
+            if !holds_mass(&gibbs.row_sums, run.problem.a, Gibbs::<f64>::LEAST_MASS)
+                || !holds_mass(&gibbs.column_sums, run.problem.b, Gibbs::<f64>::LEAST_MASS)
             {
                 continue;
             }
@@ -78,7 +79,7 @@ impl Sinkhorn {
                 if done || run.iteration.is_multiple_of(run.record_every) {
                     let objective = run.dual_value_with(&scalings.u, &scalings.v);
                     if let Some(status) =
-                        run.record(Phase::Sinkhorn, error, objective, gibbs.len())?
+                        run.record(Phase::Sinkhorn, error, objective, gibbs.stored())?
                     {
                         scalings.absorb(run);
                         return Ok(Ended::Stopped(status));

@@ -2,7 +2,7 @@
 
 use sparrot_foundation::{Error, Status, Stop, Team, Trace, memory};
 
-use crate::anneal::Annealing;
+use crate::anneal::{self, Annealing};
 use crate::certificate::{self, Certificate};
 use crate::geometry::MatrixView;
 use crate::gibbs::Gibbs;
@@ -97,7 +97,10 @@ pub fn solve_path(
         let message = format!("shape ({n}, {m}): needs 1 to 2^32 - 1 rows and columns");
         return Err(Error::invalid("cost", message));
     }
-    if problem.cost.is_dear() {
+    let is_thinned = matches!(settings.method, Method::Anneal { .. })
+        && problem.cost.can_be_thinned()
+        && n.saturating_mul(m) > anneal::LARGE;
+    if problem.cost.is_dear() && !is_thinned {
         let mut table = memory::zeros("the cost matrix", n, m)?;
         let rows: Vec<_> = table.chunks_mut(m).enumerate().collect();
         team.for_work(Pass::Exp.cost(n, m))
