@@ -13,7 +13,7 @@ import pytest
 
 from sparrot import _sparrot
 from sparrot.errors import InternalError
-from sparrot.transport import solve, solve_sample
+from sparrot.transport import solve, solve_batch, solve_path, solve_sample
 
 # The promise is 100 ms, and the figure in docs/benchmarks.md a tenth of it; a busy test machine
 # gets ten times the promise.
@@ -62,6 +62,9 @@ ENDLESS = {
         tol=0,
         max_iter=10**9,
     ),
+    "path": lambda: solve_path(
+        np.random.default_rng(0).random((900, 900)), regs=np.geomspace(1e-3, 1e-6, 10**5), tol=1e-9
+    ),
 }
 
 
@@ -74,6 +77,14 @@ def test_ctrl_c(name, threads, monkeypatch, interrupt_sent):
     delay = time.monotonic() - interrupt_sent[0]
     if delay > PATIENCE:
         pytest.fail(f"the interrupt took {delay:.2f} s")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_in_a_batch(threads, interrupt_sent):
+    costs = np.random.default_rng(0).random((1, 300, 300))
+    with pytest.raises(KeyboardInterrupt):
+        solve_batch(costs, reg=1e-6, method="sinkhorn", tol=0, max_iter=200_000, n_threads=threads)
+    assert time.monotonic() - interrupt_sent[0] <= PATIENCE
 
 
 def test_a_solve_in_another_thread_does_not_stop_the_interpreter():

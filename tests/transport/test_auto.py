@@ -74,9 +74,56 @@ def random_problem(family, seed, largest=400):
 def test_random_problems_converge(family, seed):
     cost, a, b, reg = random_problem(family, seed)
     result = solve(cost, a, b, reg=reg, tol=1e-9)
-    assert marginal_error(result.plan, a, b) <= 1e-9
+    assert result.converged
+    assert marginal_error(result.plan, a, b) <= 1e-9 + 1e-13
     assert result.gap >= 0
     assert result.lower_bound <= result.upper_bound
+
+
+CREEPS = pytest.mark.xfail(
+    strict=True,
+    reason="the coarse levels end before a point of 1e-9 of the mass has found its place, and at "
+    "this reg a sweep moves it by little",
+)
+
+
+@pytest.mark.parametrize("reg", [3e-4, 1e-4, pytest.param(3e-5, marks=CREEPS)])
+def test_a_standstill_at_a_small_error_is_not_the_limit_of_rounding(reg):
+    # The other methods get to 1e-12.
+    cost = np.abs(np.array([[0.0], [1.0]]) - np.linspace(0, 1, 8))
+    a = np.array([1 - 1e-9, 1e-9])
+    b = np.array([5e-7, 1, 4e-5, 3e-4, 7e-4, 3e-16, 2e-3, 1e-14])
+    result = solve(cost, a, b / b.sum(), reg=reg, tol=1e-9)
+    assert result.converged
+
+
+def uneven_line(n, m, seed):
+    """(cost, a, b): points on a line, most of them of hardly any weight."""
+    rng = np.random.default_rng(seed)
+    cost = np.abs(np.linspace(0, 1, n)[:, None] - np.linspace(0, 1, m))
+    a, b = rng.random(n) ** 12, rng.random(m) ** 12
+    return cost, a / a.sum(), b / b.sum()
+
+
+UNEVEN_LINES = [(520, 510, 4), (520, 510, 5), (413, 2252, 0), (413, 2252, 5)]
+
+
+@pytest.mark.parametrize("problem", UNEVEN_LINES)
+def test_very_uneven_weights_on_a_line(problem):
+    cost, a, b = uneven_line(*problem)
+    result = solve(cost, a, b, reg=3e-5, tol=1e-9, max_iter=2000)
+    assert result.converged
+    assert marginal_error(result.plan, a, b) <= 1e-9 + 1e-13
+
+
+@pytest.mark.parametrize("problem", [*UNEVEN_LINES, (600, 500, 0)])
+@pytest.mark.filterwarnings("ignore::sparrot.errors.ConvergenceWarning")
+def test_no_long_time_passes_between_records(problem):
+    # A record is when callbacks are heard and time is looked at.
+    cost, a, b = uneven_line(*problem)
+    result = solve(cost, a, b, reg=3e-5, tol=1e-9, max_iter=2000)
+    recorded = np.r_[0, result.trace["iteration"], result.n_iter]
+    assert np.diff(recorded).max() <= 30
 
 
 def assignment(rng):
@@ -100,7 +147,7 @@ def colours(rng):
 def test_nearly_singular_equations_take_few_iterations(build, seed):
     cost = build(np.random.default_rng(seed))
     result = solve(cost, reg=1e-4, reg_scale="max", tol=1e-9)
-    assert marginal_error(result.plan, uniform(1000), uniform(1000)) <= 1e-9
+    assert marginal_error(result.plan, uniform(1000), uniform(1000)) <= 1e-9 + 1e-13
     assert result.n_cg <= 300
     assert result.n_iter <= 300
 
@@ -119,7 +166,7 @@ def test_any_shape_layout_and_type(shape, reg, dtype, rng):
         result = solve(layout(cost), a, b, reg=reg, tol=1e-9)
         f, g = result.potentials
         plan = np.exp((f[:, None] + g - cost.astype(np.float64)) / reg)
-        assert marginal_error(plan, a, b) <= 1e-9
+        assert marginal_error(plan, a, b) <= 1e-9 + 1e-13
         assert result.plan.dtype == dtype
         rtol, atol = (1e-6, 1e-37) if dtype is np.float32 else (1e-9, 1e-270)
         np.testing.assert_allclose(result.plan, plan, rtol=rtol, atol=atol)
@@ -130,7 +177,7 @@ def test_any_shape_layout_and_type(shape, reg, dtype, rng):
 def test_points(sizes, dimension, rng):
     x, y = (rng.normal(size=(size, dimension)) for size in sizes)
     result = solve_sample(x, y, reg=1e-3, reg_scale="max", tol=1e-9)
-    assert marginal_error(result.plan, uniform(sizes[0]), uniform(sizes[1])) <= 1e-9
+    assert marginal_error(result.plan, uniform(sizes[0]), uniform(sizes[1])) <= 1e-9 + 1e-13
 
 
 @pytest.mark.parametrize("exponent", [-300, -40, 1, 40, 300])

@@ -296,7 +296,6 @@ def test_where_the_time_is_up_the_path_ends_with_the_problem_under_way(rng):
     assert {warning.filename for warning in caught} == {__file__}
 
 
-@pytest.mark.xfail(strict=True, reason="the path ends only with a problem that has not converged")
 def test_where_the_time_is_up_the_path_ends_with_a_solution_too(rng):
     with pytest.warns(ConvergenceWarning, match="time was up after 1 of 20 regularisations"):
         path = solve_path(rng.random((8, 9)), regs=np.linspace(2, 1, 20), tol=0.5, max_time=0)

@@ -88,7 +88,7 @@ shape (B,)
     def plans(self) -> FloatArray:
         """The plans, (B, n, m): float32 if the costs are, else float64. Computed at first use."""
         batch = {key: self._input[key] for key in ("costs", "a", "b", "regs", "n_threads")}
-        plans = np.empty_like(self._input["costs"])
+        plans: FloatArray = np.empty_like(self._input["costs"])
         _sparrot.transport_batch_plans(batch, self._input["f"], self._input["g"], plans)
         if (self._mass != 1).any():
             plans *= self._mass[:, None, None]
@@ -244,27 +244,32 @@ def _weights(value: object, name: str, count: int, size: int) -> FloatArray:
     """Return (B, size) weights: finite, non-negative, of positive sum in each problem."""
     if value is None:
         return np.full((count, size), 1.0 / size)
-    weights = as_floats(value, name, ndim=(1, 2))
-    if weights.shape not in ((size,), (count, size)):
+    given = as_floats(value, name, ndim=(1, 2))
+    if given.shape not in ((size,), (count, size)):
         raise InvalidInputError(
-            f"{name} has shape {weights.shape}: needs ({size},) or ({count}, {size})"
+            f"{name} has shape {given.shape}: needs ({size},) or ({count}, {size})"
         )
-    weights = np.array(np.broadcast_to(weights, (count, size)), dtype=np.float64)
+    shared = np.broadcast_to(given, (count, size))
+    weights: FloatArray = np.array(shared, dtype=np.float64, order="C")
     require_finite(weights, name)
     if (weights < 0).any():
         k, i = (int(index) for index in np.argwhere(weights < 0)[0])
         raise InvalidInputError(
             f"{name} is {weights[k, i]} for point {i} of problem {k}: weights must be non-negative"
         )
-    empty = np.flatnonzero(~(weights.sum(1) > 0))
-    if empty.size:
-        raise InvalidInputError(f"{name} sums to 0 in problem {empty[0]}: needs a positive mass")
+    totals = weights.sum(1)
+    bad = np.flatnonzero(~((totals > 0) & (totals < np.inf)))
+    if bad.size:
+        raise InvalidInputError(
+            f"{name} sums to {totals[bad[0]]} in problem {bad[0]}: needs a positive, finite mass"
+        )
     return weights
 
 
 def _agreed_masses(a: FloatArray, b: FloatArray, a_is_free: bool, b_is_free: bool) -> FloatArray:
     """Give both weights the same sum in each problem, in place; return the sums."""
-    totals, others = a.sum(1), b.sum(1)
+    totals: FloatArray = a.sum(1)
+    others: FloatArray = b.sum(1)
     if a_is_free:
         a *= others[:, None]
         return others
@@ -285,7 +290,10 @@ def _regs(
 ) -> FloatArray:
     """Return the regularisations in the units of the costs, having looked at every cost."""
     count = costs.shape[0]
-    given = np.asarray(reg)
+    try:
+        given = np.asarray(reg)
+    except ValueError as error:
+        raise InvalidInputError(f"reg cannot be read as an array: {error}") from None
     if given.ndim and given.shape != (count,):
         raise InvalidInputError(f"reg has shape {given.shape}: needs a number or ({count},)")
     each = given.tolist() if given.ndim else [reg]
@@ -300,7 +308,7 @@ def _regs(
             "inf where no mass may go"
         )
     has_forbidden = most == np.inf
-    for k in np.flatnonzero(has_forbidden):
+    for k in np.flatnonzero(has_forbidden).tolist():
         finite = costs[k][np.isfinite(costs[k])]
         most[k] = finite.max() if finite.size else least[k]
     if scale != "absolute":
@@ -309,11 +317,13 @@ def _regs(
         else:
             possible = np.where(np.isfinite(costs), costs, 0) if has_forbidden.any() else costs
             weight = np.einsum("kij,ki,kj->k", np.isfinite(costs).astype(float), a, b)
-            units = np.einsum("kij,ki,kj->k", possible, a, b) / weight
+            with np.errstate(invalid="ignore"):  # a problem without a finite cost
+                units = np.einsum("kij,ki,kj->k", possible, a, b) / weight
         name = "a problem of costs"
         values *= [as_unit(float(unit), scale, name) for unit in units]
     largest = np.maximum(np.abs(least), np.abs(most))
-    k = int(np.argmax(np.where(np.isfinite(least), largest / values, 0)))
+    with np.errstate(over="ignore"):  # which is what is looked for
+        k = int(np.argmax(np.where(np.isfinite(least), largest / values, 0)))
     if np.isfinite(least[k]):
         require_range(float(values[k]), float(least[k]), float(most[k]))
     return values

@@ -67,6 +67,7 @@ def scaled_regs(
     a: FloatArray,
     b: FloatArray,
     *,
+    stores_plan: bool,
     check_finite: bool,
     n_threads: int | None,
 ) -> tuple[list[float], float | None]:
@@ -75,7 +76,9 @@ def scaled_regs(
     scale = as_choice(reg_scale, "reg_scale", REG_SCALES)
     if scale == "absolute" and not check_finite:
         return values, None
-    least, most, mean, not_a_cost = _sparrot.transport_survey(cost.native, a, b, n_threads)
+    least, most, mean, not_a_cost = _sparrot.transport_survey(
+        cost.native, a, b, stores_plan, n_threads
+    )
     if check_finite and not_a_cost is not None:
         i, j, found = not_a_cost
         raise InvalidInputError(

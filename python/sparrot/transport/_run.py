@@ -125,7 +125,14 @@ def solve_costs(
     unit_a, unit_b = mass.divide(weights_a), mass.divide(weights_b)
     total = float(unit_a.sum())
     values, cost_range = scaled_regs(
-        regs, reg_scale, cost, unit_a, unit_b, check_finite=check_finite, n_threads=threads
+        regs,
+        reg_scale,
+        cost,
+        unit_a,
+        unit_b,
+        stores_plan=method != "auto" or isinstance(cost.native, np.ndarray),
+        check_finite=check_finite,
+        n_threads=threads,
     )
     natives = {
         "sinkhorn": ("sinkhorn",),

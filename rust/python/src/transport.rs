@@ -27,12 +27,13 @@ pub fn transport_survey(
     cost: CostInput<'_>,
     a: Vector<'_>,
     b: Vector<'_>,
+    stores_plan: bool,
     n_threads: Option<usize>,
 ) -> PyResult<Survey> {
     let view = cost.view()?;
     let (a, b) = slices(&a, &b)?;
     let survey = guard::call(py, Limits::threads(n_threads), |team, stop| {
-        view.with(|cost| problem::survey(cost, a, b, team, stop))
+        view.with(|cost| problem::survey(cost, [a, b], stores_plan, team, stop))
     })?;
     Ok((survey.min, survey.max, survey.mean, survey.not_a_cost))
 }

@@ -186,7 +186,7 @@ kernel! {
 }
 
 kernel! {
-    /// `x_j *= scale`, up to [`NEGLIGIBLE`] 0, then `y_j += alpha x_j`.
+    /// `x_j *= scale`, up to `NEGLIGIBLE` 0, then `y_j += alpha x_j`.
     pub fn scale_and_axpy<'a, S>(scale: f64, x: &'a mut [f64], alpha: f64, y: &'a mut [f64]) {
         for (y, x) in y.iter_mut().zip(x) {
             let scaled = *x * scale;
@@ -197,7 +197,7 @@ kernel! {
 }
 
 kernel! {
-    /// `x_j *= scale`, up to [`NEGLIGIBLE`] 0, then `y_j += x_j`.
+    /// `x_j *= scale`, up to `NEGLIGIBLE` 0, then `y_j += x_j`.
     pub fn scale_and_add<'a, S>(scale: f64, x: &'a mut [f64], y: &'a mut [f64]) {
         for (y, x) in y.iter_mut().zip(x) {
             let scaled = *x * scale;

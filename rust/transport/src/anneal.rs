@@ -9,7 +9,7 @@
 use sparrot_foundation::{Error, Status};
 use sparrot_simd::reduce;
 
-use crate::candidates::Candidates;
+use crate::candidates::{Candidates, smallest_weight};
 use crate::gibbs::{Gibbs, Storage};
 use crate::kernel::Kernel;
 use crate::level::{self, Outcome};
@@ -25,6 +25,9 @@ const DIRECT: f64 = 0.02;
 /// What the regularisation is multiplied by from level to level.
 const FACTOR: f64 = 0.2;
 
+/// How far apart the logarithms of weights may be.
+const LOG_WEIGHTS: f64 = 1500.0;
+
 /// The marginal error at which all levels but the last end.
 pub const LOOSE: f64 = 0.01;
 
@@ -32,9 +35,12 @@ pub const LOOSE: f64 = 0.01;
 const FAR: f64 = 0.5;
 
 /// Marginal errors down to this are reached in single precision, smaller ones from
-/// [`HANDED_OVER`] on in double precision.
+/// `HANDED_OVER` on in double precision.
 const SINGLE_DOWN_TO: f64 = 5e-7;
 const HANDED_OVER: f64 = 1e-5;
+
+/// The smallest weight of a column, as a share of the largest of a row, for single precision.
+const LEAST_EVEN: f64 = 1e-20;
 
 /// Plans with fewer entries are in the nearer caches anyway.
 const WORTH_SINGLE: usize = 1 << 18;
@@ -72,21 +78,38 @@ impl Annealing {
     ///
     /// # Errors
     /// [`Error::Interrupted`], [`Error::Infeasible`], [`Error::OutOfMemory`].
-    pub fn start_from(&mut self, run: &mut Run<'_>) -> Result<(), Error> {
-        let error = if is_large(run) {
+    pub fn start_from(&mut self, run: &mut Run<'_>, range: f64) -> Result<(), Error> {
+        // A constant moves from one side to the other for nothing, but costs digits.
+        let known = |psi: &&f64| psi.is_finite();
+        let least = run.psi.iter().filter(known).copied().fold(f64::INFINITY, f64::min);
+        let most = run.psi.iter().filter(known).copied().fold(f64::NEG_INFINITY, f64::max);
+        run.psi.iter_mut().for_each(|psi| *psi -= least);
+        run.phi.iter_mut().for_each(|phi| *phi += least);
+        // Those of a solution differ by what the costs and the logarithms of the weights do.
+        let is_possible = most - least <= 2.0 * (range / run.problem.reg + LOG_WEIGHTS);
+        if !is_possible || self.error_of_start(run)? >= FAR {
+            let forget = |potentials: &mut Vec<f64>| {
+                potentials.iter_mut().filter(|x| x.is_finite()).for_each(|x| *x = 0.0);
+            };
+            forget(&mut run.phi);
+            forget(&mut run.psi);
+            return Ok(());
+        }
+        self.is_thin = is_large(run);
+        self.remember(run);
+        Ok(())
+    }
+
+    /// The marginal error of the column potentials with exact rows.
+    fn error_of_start(&mut self, run: &mut Run<'_>) -> Result<f64, Error> {
+        if is_large(run) {
             let mut thin = Candidates::<f32>::new(run.phi.len(), run.psi.len(), 1.0);
             level::store(run, &mut thin)?;
-            run.relative(reduce::l1_distance(thin.column_sums(), run.problem.b))
-        } else {
-            let gibbs = room(&mut self.double, run)?;
-            level::store(run, gibbs)?;
-            run.marginal_error(gibbs)
-        };
-        if error < FAR {
-            self.is_thin = is_large(run);
-            self.remember(run);
+            return Ok(run.relative(reduce::l1_distance(thin.column_sums(), run.problem.b)));
         }
-        Ok(())
+        let gibbs = room(&mut self.double, run)?;
+        level::store(run, gibbs)?;
+        Ok(run.marginal_error(gibbs))
     }
 
     /// Goes on, level by level, to the run's regularisation, until the marginal error there is at
@@ -138,7 +161,7 @@ impl Annealing {
         // Few sweeps from the start to the end are not worth storing the plan twice.
         let is_direct = self.last.is_none() && is_last;
         let mut newton = Newton::default();
-        if entries >= WORTH_SINGLE && !is_retry && (suffices || !is_direct) {
+        if entries >= WORTH_SINGLE && is_even(run) && !is_retry && (suffices || !is_direct) {
             self.double = None;
             let gibbs = room(&mut self.single, run)?;
             let goal = if suffices { target } else { HANDED_OVER };
@@ -184,11 +207,17 @@ fn is_large(run: &Run<'_>) -> bool {
     run.problem.cost.can_be_thinned() && run.phi.len().saturating_mul(run.psi.len()) > LARGE
 }
 
+/// Whether single precision has numbers for all entries: not for those of a point of hardly any
+/// weight beside one of much.
+fn is_even(run: &Run<'_>) -> bool {
+    smallest_weight(run.problem.b) > LEAST_EVEN * reduce::max(run.problem.a)
+}
+
 /// One level on the entries that matter.
 fn thinned(run: &mut Run<'_>, target: f64, is_last: bool) -> Result<Outcome, Error> {
     let (n, m, left_out) = (run.phi.len(), run.psi.len(), LEFT_OUT * target);
     let mut newton = Newton::default();
-    if target >= SINGLE_DOWN_TO {
+    if target >= SINGLE_DOWN_TO && is_even(run) {
         let mut thin = Candidates::<f32>::new(n, m, left_out);
         level::solve(run, &mut thin, &mut newton, target, is_last)
     } else {

@@ -1,5 +1,7 @@
 //! Many small problems of one shape: each is solved by one thread, and none waits for another.
 
+use std::thread::{self, ThreadId};
+
 use sparrot_foundation::stop::Observer;
 use sparrot_foundation::{Error, Scalar, Stop, Team};
 
@@ -76,9 +78,10 @@ impl<T: Element> Batch<'_, T> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Vec<Solution>, Error> {
+        let caller = thread::current().id();
         self.each(vec![(); self.regs.len()], team, stop, |_, problem, ()| {
             let settings = Settings { method: method.clone(), init: None, tol, max_iter };
-            let observer = Outer(stop);
+            let observer = Outer { stop, caller };
             let own_stop = Stop::new(&observer, stop.seconds_left());
             solve(problem, &settings, &Team::new(Some(1)), &own_stop)
         })
@@ -95,12 +98,13 @@ impl<T: Element> Batch<'_, T> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
+        let caller = thread::current().id();
         let shares = out.chunks_mut(out.len() / self.regs.len()).collect();
         self.each(shares, team, stop, |k, problem, out| {
             let (n, m) = (problem.a.len(), problem.b.len());
             let (f, g) = (&f[k * n..(k + 1) * n], &g[k * m..(k + 1) * m]);
             let potentials = Potentials::scaled(f, g, problem.reg);
-            let observer = Outer(stop);
+            let observer = Outer { stop, caller };
             let own_stop = Stop::new(&observer, None);
             plan::dense(problem, &potentials, out, &Team::new(Some(1)), &own_stop)
         })?;
@@ -116,10 +120,17 @@ fn in_problem(k: usize, error: Error) -> Error {
 }
 
 /// The stop of all problems, as one of them sees it: only the calling thread may ask the user.
-struct Outer<'a>(&'a Stop<'a>);
+struct Outer<'a> {
+    stop: &'a Stop<'a>,
+    caller: ThreadId,
+}
 
 impl Observer for Outer<'_> {
     fn interrupted(&self) -> bool {
-        self.0.is_interrupted()
+        if thread::current().id() == self.caller {
+            self.stop.poll().is_err()
+        } else {
+            self.stop.is_interrupted()
+        }
     }
 }

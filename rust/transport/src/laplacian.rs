@@ -1,7 +1,7 @@
 //! A sparse factor of the plan graph, to precondition Newton's equations.
 //!
 //! The Newton matrix is the Laplacian of the bipartite graph whose edges are the entries of the
-//! plan. Few of them carry most of the weight: those of at least [`SHARE`] of the smaller of their
+//! plan. Few of them carry most of the weight: those of at least `SHARE` of the smaller of their
 //! two points make a graph whose factor is small, and so good an approximation that conjugate
 //! gradients on the exact matrix need some ten steps.
 //!

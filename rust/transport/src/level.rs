@@ -25,7 +25,7 @@ const MANY: f64 = 25.0;
 const SLOW_STEPS: usize = 3;
 
 /// Steps without a smaller error, once it is small, that end the level.
-const PATIENCE: usize = 20;
+const PATIENCE: usize = 100;
 
 /// How a level ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -119,6 +119,11 @@ pub fn solve<K: Kernel>(
         }
         scalings.absorb(run);
         rate = Rate::default();
+        // Also where every sweep has to be absorbed somebody must look at the clock.
+        let error = if error.is_nan() { f64::INFINITY } else { error };
+        if let Some(status) = run.record(Phase::Sinkhorn, error, f64::NAN, gibbs.stored())? {
+            return Ok(Outcome::Stopped(status));
+        }
         if run.iteration >= run.max_iter {
             return Ok(Outcome::Stopped(Status::MaxIter));
         }

@@ -32,7 +32,7 @@ const LEFT_OUT: f64 = 0.03;
 const LEFT_OUT_AT_MOST: f64 = 3e-3;
 
 /// Of the mass left out, what goes back on the diagonal: all of it while the error is above
-/// [`NEAR`], where it keeps steps short, little of it below, where it would slow convergence down.
+/// `NEAR`, where it keeps steps short, little of it below, where it would slow convergence down.
 const RETURNED: [f64; 2] = [1.0, 0.05];
 const NEAR: f64 = 1e-3;
 

@@ -90,20 +90,20 @@ impl Survey {
     }
 }
 
-/// Looks at every cost once.
+/// Looks at every cost once. `stores_plan` says that the solve to come will store the whole plan.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`] if a solve could not have its plan: better known before the costs are
 /// read. [`Error::Interrupted`].
 pub fn survey(
     cost: &dyn Cost,
-    a: &[f64],
-    b: &[f64],
+    [a, b]: [&[f64]; 2],
+    stores_plan: bool,
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<Survey, Error> {
     let (n, m) = cost.shape();
-    if !cost.can_be_thinned() {
+    if stores_plan {
         memory::check(PLAN, n, m)?;
     }
     let rows = row_blocks(n, m);

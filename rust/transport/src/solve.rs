@@ -166,7 +166,7 @@ fn by_rows(
         let solution = certified(&mut run, &mut iteration, settings.tol)?;
         let ended = matches!(solution.status, Status::MaxTime | Status::Callback);
         path.push(solution);
-        if ended {
+        if ended || stop.is_late() {
             break;
         }
     }
@@ -235,11 +235,14 @@ impl Iteration {
                 let Problem { cost, a, b, .. } = run.problem;
                 let range = match range {
                     Some(range) => *range,
-                    None => problem::survey(cost, a, b, run.team, run.stop)?.range(),
+                    None => {
+                        let stores_plan = !cost.can_be_thinned();
+                        problem::survey(cost, [a, b], stores_plan, run.team, run.stop)?.range()
+                    }
                 };
                 let mut annealing = Box::<Annealing>::default();
                 if has_init {
-                    annealing.start_from(run)?;
+                    annealing.start_from(run, range)?;
                 }
                 Iteration::Anneal { annealing, range }
             }

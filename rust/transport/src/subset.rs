@@ -81,7 +81,7 @@ pub fn start(
     }
 }
 
-/// Up to [`POINTS`] points with weight, evenly over their order.
+/// Up to `POINTS` points with weight, evenly over their order.
 fn spread(weights: &[f64]) -> Vec<usize> {
     let weighted: Vec<usize> = (0..weights.len()).filter(|i| weights[*i] > 0.0).collect();
     let count = weighted.len().min(POINTS);

@@ -119,7 +119,7 @@ fn a_survey_finds_the_range_and_what_is_no_cost() {
     data[7] = -3.0;
     let (a, b) = (vec![1.0 / 3.0; 3], vec![0.25; 4]);
     let look = |data: &[f64]| {
-        survey(&MatrixView::row_major(data, 4), &a, &b, &Team::new(Some(1)), &stop).unwrap()
+        survey(&MatrixView::row_major(data, 4), [&a, &b], true, &Team::new(Some(1)), &stop).unwrap()
     };
     let found = look(&data);
     let finite: Vec<f64> = data.iter().copied().filter(|x| x.is_finite()).collect();
