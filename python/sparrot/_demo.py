@@ -13,7 +13,7 @@ from sparrot.errors import ConvergenceWarning
 from sparrot.transport import EntropicTransport, TransportResult, solve_sample
 
 METHODS = {
-    "auto": "Sinkhorn-Newton-Sparse, growing density",
+    "auto": "annealing, Newton on the semi-dual",
     "sns": "Sinkhorn-Newton-Sparse, fixed density",
     "sinkhorn": "Sinkhorn",
 }

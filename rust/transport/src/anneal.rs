@@ -31,6 +31,11 @@ const LOG_WEIGHTS: f64 = 1500.0;
 /// The marginal error at which all levels but the last end.
 pub const LOOSE: f64 = 0.01;
 
+/// A level that gets stuck leads back to the first, with the errors of all levels so much smaller;
+/// at most so often.
+const CLOSER: f64 = 1e-3;
+const MOST_RETURNS: usize = 3;
+
 /// From this marginal error on potentials are too far off to start with the last level.
 const FAR: f64 = 0.5;
 
@@ -130,18 +135,26 @@ impl Annealing {
             self.is_thin = start.is_some();
             level = start.unwrap_or(level);
         }
+        let (mut loose, mut returns) = (LOOSE, 0);
         loop {
             run.set_reg(level);
             self.predict(run);
             let is_last = level <= reg;
-            let goal = if is_last { target } else { LOOSE.max(target) };
+            let goal = if is_last { target } else { target.max(loose) };
             let outcome = self.solve(run, goal, is_last)?;
+            if outcome == Outcome::Stuck && returns < MOST_RETURNS && !self.is_thin {
+                returns += 1;
+                loose *= CLOSER;
+                (self.before, self.last) = (None, None);
+                level = first_level(reg, range);
+                continue;
+            }
             self.remember(run);
             if is_last || outcome != Outcome::Done {
                 run.set_reg(reg);
                 return Ok(match outcome {
                     Outcome::Done => Ended::Done,
-                    Outcome::Rounding => Ended::Stopped(Status::Stalled),
+                    Outcome::Rounding | Outcome::Stuck => Ended::Stopped(Status::Stalled),
                     Outcome::Stopped(status) => Ended::Stopped(status),
                 });
             }

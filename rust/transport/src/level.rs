@@ -20,6 +20,9 @@ use crate::sinkhorn::holds_mass;
 const JUDGED_BY: usize = 4;
 const MANY: f64 = 25.0;
 
+/// Steps that bring the error down by less than a tenth after which a level is given up.
+const GIVEN_UP_AFTER: usize = 200;
+
 /// Newton steps that bring the error down by less than a tenth, in a row, after which some sweeps
 /// may find a better place to go on from.
 const SLOW_STEPS: usize = 3;
@@ -34,6 +37,9 @@ pub enum Outcome {
     Done,
     /// The type of the stored plan allows no more.
     Rounding,
+    /// Neither sweeps nor Newton steps get anywhere: mass has to move between parts of the plan
+    /// that hardly anything joins, which is easier at a larger regularisation.
+    Stuck,
     /// The run is over for another reason.
     Stopped(Status),
 }
@@ -54,6 +60,7 @@ pub fn solve<K: Kernel>(
 ) -> Result<Outcome, Error> {
     let mut scalings = Scalings::new(run.phi.len(), run.psi.len());
     let (mut best, mut since_best) = (f64::INFINITY, 0);
+    let mut since_progress = 0;
     let problem = run.problem;
     let mut rate = if newton.is_under_way() { Rate::SLOW } else { Rate::default() };
     loop {
@@ -105,10 +112,13 @@ pub fn solve<K: Kernel>(
             } else if phase == Phase::Newton || error >= before {
                 since_best += 1; // sweeps may be slow, but where rounding permits they get closer
             }
+            since_progress = if since_best == 0 { 0 } else { since_progress + 1 };
             let outcome = if error <= target {
                 Outcome::Done
             } else if since_best > PATIENCE && best < K::ROUNDING_SHOWS_BELOW {
                 Outcome::Rounding
+            } else if since_progress > GIVEN_UP_AFTER && newton.is_under_way() {
+                Outcome::Stuck
             } else if run.iteration >= run.max_iter {
                 Outcome::Stopped(Status::MaxIter)
             } else {

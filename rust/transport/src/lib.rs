@@ -18,25 +18,49 @@
 //! plan; here the `-1` is absorbed in `f`. Inside this crate potentials and costs are in units of
 //! `reg` (`phi = f/reg`, `psi = g/reg`, `c = C/reg`), so nothing depends on the scale of the cost.
 //!
+//! Two families of methods share the rooms below. SNS is the paper's. The method "auto" lowers the
+//! regularisation in steps and works on the **semi-dual**: with rows exact the dual is a function of
+//! the column potentials alone,
+//!
+//! ```text
+//! maximise  sum_j b_j psi_j - sum_i a_i log sum_j exp(psi_j - c_ij),
+//! -Hessian = diag(P'1) - P' diag(1/a) P,
+//! ```
+//!
+//! finite everywhere, and with the Schur complement of a graph Laplacian for a Hessian, which a
+//! sparse factor of the strongest entries of the plan preconditions.
+//!
 //! | file | what it does | in the paper |
 //! |---|---|---|
 //! | [`geometry`] | rows of the cost, from a matrix or from points | - |
 //! | [`problem`] | the problem and its first look at the data | (1), section 2 |
-//! | [`gibbs`] | the plan of given potentials, stored; sweeps over it | (3), section 2 |
+//! | [`kernel`] | what sweeps and Newton steps need of a stored plan | - |
+//! | [`gibbs`] | the plan of given potentials, stored in either precision; sweeps over it | (3), section 2 |
+//! | [`candidates`] | the same, thinned out to the entries that matter | - |
+//! | [`scalings`] | scalings on top of a stored plan | section 2 |
 //! | [`log_domain`] | Sinkhorn updates by log-sum-exp, for where sweeps would underflow | section 2 |
 //! | [`sinkhorn`] | stabilised Sinkhorn: stage 1, and a method by itself | Algorithm 1, lines 3-8 |
 //! | [`sparsify`] | the largest entries of the plan | Algorithm 1, `Sparsify` |
-//! | [`hessian`] | the Hessian of the dual, sparse or whole, and conjugate gradients on it | (5), section 3 |
+//! | [`hessian`] | the Hessian of the dual, sparse or whole, and its equations | (5), section 3 |
 //! | [`sns`] | the Newton stage, its line search, and what happens when a step fails | Algorithm 1, lines 9-15 |
-//! | [`certificate`] | marginal error, rounding, duality gap, bounds, from the final plan | - |
+//! | [`anneal`] | "auto": the levels of regularisation | - |
+//! | [`subset`] | coarse levels of large problems, on some of the points | - |
+//! | [`level`] | one level: sweeps, then Newton steps | - |
+//! | [`newton`] | a Newton step on the semi-dual | - |
+//! | [`equations`] | its equations, and their solution | - |
+//! | [`laplacian`] | the sparse factor that preconditions them | - |
+//! | [`cg`] | conjugate gradients | Algorithm 1, `CG` |
+//! | [`certificate`] | marginal error, rounding, duality gap, bounds, from the final potentials | - |
 //! | [`plan`] | the plan as a matrix, sparse, or applied to vectors; the map to new points | - |
 //! | [`run`] | a solve under way: potentials, counts, trace | - |
-//! | [`solve`](mod@solve) | settings, choice of method, solution | - |
+//! | [`solve`](mod@solve) | settings, choice of method, paths, solution | - |
+//! | [`batch`] | many small problems | - |
 //!
-//! **Cost.** A Sinkhorn sweep reads the n x m plan once. A Newton step costs one pass of n x m
-//! exponentials per trial of the line search, one threshold selection, and conjugate gradients on
-//! as many entries as were kept. One n x m matrix of f64 is held, and a second one of the costs between
-//! points of more than eight coordinates.
+//! **Cost.** A Sinkhorn sweep reads the n x m plan once. A Newton step of "auto" reads it two or
+//! three times and solves with as many entries as matter; one of SNS costs a pass of exponentials
+//! per trial of its line search. One n x m matrix is held, of f32 while that is precise enough and
+//! of f64 otherwise, and a second one of the costs between points of more than eight coordinates;
+//! plans between points with more than 2^26 entries are thinned out instead.
 
 #![forbid(unsafe_code)]
 
