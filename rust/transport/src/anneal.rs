@@ -150,7 +150,8 @@ impl Annealing {
                 continue;
             }
             self.remember(run);
-            if is_last || outcome != Outcome::Done {
+            // Short of the last level any potentials are a start.
+            if is_last || matches!(outcome, Outcome::Stopped(_)) {
                 run.set_reg(reg);
                 return Ok(match outcome {
                     Outcome::Done => Ended::Done,
