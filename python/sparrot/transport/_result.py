@@ -64,7 +64,8 @@ class TransportResult(Result):
         The marginal error that was asked for.
     trace : dict of ndarray
         One entry per recorded iteration: ``iteration``, ``time`` (s), ``objective`` (the dual
-        value; nan while the method "auto" is still lowering the regularisation), ``certificate``
+        value; nan while the method "auto" is still lowering the regularisation, and where it has
+        just moved large scalings into the potentials), ``certificate``
         (the marginal error, at the regularisation of the moment), ``sparsity`` (entries of the
         plan the step worked with), ``phase`` ("sinkhorn" or "newton").
     timings : dict of float

@@ -38,7 +38,7 @@ class IterationState(NamedTuple):
     time: float
     """Seconds since the solve began."""
     objective: float
-    """The dual value; nan while the regularisation is still being lowered."""
+    """The dual value; nan where the method "auto" does not know it: see ``trace``."""
     certificate: float
     """The marginal error."""
     sparsity: int
