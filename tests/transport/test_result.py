@@ -109,3 +109,34 @@ def test_rounding_any_plan(rng):
 def test_rounding_a_plan_with_empty_rows():
     rounded = round_plan(np.zeros((2, 3)), [0.25, 0.75], [0.5, 0.5, 0])
     np.testing.assert_allclose(rounded, [[0.125, 0.125, 0], [0.375, 0.375, 0]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("mass", [1.0, 6.0, 2.0**-30])
+def test_the_solvers_own_plan_is_that_of_the_potentials(mass, dtype, rng):
+    cost = rng.random((30, 20)).astype(dtype)
+    cost[0, :3] = np.inf
+    a, b = (mass * weights / weights.sum() for weights in (rng.random(30), rng.random(20)))
+    a[4], a[5] = a[4] + a[5], 0
+    kept = solve(cost, a, b, reg=0.05)
+    assert kept._kept is not None  # else both sides of what follows are computed alike
+    computed = pickle.loads(pickle.dumps(kept))
+    assert computed._kept is None
+    for name in ("plan", "rounded_plan"):
+        np.testing.assert_array_equal(getattr(kept, name), getattr(computed, name))
+    assert kept.plan.dtype == dtype
+
+
+def test_stored_or_not_the_certificate_is_the_same(rng):
+    # More than a million entries are not stored; by columns, the plan is that of the reverse.
+    cost = rng.random((1100, 1000))
+    large, small = (solve(cost[:n], reg=0.05, tol=1e-3) for n in (1100, 1000))
+    assert large._kept is None
+    assert small._kept is not None
+    for result in (large, small):
+        plan, a, b = result.plan, result.a, result.b
+        error = np.abs(plan.sum(1) - a).sum() + np.abs(plan.sum(0) - b).sum()
+        assert abs(result.marginal_error - error) <= 1e-13
+        upper = (result.rounded_plan * cost[: len(a)]).sum()
+        assert upper <= result.upper_bound <= upper * (1 + 1e-12)
+    assert solve(np.asfortranarray(cost[:50]), reg=0.05)._kept is None

@@ -76,10 +76,17 @@ shape (B,)
     _input: dict[str, Any]
     _mass: FloatArray
 
-    def __init__(self, plan_input: dict[str, Any], mass: FloatArray, **fields: Any) -> None:
+    def __init__(
+        self,
+        plan_input: dict[str, Any],
+        mass: FloatArray,
+        plans: FloatArray | None = None,
+        **fields: Any,
+    ) -> None:
         super().__init__(**fields)
         object.__setattr__(self, "_input", plan_input)
         object.__setattr__(self, "_mass", mass)
+        object.__setattr__(self, "_kept", plans)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_restore, (self._input, self._mass, self._fields))
@@ -87,9 +94,14 @@ shape (B,)
     @cached_property
     def plans(self) -> FloatArray:
         """The plans, (B, n, m): float32 if the costs are, else float64. Computed at first use."""
-        batch = {key: self._input[key] for key in ("costs", "a", "b", "regs", "n_threads")}
-        plans: FloatArray = np.empty_like(self._input["costs"])
-        _sparrot.transport_batch_plans(batch, self._input["f"], self._input["g"], plans)
+        costs = self._input["costs"]
+        plans: FloatArray
+        if self._kept is not None:
+            plans = self._kept.reshape(costs.shape).astype(costs.dtype)
+        else:
+            batch = {key: self._input[key] for key in ("costs", "a", "b", "regs", "n_threads")}
+            plans = np.empty_like(costs)
+            _sparrot.transport_batch_plans(batch, self._input["f"], self._input["g"], plans)
         if (self._mass != 1).any():
             plans *= self._mass[:, None, None]
         return plans
@@ -220,6 +232,7 @@ def solve_batch(
     return BatchResult(
         batch | {"f": f, "g": g},
         mass,
+        raw["plans"],
         converged=converged,
         status=status,
         marginal_error=raw["marginal_error"],

@@ -101,9 +101,19 @@ class TransportResult(Result):
     _cost: Cost
     _mass: Mass
     _input: dict[str, Any]
+    _kept: FloatArray | None
+    """The solver's own plan, in float64, where it kept that."""
 
-    def __init__(self, cost: Cost, mass: Mass, plan_input: dict[str, Any], **fields: Any) -> None:
+    def __init__(
+        self,
+        cost: Cost,
+        mass: Mass,
+        plan_input: dict[str, Any],
+        plan: FloatArray | None = None,
+        **fields: Any,
+    ) -> None:
         super().__init__(**fields)
+        object.__setattr__(self, "_kept", plan)
         object.__setattr__(self, "_cost", cost)
         object.__setattr__(self, "_mass", mass)
         object.__setattr__(self, "_input", plan_input)
@@ -117,8 +127,11 @@ class TransportResult(Result):
         return self._cost.shape
 
     def _dense(self, dtype: Any) -> FloatArray:
-        plan = np.empty(self.shape, dtype)
-        _sparrot.transport_plan(self._input, plan)
+        if self._kept is not None:
+            plan = self._kept.reshape(self.shape).astype(dtype, copy=False)
+        else:
+            plan = np.empty(self.shape, dtype)
+            _sparrot.transport_plan(self._input, plan)
         return self._mass.multiply(plan)
 
     @cached_property
@@ -127,7 +140,7 @@ class TransportResult(Result):
 
         Entries below 1e-280 of the mass are 0. The certificate is that of the plan in float64;
         float32 adds its own rounding, a relative 6e-8 of each entry. Computed at first use and
-        kept.
+        kept; those of up to a million entries often are there already.
         """
         return self._dense(self._cost.dtype)
 

@@ -191,6 +191,7 @@ def _dressed(
         cost,
         mass,
         plan_input,
+        raw["plan"],
         converged=status is Status.CONVERGED,
         status=status,
         message=message,

@@ -63,6 +63,8 @@ pub fn transport_solve_batch<'py>(
         }
     }?;
     let result = PyDict::new(py);
+    let plans: Option<Vec<&[f64]>> = solutions.iter().map(|s| s.plan.as_deref()).collect();
+    result.set_item("plans", plans.map(|plans| plans.concat().into_pyarray(py)))?;
     let all = |of: &dyn Fn(&Solution) -> &[f64]| solutions.iter().flat_map(of).copied().collect();
     let (f, g): (Vec<f64>, Vec<f64>) = (all(&|s| &s.f), all(&|s| &s.g));
     result.set_item("f", f.into_pyarray(py))?;

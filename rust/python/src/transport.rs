@@ -100,7 +100,8 @@ pub fn transport_solve<'py>(
         None => None,
         Some((f, g)) => Some((f.as_slice()?.to_vec(), g.as_slice()?.to_vec())),
     };
-    let settings = Settings { method: method.0, init, tol, max_iter };
+    let keeps_plan = regs.len() == 1; // those of a path add up
+    let settings = Settings { method: method.0, init, tol, max_iter, keeps_plan };
     let view = cost.view()?;
     let (a, b) = slices(&a, &b)?;
     let path = guard::call(py, Limits { n_threads, max_time, callback }, |team, stop| {
@@ -136,6 +137,7 @@ fn result(py: Python<'_>, solution: Solution) -> PyResult<Bound<'_, PyDict>> {
     for (name, value) in figures(&certificate) {
         result.set_item(name, value)?;
     }
+    result.set_item("plan", solution.plan.map(|plan| plan.into_pyarray(py)))?;
     result.set_item("trace", trace)?;
     result.set_item("phases", Phase::NAMES)?;
     result.set_item("timings", timings)?;

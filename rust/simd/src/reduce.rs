@@ -76,6 +76,33 @@ kernel! {
     }
 }
 
+kernel! {
+    /// `sum_j x_j y_j` and `sum_j c_j x_j y_j`.
+    pub fn dot_and_costs<'a, S>(x: &'a [f64], y: &'a [f64], c: &'a [f64]) -> [f64; 2] {
+        let lanes = S::F64::LANES;
+        let n = x.len();
+        let (y, c) = (&y[..n], &c[..n]);
+        let (mut sums, mut costs) = ([S::F64::splat(0.0); 2], [S::F64::splat(0.0); 2]);
+        let mut j = 0;
+        while j + 2 * lanes <= n {
+            for (q, (sum, cost)) in sums.iter_mut().zip(&mut costs).enumerate() {
+                let at = j + q * lanes;
+                let product = S::F64::load(&x[at..]).mul(S::F64::load(&y[at..]));
+                *sum = sum.add(product);
+                *cost = S::F64::load(&c[at..]).mul_add(product, *cost);
+            }
+            j += 2 * lanes;
+        }
+        let mut sum = sums[0].add(sums[1]).fold(0.0, |a, b| a + b);
+        let mut cost = costs[0].add(costs[1]).fold(0.0, |a, b| a + b);
+        for ((x, y), c) in x[j..].iter().zip(&y[j..]).zip(&c[j..]) {
+            sum += x * y;
+            cost += c * (x * y);
+        }
+        [sum, cost]
+    }
+}
+
 /// `sum_j c_j w_j` where a weight of 0 makes an infinite cost count for nothing, and any other makes
 /// the sum infinite.
 #[inline]
@@ -160,6 +187,10 @@ mod tests {
                     l1_distance::at(level, &x, &y),
                     x.iter().zip(&y).map(|(a, b)| (a - b).abs()).sum()
                 ));
+                let [product, costs] = dot_and_costs::at(level, &x, &y, &x);
+                prop_assert!(close(product, dot::at(level, &x, &y)));
+                let expected: f64 = x.iter().zip(&y).map(|(a, b)| a * (a * b)).sum();
+                prop_assert!((costs - expected).abs() <= 1e-11 * size);
                 let [least, most, sum] = extremes_and_dot::at(level, &x, &y);
                 prop_assert_eq!(least, x.iter().copied().fold(f64::INFINITY, f64::min));
                 prop_assert_eq!(most, x.iter().copied().fold(f64::NEG_INFINITY, f64::max));

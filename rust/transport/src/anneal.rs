@@ -1,6 +1,6 @@
 //! The method "auto": the regularisation is lowered in steps, each solved by [`crate::level`].
 //!
-//! All but the last level end at a marginal error of 1 %: their potentials are only a start for the
+//! All but the last level end at a marginal error of 0.3 %: their potentials are only a start for the
 //! next, extrapolated along a line through the last two levels. Larger plans are stored in single
 //! precision until that is not precise enough for what is asked; of plans between points that are
 //! too large for that only the entries that matter are stored ([`crate::candidates`]), with the
@@ -19,8 +19,8 @@ use crate::subset;
 
 /// The first level, as a share of the range of the costs, and the largest regularisation that
 /// starts at itself.
-const START: f64 = 0.05;
-const DIRECT: f64 = 0.02;
+const START: f64 = 0.02;
+const DIRECT: f64 = 0.01;
 
 /// What the regularisation is multiplied by from level to level.
 const FACTOR: f64 = 0.2;
@@ -29,7 +29,7 @@ const FACTOR: f64 = 0.2;
 const LOG_WEIGHTS: f64 = 1500.0;
 
 /// The marginal error at which all levels but the last end.
-pub const LOOSE: f64 = 0.01;
+pub const LOOSE: f64 = 0.003;
 
 /// A level that gets stuck leads back to the first, with the errors of all levels so much smaller;
 /// at most so often.

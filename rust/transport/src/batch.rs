@@ -8,7 +8,7 @@ use sparrot_foundation::{Error, Scalar, Stop, Team};
 use crate::geometry::{Element, MatrixView};
 use crate::plan::{self, Potentials};
 use crate::problem::Problem;
-use crate::solve::{Method, Settings, Solution, solve};
+use crate::solve::{Method, SMALL, Settings, Solution, solve};
 
 /// Problems of shape (n, m), one after the other in memory.
 #[derive(Clone, Copy)]
@@ -66,7 +66,8 @@ impl<T: Element> Batch<'_, T> {
         Ok(results.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
-    /// Solves every problem to the marginal error `tol`; `stop` keeps the time of all of them.
+    /// Solves every problem to the marginal error `tol`; `stop` keeps the time of all of them. The
+    /// plans are kept where all of them together are small.
     ///
     /// # Errors
     /// As [`solve`], for the first problem that has one.
@@ -79,8 +80,10 @@ impl<T: Element> Batch<'_, T> {
         stop: &Stop<'_>,
     ) -> Result<Vec<Solution>, Error> {
         let caller = thread::current().id();
+        let keeps_plan = self.costs.len() <= SMALL;
         self.each(vec![(); self.regs.len()], team, stop, |_, problem, ()| {
-            let settings = Settings { method: method.clone(), init: None, tol, max_iter };
+            let method = method.clone();
+            let settings = Settings { method, init: None, tol, max_iter, keeps_plan };
             let observer = Outer { stop, caller };
             let own_stop = Stop::new(&observer, stop.seconds_left());
             solve(problem, &settings, &Team::new(Some(1)), &own_stop)

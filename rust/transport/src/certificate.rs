@@ -23,8 +23,8 @@
 //! Gap and bounds include an allowance for the rounding of their own sums. They are infinite where
 //! the added plan, which has mass for every point that misses some, needs a forbidden edge.
 //!
-//! Cost: two passes of exponentials, which take less time than storing the plan of a large problem
-//! and reading it again, and no memory.
+//! Cost: two passes of exponentials and no memory; or one, and a pass that reads the plan, where
+//! there is room to store it. For the plan of a large problem the former takes less time.
 
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_simd::{gibbs, linear, reduce};
@@ -60,19 +60,21 @@ pub struct Certificate {
     pub upper_bound: f64,
 }
 
-/// Certifies the plan of the potentials (in units of `reg`).
+/// Certifies the plan of the potentials (in units of `reg`), and writes it to `plan`, all zeros, if
+/// there is that.
 ///
 /// # Errors
 /// [`Error::Interrupted`].
 pub fn certify(
     problem: &Problem<'_>,
     potentials: &Potentials,
+    mut plan: Option<&mut [f64]>,
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<Certificate, Error> {
     let Problem { a, b, reg, .. } = *problem;
     let Potentials { phi, psi } = potentials;
-    let first = first_pass(problem, potentials, team, stop)?;
+    let first = first_pass(problem, potentials, plan.as_deref_mut(), team, stop)?;
     let mass = problem.mass();
     let total = reduce::sum(&first.row_sums);
     let marginal_error = (reduce::l1_distance(&first.row_sums, a)
@@ -87,7 +89,7 @@ pub fn certify(
     let pass = team.for_work(Pass::Exp.cost(a.len(), b.len()));
     let blocks: Vec<usize> = (0..a.len()).step_by(row_blocks(a.len(), b.len())).collect();
     let second = pass.run(stop, blocks, |first_row| {
-        second_pass(problem, potentials, &first, &columns, first_row)
+        second_pass(problem, potentials, plan.as_deref(), &first, &columns, first_row)
     })?;
     let row_rest: Vec<f64> = second.iter().flat_map(|block| &block.row_rest).copied().collect();
     let sum = |part: fn(&SecondPass) -> f64| second.iter().map(part).sum::<f64>();
@@ -141,15 +143,20 @@ struct FirstPass {
 fn first_pass(
     problem: &Problem<'_>,
     potentials: &Potentials,
+    plan: Option<&mut [f64]>,
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<FirstPass, Error> {
     let (n, m) = (problem.a.len(), problem.b.len());
     let Potentials { phi, psi } = potentials;
     let rows = row_blocks(n, m);
-    let blocks: Vec<usize> = (0..n).step_by(rows).collect();
-    let parts = team.for_work(Pass::Exp.cost(n, m)).run(stop, blocks, |first| {
-        let (mut cost, mut row) = (vec![0.0; m], vec![0.0; m]);
+    let mut stored = plan.map(|plan| plan.chunks_mut(rows * m));
+    let blocks: Vec<_> = (0..n)
+        .step_by(rows)
+        .map(|first| (first, stored.as_mut().and_then(Iterator::next)))
+        .collect();
+    let parts = team.for_work(Pass::Exp.cost(n, m)).run(stop, blocks, |(first, mut stored)| {
+        let (mut cost, mut room) = (vec![0.0; m], vec![0.0; m]);
         let mut part = FirstPass {
             row_sums: vec![],
             column_sums: vec![0.0; m],
@@ -163,12 +170,16 @@ fn first_pass(
                 continue;
             }
             problem.scaled_row(i, &mut cost);
-            let [sum, mut paid, most] = gibbs::exp_row_and_costs(*phi, psi, &cost, &mut row);
+            let row = match &mut stored {
+                Some(stored) => &mut stored[(i - first) * m..(i - first + 1) * m],
+                None => &mut room[..],
+            };
+            let [sum, mut paid, most] = gibbs::exp_row_and_costs(*phi, psi, &cost, row);
             if !paid.is_finite() {
-                paid = reduce::cost_dot(&cost, &row); // forbidden edges count for nothing
+                paid = reduce::cost_dot(&cost, row); // forbidden edges count for nothing
             }
             let scale = down((&problem.a[i], &sum));
-            linear::add_twice(scale, &row, &mut part.column_sums, &mut part.scaled_column_sums);
+            linear::add_twice(scale, row, &mut part.column_sums, &mut part.scaled_column_sums);
             part.row_sums.push(sum);
             part.cost += paid;
             part.transform -= problem.a[i] * most;
@@ -199,6 +210,7 @@ struct SecondPass {
 fn second_pass(
     problem: &Problem<'_>,
     potentials: &Potentials,
+    plan: Option<&[f64]>,
     first: &FirstPass,
     columns: &Columns,
     first_row: usize,
@@ -214,7 +226,10 @@ fn second_pass(
         }
         problem.scaled_row(i, &mut cost);
         let Potentials { phi, psi } = potentials;
-        let [sum, mut paid] = gibbs::scaled_sums(phi[i], psi, &cost, &columns.scale);
+        let [sum, mut paid] = match plan {
+            Some(plan) => reduce::dot_and_costs(&plan[i * m..(i + 1) * m], &columns.scale, &cost),
+            None => gibbs::scaled_sums(phi[i], psi, &cost, &columns.scale),
+        };
         if !paid.is_finite() {
             // Forbidden edges count for nothing.
             let mut row = cost.clone();

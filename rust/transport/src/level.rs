@@ -8,6 +8,7 @@
 
 use sparrot_foundation::{Error, Status};
 
+use crate::acceleration::Acceleration;
 use crate::kernel::Kernel;
 use crate::log_domain;
 use crate::newton::Newton;
@@ -18,7 +19,7 @@ use crate::sinkhorn::holds_mass;
 /// Sweeps by which their rate is judged, and the number still needed that makes Newton steps worth
 /// it.
 const JUDGED_BY: usize = 4;
-const MANY: f64 = 25.0;
+const MANY: f64 = 12.0;
 
 /// Steps that bring the error down by less than a tenth after which a level is given up.
 const GIVEN_UP_AFTER: usize = 200;
@@ -29,6 +30,10 @@ const SLOW_STEPS: usize = 3;
 
 /// Steps without a smaller error, once it is small, that end the level.
 const PATIENCE: usize = 100;
+
+/// The factor, as a logarithm, from which on a column's being wrong is not due to rounding, however
+/// small its share of the error: its potential has far to go, and gets on by little in each step.
+const CREEPS: f64 = 1e-3;
 
 /// How a level ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,6 +64,7 @@ pub fn solve<K: Kernel>(
     is_last: bool,
 ) -> Result<Outcome, Error> {
     let mut scalings = Scalings::new(run.phi.len(), run.psi.len());
+    let mut acceleration = Acceleration::default();
     let (mut best, mut since_best) = (f64::INFINITY, 0);
     let mut since_progress = 0;
     let problem = run.problem;
@@ -68,24 +74,25 @@ pub fn solve<K: Kernel>(
             return Ok(Outcome::Rounding);
         }
         scalings.reset(gibbs);
+        acceleration.forget();
         let mut error = run.relative(scalings.column_error(problem.b));
         let mut slow_steps = 0;
         loop {
             let before = error;
             let (phase, nnz) = if rate.needed(error, target) <= MANY {
-                scalings.balance_columns(problem.b);
-                scalings.sweep(run, gibbs)?;
+                error = acceleration.sweep(run, gibbs, &mut scalings, error)?;
                 (Phase::Sinkhorn, gibbs.stored())
             } else {
+                acceleration.forget();
                 let step = newton.step(run, gibbs, &mut scalings, error, target)?;
                 run.newton_steps += 1;
                 if !step.accepted {
                     rate = Rate::default();
                 }
+                error = run.relative(scalings.column_error(problem.b));
                 (Phase::Newton, step.nnz)
             };
             run.iteration += 1;
-            error = run.relative(scalings.column_error(problem.b));
             if phase == Phase::Sinkhorn {
                 rate.after(error);
             } else {
@@ -115,7 +122,10 @@ pub fn solve<K: Kernel>(
             since_progress = if since_best == 0 { 0 } else { since_progress + 1 };
             let outcome = if error <= target {
                 Outcome::Done
-            } else if since_best > PATIENCE && best < K::ROUNDING_SHOWS_BELOW {
+            } else if since_best > PATIENCE
+                && best < K::ROUNDING_SHOWS_BELOW
+                && scalings.farthest_column(problem.b) < CREEPS
+            {
                 Outcome::Rounding
             } else if since_progress > GIVEN_UP_AFTER && newton.is_under_way() {
                 Outcome::Stuck

@@ -38,6 +38,7 @@
 //! | [`gibbs`] | the plan of given potentials, stored in either precision; sweeps over it | (3), section 2 |
 //! | [`candidates`] | the same, thinned out to the entries that matter | - |
 //! | [`scalings`] | scalings on top of a stored plan | section 2 |
+//! | [`acceleration`] | sweeps that learn from those before them | - |
 //! | [`log_domain`] | Sinkhorn updates by log-sum-exp, for where sweeps would underflow | section 2 |
 //! | [`sinkhorn`] | stabilised Sinkhorn: stage 1, and a method by itself | Algorithm 1, lines 3-8 |
 //! | [`sparsify`] | the largest entries of the plan | Algorithm 1, `Sparsify` |
@@ -64,6 +65,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod acceleration;
 pub mod anneal;
 pub mod batch;
 pub mod candidates;

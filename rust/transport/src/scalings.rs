@@ -57,6 +57,12 @@ impl Scalings {
         self.acc.iter().zip(&self.v).zip(b).map(|((acc, v), b)| (acc * v - b).abs()).sum()
     }
 
+    /// The largest `|log(sum / weight)|` of a column, rows being exact.
+    pub fn farthest_column(&self, b: &[f64]) -> f64 {
+        let factors = self.acc.iter().zip(&self.v).zip(b).filter(|(_, b)| **b > 0.0);
+        factors.map(|((acc, v), b)| (acc * v / b).ln().abs()).fold(0.0, f64::max)
+    }
+
     /// Whether all are within bounds.
     pub fn are_moderate(&self, problem: &Problem<'_>) -> bool {
         let moderate = |scalings: &[f64], weights: &[f64]| {

@@ -37,7 +37,13 @@ pub struct Settings {
     pub tol: f64,
     /// Iterations of all kinds, at most.
     pub max_iter: usize,
+    /// Whether to hand out the plan where that costs little: where the certificate has to compute
+    /// it anyway, and its rows are those of the cost.
+    pub keeps_plan: bool,
 }
+
+/// Plans with more entries are not stored by the certificate.
+pub(crate) const SMALL: usize = 1 << 20;
 
 /// An answer with its certificate.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +54,8 @@ pub struct Solution {
     pub g: Vec<f64>,
     /// How wrong the plan of these potentials can be.
     pub certificate: Certificate,
+    /// That plan, by rows, if it was asked for and is small.
+    pub plan: Option<Vec<f64>>,
     /// How the solve ended.
     pub status: Status,
     /// Iterations of all kinds.
@@ -120,7 +128,8 @@ pub fn solve_path(
         sides: [columns, rows],
     };
     let init = settings.init.clone().map(|(f, g)| (g, f));
-    let settings = Settings { init, method: settings.method.clone(), ..*settings };
+    let settings =
+        Settings { init, method: settings.method.clone(), keeps_plan: false, ..*settings };
     let mut path = by_rows(&reverse, regs, &settings, team, stop)?;
     path.iter_mut().for_each(|solution| std::mem::swap(&mut solution.f, &mut solution.g));
     Ok(path)
@@ -163,7 +172,7 @@ fn by_rows(
     let mut path = vec![];
     for reg in regs {
         run.set_reg(*reg);
-        let solution = certified(&mut run, &mut iteration, settings.tol)?;
+        let solution = certified(&mut run, &mut iteration, settings)?;
         let ended = matches!(solution.status, Status::MaxTime | Status::Callback);
         path.push(solution);
         if ended || stop.is_late() {
@@ -175,7 +184,13 @@ fn by_rows(
 
 /// Iterates until the certificate, measured afresh on the potentials as they are returned, is
 /// within the tolerance; where rounding puts it above, the iteration goes on to a smaller error.
-fn certified(run: &mut Run<'_>, iteration: &mut Iteration, tol: f64) -> Result<Solution, Error> {
+fn certified(
+    run: &mut Run<'_>,
+    iteration: &mut Iteration,
+    settings: &Settings,
+) -> Result<Solution, Error> {
+    let tol = settings.tol;
+    let (n, m) = (run.phi.len(), run.psi.len());
     let began = run.stop.seconds();
     (run.iteration, run.newton_steps, run.cg_iterations) = (0, 0, 0);
     let mut target = tol;
@@ -188,7 +203,14 @@ fn certified(run: &mut Run<'_>, iteration: &mut Iteration, tol: f64) -> Result<S
         let in_cost_units = |x: &[f64]| x.iter().map(|x| x * reg).collect::<Vec<f64>>();
         let (f, g) = (in_cost_units(&run.phi), in_cost_units(&run.psi));
         let potentials = Potentials::scaled(&f, &g, reg);
-        let certificate = certificate::certify(&run.problem, &potentials, run.team, run.stop)?;
+        let mut plan = if n * m <= SMALL { memory::zeros(problem::PLAN, n, m).ok() } else { None };
+        let certificate = certificate::certify(
+            &run.problem,
+            &potentials,
+            plan.as_deref_mut(),
+            run.team,
+            run.stop,
+        )?;
         let status = match ended {
             _ if certificate.marginal_error <= tol => Status::Converged,
             Ended::Stopped(status) => status,
@@ -203,6 +225,7 @@ fn certified(run: &mut Run<'_>, iteration: &mut Iteration, tol: f64) -> Result<S
             f,
             g,
             certificate,
+            plan: plan.filter(|_| settings.keeps_plan),
             status,
             iterations: run.iteration,
             newton_steps: run.newton_steps,

@@ -35,7 +35,7 @@ fn methods() -> [Method; 4] {
 }
 
 fn run(problem: &Problem<'_>, method: Method, threads: usize) -> Result<Solution, Error> {
-    let settings = Settings { method, init: None, tol: 1e-9, max_iter: 20_000 };
+    let settings = Settings { method, init: None, tol: 1e-9, max_iter: 20_000, keeps_plan: false };
     solve(problem, &settings, &Team::new(Some(threads)), &Stop::new(&Unobserved, None))
 }
 
@@ -147,7 +147,8 @@ fn interrupts_abandon_and_callbacks_end_a_solve() {
     let w = vec![0.02; 50];
     let problem = Problem { cost: &cost, a: &w, b: &w, reg: 1e-3, sides: SIDES };
     for method in methods() {
-        let settings = Settings { method, init: None, tol: 1e-12, max_iter: 20_000 };
+        let settings =
+            Settings { method, init: None, tol: 1e-12, max_iter: 20_000, keeps_plan: false };
         let ended = |verdict| {
             let observer = After(3, verdict);
             solve(&problem, &settings, &Team::new(Some(1)), &Stop::new(&observer, None))

@@ -1,0 +1,125 @@
+//! Sweeps that learn from those before them.
+//!
+//! A sweep maps `x = log v` to `x + r(x)`, where `r = log(b / column sums)` is how far the columns
+//! are from their weights. Near the solution `r` is affine, and its Jacobian
+//! `diag(1/b) P' diag(1/a) P - I` is symmetric in the inner product `<y, z> = sum_j b_j y_j z_j`.
+//! So of the last few changes `d_k` of `x + r`, with `q_k` the change of `r` (made orthonormal in
+//! that inner product), the best combination is subtracted:
+//!
+//! ```text
+//! x <- x + r - sum_k <r, q_k> d_k
+//! ```
+//!
+//! **Source.** Anderson, *Iterative procedures for nonlinear integral equations*, JACM 1965, in the
+//! form of Walker and Ni 2011. **What we changed and why.** The inner product is the one that makes
+//! the problem symmetric, and the `q_k` are kept orthonormal one by one, not factorised afresh: for
+//! a symmetric Jacobian dropping the oldest then loses next to nothing (as in truncated conjugate
+//! residuals), so that a few suffice. With contraction `c` of the plain sweeps the error falls by
+//! `(1 - sqrt(1 - c)) / (1 + sqrt(1 - c))` per sweep: 0.5 becomes 0.17, 0.99 becomes 0.82.
+//!
+//! Plain sweeps never move away from the solution (in Hilbert's metric), these may: where the error
+//! is larger afterwards, or scalings are out of bounds, the sweep is done again as a plain one, and what was learned is
+//! forgotten. The error thus never grows, as that of plain sweeps.
+//!
+//! **Cost.** Some ten passes over vectors of length m for each sweep over an n x m plan.
+
+use sparrot_foundation::Error;
+use sparrot_simd::linear;
+
+use crate::kernel::Kernel;
+use crate::run::Run;
+use crate::scalings::Scalings;
+
+/// Changes that are remembered. More than five saved next to nothing.
+const DEPTH: usize = 5;
+
+/// A change of `r` that is this nearly a combination of the others tells nothing new.
+const NOTHING_NEW: f64 = 1e-10;
+
+/// What rounding does to an error.
+const NOISE: f64 = 1e-15;
+
+/// What has been learned on the plan that is stored.
+#[derive(Default)]
+pub struct Acceleration {
+    /// `(q, d)`, the oldest first.
+    changes: Vec<(Vec<f64>, Vec<f64>)>,
+    /// `x` and `r` before the last sweep.
+    last: Option<(Vec<f64>, Vec<f64>)>,
+}
+
+impl Acceleration {
+    /// Forgets everything: the scalings are about to be changed by somebody else.
+    pub fn forget(&mut self) {
+        self.changes.clear();
+        self.last = None;
+    }
+
+    /// Makes the columns nearly exact, then the rows exact; `error` is that of the columns now, as a
+    /// share of the mass, and the result that afterwards.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn sweep<K: Kernel>(
+        &mut self,
+        run: &Run<'_>,
+        gibbs: &mut K,
+        scalings: &mut Scalings,
+        error: f64,
+    ) -> Result<f64, Error> {
+        let b = run.problem.b;
+        let x: Vec<f64> = scalings.v.iter().map(|v| if *v > 0.0 { v.ln() } else { 0.0 }).collect();
+        let mut r = vec![0.0; b.len()];
+        for (j, r) in r.iter_mut().enumerate().filter(|(j, _)| b[*j] > 0.0) {
+            *r = (b[j] / (scalings.acc[j] * scalings.v[j])).ln();
+        }
+        if let Some((old_x, old_r)) = self.last.take() {
+            self.learn(&x, &r, &old_x, &old_r, b);
+        }
+        let mut step = r.clone();
+        for (q, d) in &self.changes {
+            linear::axpy(-dot(&r, q, b), d, &mut step);
+        }
+        let after = |step: &[f64], scalings: &mut Scalings, gibbs: &mut K| -> Result<f64, Error> {
+            for (j, v) in scalings.v.iter_mut().enumerate() {
+                *v = if b[j] > 0.0 { (x[j] + step[j]).exp() } else { 0.0 };
+            }
+            scalings.sweep(run, gibbs)?;
+            Ok(run.relative(scalings.column_error(b)))
+        };
+        let mut new_error = after(&step, scalings, gibbs)?;
+        let is_better = new_error < error + NOISE && scalings.are_moderate(&run.problem);
+        if is_better || self.changes.is_empty() {
+            self.last = Some((x, r));
+        } else {
+            self.forget();
+            new_error = after(&r, scalings, gibbs)?;
+        }
+        Ok(new_error)
+    }
+
+    fn learn(&mut self, x: &[f64], r: &[f64], old_x: &[f64], old_r: &[f64], b: &[f64]) {
+        let mut q: Vec<f64> = r.iter().zip(old_r).map(|(r, old)| r - old).collect();
+        let mut d: Vec<f64> =
+            (x.iter().zip(old_x).zip(&q)).map(|((x, old), q)| x - old + q).collect();
+        let size = dot(&q, &q, b).sqrt();
+        for (other_q, other_d) in &self.changes {
+            let share = dot(&q, other_q, b);
+            linear::axpy(-share, other_q, &mut q);
+            linear::axpy(-share, other_d, &mut d);
+        }
+        let left = dot(&q, &q, b).sqrt();
+        if left > NOTHING_NEW * size {
+            q.iter_mut().chain(&mut d).for_each(|x| *x /= left);
+            if self.changes.len() == DEPTH {
+                self.changes.remove(0);
+            }
+            self.changes.push((q, d));
+        }
+    }
+}
+
+/// `sum_j b_j y_j z_j`.
+fn dot(y: &[f64], z: &[f64], b: &[f64]) -> f64 {
+    y.iter().zip(z).zip(b).map(|((y, z), b)| b * y * z).sum()
+}
