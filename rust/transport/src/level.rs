@@ -1,7 +1,7 @@
 //! One level of regularisation: sweeps, and Newton steps where sweeps would take long.
 //!
 //! 1. one pass of exponentials stores the plan of the column potentials with exact rows;
-//! 2. sweeps ([`crate::scalings`]), whose rate tells after a few of them how many more it would
+//! 2. accelerated sweeps ([`crate::acceleration`]), whose rate tells after a few of them how many more it would
 //!    take;
 //! 3. where that is many, Newton steps ([`crate::newton`]);
 //! 4. large scalings are absorbed, which leads back to 1.
