@@ -243,3 +243,14 @@ def test_the_dual_value_is_recorded_once_the_regularisation_is_reached(rng):
     assert objective[-1] == pytest.approx(result.dual_value, rel=1e-9)
     large = solve(rng.random((60, 50)), reg=1.0, tol=1e-9)
     assert np.isfinite(large.trace["objective"]).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sweeps_learn_from_those_before_them(seed):
+    rng = np.random.default_rng(seed)
+    cost, (a, b) = rng.random((200, 150)), (w / w.sum() for w in (rng.random(200), rng.random(150)))
+    learning, plain = (
+        solve(cost, a, b, reg=0.02, tol=1e-9, method=method) for method in ("auto", "sinkhorn")
+    )
+    assert learning.n_newton == 0
+    assert learning.n_iter <= 0.6 * plain.n_iter

@@ -359,3 +359,14 @@ def test_the_limit_of_rounding_is_reached_and_told(rng):
         batch = solve_batch(rng.random((3, 20, 20)), reg=0.05, tol=0)
     assert batch.status == [Status.STALLED] * 3
     assert (batch.marginal_error < 1e-13).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_solvers_own_plans_are_those_of_the_potentials(dtype, rng):
+    costs = rng.random((5, 8, 7)).astype(dtype)
+    kept = solve_batch(costs, reg=0.05)
+    assert kept._kept is not None  # else both sides of what follows are computed alike
+    computed = pickle.loads(pickle.dumps(kept))
+    assert computed._kept is None
+    np.testing.assert_array_equal(kept.plans, computed.plans)
+    assert kept.plans.dtype == dtype

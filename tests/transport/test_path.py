@@ -109,19 +109,37 @@ def test_a_path_of_one_is_a_solve(reg, rng):
     np.testing.assert_array_equal(result.plan, single.plan)
 
 
-@pytest.mark.parametrize("family", ["random", "points", "L1 grid"])
-def test_ten_regularisations_take_fewer_iterations_than_ten_solves(family, rng):
+def path_and_singles(family, rng):
     cost = FAMILIES[family](rng, 200, 150)
     a, b = weights(rng, 200, 150)
     regs = np.geomspace(0.3, 1e-3, 10) * cost.max()
+    return cost, (a, b), regs, [solve(cost, a, b, reg=reg) for reg in regs]
+
+
+def total(results):
+    return sum(result.n_iter for result in results)
+
+
+LAST_IS_CHEAP = pytest.mark.xfail(
+    strict=True,
+    reason="3.4 times: accelerated sweeps made the last problem alone cheaper (27 iterations), the "
+    "ten less so (92)",
+)
+
+
+@pytest.mark.parametrize(
+    "family", ["random", pytest.param("points", marks=LAST_IS_CHEAP), "L1 grid"]
+)
+def test_ten_regularisations_take_three_times_the_iterations_of_the_last(family, rng):
+    cost, (a, b), regs, singles = path_and_singles(family, rng)
+    assert total(solve_path(cost, a, b, regs=regs)) <= 3 * singles[-1].n_iter
+
+
+@pytest.mark.parametrize("family", ["random", "points", "L1 grid"])
+def test_ten_regularisations_take_fewer_iterations_than_ten_solves(family, rng):
+    cost, (a, b), regs, singles = path_and_singles(family, rng)
     path = solve_path(cost, a, b, regs=regs)
-    singles = [solve(cost, a, b, reg=reg) for reg in regs]
-
-    def total(results):
-        return sum(result.n_iter for result in results)
-
     assert total(path) <= 0.8 * total(singles)
-    assert total(path) <= 4 * singles[-1].n_iter
     up = solve_path(cost, a, b, regs=regs[::-1])
     assert total(up) <= total(singles)
 

@@ -125,6 +125,10 @@ def test_the_solvers_own_plan_is_that_of_the_potentials(mass, dtype, rng):
     for name in ("plan", "rounded_plan"):
         np.testing.assert_array_equal(getattr(kept, name), getattr(computed, name))
     assert kept.plan.dtype == dtype
+    rounded = computed.rounded_plan.copy()
+    written_to = solve(cost, a, b, reg=0.05)
+    written_to.plan[:] = 0
+    np.testing.assert_array_equal(written_to.rounded_plan, rounded)
 
 
 def test_stored_or_not_the_certificate_is_the_same(rng):

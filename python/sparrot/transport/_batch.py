@@ -75,6 +75,8 @@ shape (B,)
 
     _input: dict[str, Any]
     _mass: FloatArray
+    _kept: FloatArray | None
+    """The solver's own plans, in float64, until ``plans`` hands them out."""
 
     def __init__(
         self,
@@ -94,10 +96,11 @@ shape (B,)
     @cached_property
     def plans(self) -> FloatArray:
         """The plans, (B, n, m): float32 if the costs are, else float64. Computed at first use."""
-        costs = self._input["costs"]
+        costs, kept = self._input["costs"], self._kept
         plans: FloatArray
-        if self._kept is not None:
-            plans = self._kept.reshape(costs.shape).astype(costs.dtype)
+        if kept is not None:
+            object.__setattr__(self, "_kept", None)
+            plans = kept.reshape(costs.shape).astype(costs.dtype, copy=False)
         else:
             batch = {key: self._input[key] for key in ("costs", "a", "b", "regs", "n_threads")}
             plans = np.empty_like(costs)

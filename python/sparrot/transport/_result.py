@@ -102,7 +102,7 @@ class TransportResult(Result):
     _mass: Mass
     _input: dict[str, Any]
     _kept: FloatArray | None
-    """The solver's own plan, in float64, where it kept that."""
+    """The solver's own plan, in float64, until ``plan`` hands it out."""
 
     def __init__(
         self,
@@ -127,11 +127,8 @@ class TransportResult(Result):
         return self._cost.shape
 
     def _dense(self, dtype: Any) -> FloatArray:
-        if self._kept is not None:
-            plan = self._kept.reshape(self.shape).astype(dtype, copy=False)
-        else:
-            plan = np.empty(self.shape, dtype)
-            _sparrot.transport_plan(self._input, plan)
+        plan = np.empty(self.shape, dtype)
+        _sparrot.transport_plan(self._input, plan)
         return self._mass.multiply(plan)
 
     @cached_property
@@ -142,7 +139,12 @@ class TransportResult(Result):
         float32 adds its own rounding, a relative 6e-8 of each entry. Computed at first use and
         kept; those of up to a million entries often are there already.
         """
-        return self._dense(self._cost.dtype)
+        kept = self._kept
+        if kept is None:
+            return self._dense(self._cost.dtype)
+        object.__setattr__(self, "_kept", None)  # it is the user's now, who may write to it
+        plan = kept.reshape(self.shape).astype(self._cost.dtype, copy=False)
+        return self._mass.multiply(plan)
 
     @cached_property
     def sparse_plan(self) -> sparse.csr_array:

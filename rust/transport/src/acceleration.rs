@@ -18,8 +18,9 @@
 //! `(1 - sqrt(1 - c)) / (1 + sqrt(1 - c))` per sweep: 0.5 becomes 0.17, 0.99 becomes 0.82.
 //!
 //! Plain sweeps never move away from the solution (in Hilbert's metric), these may: where the error
-//! is larger afterwards, or scalings are out of bounds, the sweep is done again as a plain one, and what was learned is
-//! forgotten. The error thus never grows, as that of plain sweeps.
+//! is larger afterwards, or scalings are out of bounds, the sweep is done again as a plain one (both
+//! count as one iteration), and what was learned is forgotten. The error thus never grows, as that
+//! of plain sweeps.
 //!
 //! **Cost.** Some ten passes over vectors of length m for each sweep over an n x m plan.
 

@@ -1,7 +1,7 @@
 //! The method "auto": the regularisation is lowered in steps, each solved by [`crate::level`].
 //!
 //! All but the last level end at a marginal error of 0.3 %: their potentials are only a start for the
-//! next, extrapolated along a line through the last two levels. Larger plans are stored in single
+//! next, extrapolated from the last few levels. Larger plans are stored in single
 //! precision until that is not precise enough for what is asked; of plans between points that are
 //! too large for that only the entries that matter are stored ([`crate::candidates`]), with the
 //! coarse levels solved between some of the points ([`crate::subset`]).
@@ -66,12 +66,20 @@ pub fn next_level(level: f64, reg: f64) -> f64 {
     reg.max(FACTOR * level)
 }
 
-/// The last two levels that were solved, and where plans are stored.
+/// A regularisation that was solved for.
+struct Solved {
+    reg: f64,
+    /// The column potentials, in the units of the cost.
+    potentials: Vec<f64>,
+    /// Whether it was asked for, and so is solved to the tolerance: not just a level on the way.
+    is_exact: bool,
+}
+
+/// The last levels that were solved, and where plans are stored.
 #[derive(Default)]
 pub struct Annealing {
-    /// The regularisation, and the column potentials in the units of the cost.
-    before: Option<(f64, Vec<f64>)>,
-    last: Option<(f64, Vec<f64>)>,
+    /// At most three, the last one last.
+    solved: Vec<Solved>,
     single: Option<Gibbs<f32>>,
     double: Option<Gibbs>,
     /// Whether plans are thinned out instead.
@@ -101,7 +109,7 @@ impl Annealing {
             return Ok(());
         }
         self.is_thin = is_large(run);
-        self.remember(run);
+        self.remember(run, true);
         Ok(())
     }
 
@@ -124,11 +132,11 @@ impl Annealing {
     /// [`Error::Interrupted`], [`Error::Infeasible`], [`Error::OutOfMemory`].
     pub fn advance(&mut self, run: &mut Run<'_>, range: f64, target: f64) -> Result<Ended, Error> {
         let reg = run.problem.reg;
-        let mut level = match &self.last {
-            Some((last, _)) => next_level(*last, reg),
+        let mut level = match self.solved.last() {
+            Some(last) => next_level(last.reg, reg),
             None => first_level(reg, range),
         };
-        if self.last.is_none() && is_large(run) {
+        if self.solved.is_empty() && is_large(run) {
             let left_out = LEFT_OUT * target.max(SINGLE_DOWN_TO);
             let most = LARGE.max(run.phi.len() * run.psi.len() / SMALL_SHARE);
             let start = subset::start(run, range, left_out, most)?;
@@ -145,11 +153,11 @@ impl Annealing {
             if outcome == Outcome::Stuck && returns < MOST_RETURNS && !self.is_thin {
                 returns += 1;
                 loose *= CLOSER;
-                (self.before, self.last) = (None, None);
+                self.solved.clear();
                 level = first_level(reg, range);
                 continue;
             }
-            self.remember(run);
+            self.remember(run, is_last);
             // Short of the last level any potentials are a start.
             if is_last || matches!(outcome, Outcome::Stopped(_)) {
                 run.set_reg(reg);
@@ -170,10 +178,10 @@ impl Annealing {
             return thinned(run, target, is_last);
         }
         // A level that was solved before is solved again because of rounding.
-        let is_retry = self.last.as_ref().is_some_and(|(last, _)| *last == run.problem.reg);
+        let is_retry = self.solved.last().is_some_and(|last| last.reg == run.problem.reg);
         let suffices = target >= SINGLE_DOWN_TO;
         // Few sweeps from the start to the end are not worth storing the plan twice.
-        let is_direct = self.last.is_none() && is_last;
+        let is_direct = self.solved.is_empty() && is_last;
         let mut newton = Newton::default();
         if entries >= WORTH_SINGLE && is_even(run) && !is_retry && (suffices || !is_direct) {
             self.double = None;
@@ -190,29 +198,39 @@ impl Annealing {
         level::solve(run, gibbs, &mut newton, target, is_last)
     }
 
-    /// Moves the potentials along the line through those of the last two levels, on the way down.
+    /// Moves the potentials along the line through those of the last two levels, on the way down; or
+    /// along the parabola through the last three, if errors are small enough for that.
     fn predict(&self, run: &mut Run<'_>) {
         let level = run.problem.reg;
-        if let (Some((before, old)), Some((last, new))) = (&self.before, &self.last)
-            && level < *last
-            && last < before
-        {
-            let ahead = (last - level) / (before - last);
-            for ((psi, new), old) in run.psi.iter_mut().zip(new).zip(old) {
-                if new.is_finite() {
-                    *psi = (new + ahead * (new - old)) / level;
-                }
-            }
+        let is_parabola = self.solved.len() == 3 && self.solved.iter().all(|one| one.is_exact);
+        let points =
+            &self.solved[self.solved.len().saturating_sub(if is_parabola { 3 } else { 2 })..];
+        let is_on_the_way_down = points.windows(2).all(|pair| pair[1].reg < pair[0].reg)
+            && points.last().is_some_and(|last| level < last.reg);
+        if points.len() < 2 || !is_on_the_way_down {
+            return;
+        }
+        // Lagrange's weights.
+        let weight = |of: &Solved| -> f64 {
+            let others = points.iter().filter(|other| other.reg != of.reg);
+            others.map(|other| (level - other.reg) / (of.reg - other.reg)).product()
+        };
+        let weights: Vec<f64> = points.iter().map(weight).collect();
+        for (j, psi) in run.psi.iter_mut().enumerate().filter(|(_, psi)| psi.is_finite()) {
+            let parts = points.iter().zip(&weights).map(|(one, w)| w * one.potentials[j]);
+            *psi = parts.sum::<f64>() / level;
         }
     }
 
-    fn remember(&mut self, run: &Run<'_>) {
-        let level = run.problem.reg;
-        let potentials = run.psi.iter().map(|psi| psi * level).collect();
-        let last = self.last.replace((level, potentials));
-        if last.as_ref().is_some_and(|(last, _)| *last != level) {
-            self.before = last;
+    fn remember(&mut self, run: &Run<'_>, is_exact: bool) {
+        let reg = run.problem.reg;
+        let potentials = run.psi.iter().map(|psi| psi * reg).collect();
+        // One that is solved again because of rounding takes its own place.
+        self.solved.retain(|one| one.reg != reg);
+        if self.solved.len() == 3 {
+            self.solved.remove(0);
         }
+        self.solved.push(Solved { reg, potentials, is_exact });
     }
 }
 

@@ -1,8 +1,8 @@
 //! One level of regularisation: sweeps, and Newton steps where sweeps would take long.
 //!
 //! 1. one pass of exponentials stores the plan of the column potentials with exact rows;
-//! 2. accelerated sweeps ([`crate::acceleration`]), whose rate tells after a few of them how many more it would
-//!    take;
+//! 2. accelerated sweeps ([`crate::acceleration`]), whose rate tells after a few of them how many
+//!    more it would take;
 //! 3. where that is many, Newton steps ([`crate::newton`]);
 //! 4. large scalings are absorbed, which leads back to 1.
 
