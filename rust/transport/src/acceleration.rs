@@ -25,7 +25,7 @@
 //! **Cost.** Some ten passes over vectors of length m for each sweep over an n x m plan.
 
 use sparrot_foundation::Error;
-use sparrot_simd::linear;
+use sparrot_simd::{exp, linear};
 
 use crate::kernel::Kernel;
 use crate::run::Run;
@@ -47,13 +47,14 @@ pub struct Acceleration {
     changes: Vec<(Vec<f64>, Vec<f64>)>,
     /// `x` and `r` before the last sweep.
     last: Option<(Vec<f64>, Vec<f64>)>,
+    /// `x` now, if nobody else has changed `v`.
+    x: Option<Vec<f64>>,
 }
 
 impl Acceleration {
     /// Forgets everything: the scalings are about to be changed by somebody else.
     pub fn forget(&mut self) {
-        self.changes.clear();
-        self.last = None;
+        *self = Acceleration::default();
     }
 
     /// Makes the columns nearly exact, then the rows exact; `error` is that of the columns now, as a
@@ -69,7 +70,8 @@ impl Acceleration {
         error: f64,
     ) -> Result<f64, Error> {
         let b = run.problem.b;
-        let x: Vec<f64> = scalings.v.iter().map(|v| if *v > 0.0 { v.ln() } else { 0.0 }).collect();
+        let log = |v: &f64| if *v > 0.0 { v.ln() } else { 0.0 };
+        let x = self.x.take().unwrap_or_else(|| scalings.v.iter().map(log).collect());
         let mut r = vec![0.0; b.len()];
         for (j, r) in r.iter_mut().enumerate().filter(|(j, _)| b[*j] > 0.0) {
             *r = (b[j] / (scalings.acc[j] * scalings.v[j])).ln();
@@ -82,15 +84,18 @@ impl Acceleration {
             linear::axpy(-dot(&r, q, b), d, &mut step);
         }
         let after = |step: &[f64], scalings: &mut Scalings, gibbs: &mut K| -> Result<f64, Error> {
-            for (j, v) in scalings.v.iter_mut().enumerate() {
-                *v = if b[j] > 0.0 { (x[j] + step[j]).exp() } else { 0.0 };
-            }
+            scalings.v.copy_from_slice(&x);
+            linear::add_to(step, &mut scalings.v);
+            exp::exp_f64(&mut scalings.v);
+            scalings.v.iter_mut().zip(b).filter(|(_, b)| **b == 0.0).for_each(|(v, _)| *v = 0.0);
             scalings.sweep(run, gibbs)?;
             Ok(run.relative(scalings.column_error(b)))
         };
         let mut new_error = after(&step, scalings, gibbs)?;
         let is_better = new_error < error + NOISE && scalings.are_moderate(&run.problem);
         if is_better || self.changes.is_empty() {
+            linear::add_to(&x, &mut step);
+            self.x = Some(step);
             self.last = Some((x, r));
         } else {
             self.forget();
