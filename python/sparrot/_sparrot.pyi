@@ -91,6 +91,7 @@ def transport_solve(
     cost: Any,
     a: _Vector,
     b: _Vector,
+    relaxation: tuple[float, float, _Vector, _Vector, float] | None,
     regs: list[float],
     method: tuple[Any, ...],
     init: tuple[_Vector, _Vector] | None,

@@ -3,17 +3,20 @@
 ``minimise <C, P> + reg * sum(P * log(P))`` over plans ``P >= 0`` with ``P.sum(1) == a`` and
 ``P.sum(0) == b``.
 
-============================  ==============================================================
-:func:`solve`                 from a cost matrix
-:func:`solve_sample`          from two sets of points
-:func:`solve_path`            one problem at several regularisations
-:func:`solve_batch`           many problems of one shape
-:func:`sinkhorn_divergence`   how far apart two sets of points are
-:func:`monge_gap`             how far a map is from an optimal one
-:func:`round_plan`            the nearest plan with exact marginals, for any plan
-:class:`EntropicTransport`    scikit-learn estimator: maps points of one set onto another
-:class:`TransportResult`      what the functions return
-============================  ==============================================================
+===============================  ==========================================================
+:func:`solve`                    from a cost matrix
+:func:`solve_sample`             from two sets of points
+:func:`solve_path`               one problem at several regularisations
+:func:`solve_batch`              many problems of one shape
+:func:`solve_unbalanced`         marginals may be missed, at a price
+:func:`solve_unbalanced_sample`  the same, from two sets of points
+:func:`sinkhorn_divergence`      how far apart two sets of points are
+:func:`monge_gap`                how far a map is from an optimal one
+:func:`round_plan`               the nearest plan with exact marginals, for any plan
+:class:`EntropicTransport`       scikit-learn estimator: maps points of one set onto another
+:class:`TransportResult`         what the functions return
+:class:`UnbalancedResult`        what those for unbalanced transport return
+===============================  ==========================================================
 """
 
 from typing import TYPE_CHECKING, Any
@@ -26,6 +29,11 @@ from sparrot.transport._result import TransportResult
 from sparrot.transport._round import round_plan
 from sparrot.transport._run import IterationState
 from sparrot.transport._solve import solve, solve_sample
+from sparrot.transport._unbalanced import (
+    UnbalancedResult,
+    solve_unbalanced,
+    solve_unbalanced_sample,
+)
 
 if TYPE_CHECKING:
     from sparrot.transport._estimator import EntropicTransport
@@ -37,6 +45,7 @@ __all__ = [
     "IterationState",
     "MongeGapResult",
     "TransportResult",
+    "UnbalancedResult",
     "monge_gap",
     "round_plan",
     "sinkhorn_divergence",
@@ -44,6 +53,8 @@ __all__ = [
     "solve_batch",
     "solve_path",
     "solve_sample",
+    "solve_unbalanced",
+    "solve_unbalanced_sample",
 ]
 
 

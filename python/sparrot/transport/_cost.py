@@ -70,12 +70,12 @@ def scaled_regs(
     stores_plan: bool,
     check_finite: bool,
     n_threads: int | None,
-) -> tuple[list[float], float | None]:
-    """Return regularisations in the units of the cost, and the range of the costs if looked at."""
+) -> tuple[list[float], float, float | None]:
+    """Return regularisations in the units of the cost, their unit, and the range if looked at."""
     values = [as_reg(reg) for reg in regs]
     scale = as_choice(reg_scale, "reg_scale", REG_SCALES)
     if scale == "absolute" and not check_finite:
-        return values, None
+        return values, 1.0, None
     least, most, mean, not_a_cost = _sparrot.transport_survey(
         cost.native, a, b, stores_plan, n_threads
     )
@@ -85,13 +85,14 @@ def scaled_regs(
             f"{cost.name} contains {found} at index ({i}, {j}): needs finite values, or inf where "
             "no mass may go"
         )
+    unit = 1.0
     if scale != "absolute":
         unit = as_unit(most if scale == "max" else mean, scale, cost.name)
         values = [value * unit for value in values]
     if least > most:  # not one finite cost: the solver says which point cannot be reached
-        return values, 0.0
+        return values, unit, 0.0
     require_range(min(values), least, most)
-    return values, most - least
+    return values, unit, most - least
 
 
 def as_reg(reg: object) -> float:

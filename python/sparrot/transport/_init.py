@@ -1,30 +1,34 @@
 """Potentials to start from."""
 
+from typing import Any
+
 import numpy as np
 
 from sparrot._validation import FloatArray, as_floats
 from sparrot.errors import InvalidInputError
-from sparrot.transport._result import TransportResult
+from sparrot.transport._marginals import Pair
+from sparrot.transport._plan import PlanResult
 
 
 def as_init(
-    init: object, a: FloatArray, b: FloatArray, shift: float
+    init: object, weights: Pair, offsets: tuple[Any, Any]
 ) -> tuple[FloatArray, FloatArray] | None:
-    """Take ``(f, g)`` or a result; points without weight may have ``-inf``."""
+    """Take ``(f, g)`` or a result, for the solver; points without weight may have ``-inf``."""
     if init is None:
         return None
-    if isinstance(init, TransportResult):
-        init = init.potentials
+    if isinstance(init, PlanResult):
+        # Points that no edge leads to have no potential.
+        init = tuple(np.where(np.isfinite(x), x, 0.0) for x in init.potentials)
     if not isinstance(init, tuple | list) or len(init) != 2:
         raise InvalidInputError(
             f"init is a {type(init).__name__}: needs a pair (f, g) of potentials or a "
-            "TransportResult"
+            "result of a solve"
         )
     f, g = (
         _potential(value, f"init[{k}]", weights)
-        for k, (value, weights) in enumerate(zip(init, (a, b), strict=True))
+        for k, (value, weights) in enumerate(zip(init, weights, strict=True))
     )
-    return f - shift, g
+    return f + offsets[0], g + offsets[1]
 
 
 def _potential(value: object, name: str, weights: FloatArray) -> FloatArray:

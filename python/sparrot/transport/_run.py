@@ -17,12 +17,12 @@ from sparrot._validation import (
     as_options,
     as_positive,
     as_threads,
-    as_weight_pair,
 )
 from sparrot.errors import ConvergenceWarning, InvalidInputError
 from sparrot.transport._cost import Cost, scaled_regs
 from sparrot.transport._init import as_init
-from sparrot.transport._mass import Mass, read_only
+from sparrot.transport._marginals import FixedMarginals, RelaxedMarginals
+from sparrot.transport._mass import read_only
 from sparrot.transport._result import TransportResult
 
 METHODS = ("auto", "sns", "sinkhorn")
@@ -93,9 +93,31 @@ def solve_cost(
 
 
 def solve_costs(
+    cost: Cost, a: object, b: object, *, regs: Sequence[object], **arguments: Any
+) -> list[TransportResult]:
+    """Solve with fixed marginals: see :func:`run_solver`."""
+    marginals = FixedMarginals.of(a, b, cost.shape)
+    answers = run_solver(cost, marginals, regs=regs, **arguments)
+    return [
+        TransportResult(cost, marginals.mass, *answer.plan, **answer.fields) for answer in answers
+    ]
+
+
+class Answer(NamedTuple):
+    """What a result is made from."""
+
+    plan: tuple[dict[str, Any], FloatArray | None]
+    """What the native library computes the plan from, and the plan itself if it is there."""
+    fields: dict[str, Any]
+    marginals: Any
+    """With prices in the units of the cost."""
+    raw: dict[str, Any]
+    """What the native library has said."""
+
+
+def run_solver(
     cost: Cost,
-    a: object,
-    b: object,
+    marginals: FixedMarginals | RelaxedMarginals,
     *,
     regs: Sequence[object],
     reg_scale: str,
@@ -109,7 +131,7 @@ def solve_costs(
     verbose: int,
     check_finite: bool,
     n_threads: int | None,
-) -> list[TransportResult]:
+) -> list[Answer]:
     """Check the arguments that all entries share, call the solver, dress the answers."""
     simd_level()  # raises if SPARROT_SIMD asks for what there is not
     method = as_choice(method, "method", METHODS)
@@ -120,20 +142,16 @@ def solve_costs(
     if callback is not None and not callable(callback):
         raise InvalidInputError(f"callback is {callback!r}: needs a function")
     chosen = as_options(options, _SNS_CHECKS if method == "sns" else {})
-    weights_a, weights_b = as_weight_pair(a, b, cost.shape)
-    mass = Mass.of(weights_a)
-    unit_a, unit_b = mass.divide(weights_a), mass.divide(weights_b)
-    total = float(unit_a.sum())
-    values, cost_range = scaled_regs(
+    values, unit, cost_range = scaled_regs(
         regs,
         reg_scale,
         cost,
-        unit_a,
-        unit_b,
+        *marginals.units,
         stores_plan=method != "auto" or isinstance(cost.native, np.ndarray),
         check_finite=check_finite,
         n_threads=threads,
     )
+    marginals = marginals.in_units_of_cost(unit)
     natives = {
         "sinkhorn": ("sinkhorn",),
         "sns": ("sns", _SNS_DEFAULTS | chosen),
@@ -142,25 +160,31 @@ def solve_costs(
     observer = _observer(
         callback,
         int(verbose) if isinstance(verbose, bool) else verbose,
-        lambda dual: mass.objective(dual, values[0], total),
+        lambda dual: marginals.objective(dual, values[0]),
     )
     path = _sparrot.transport_solve(
         cost.native,
-        unit_a,
-        unit_b,
+        *marginals.units,
+        marginals.relaxation(),
         values,
         natives[method],
-        as_init(init, weights_a, weights_b, mass.shift(values[0])),
+        as_init(init, marginals.weights, marginals.offsets(values[0])),
         tol,
         limit,
         max_time,
         observer,
         threads,
     )
-    weights = (read_only(weights_a), read_only(weights_b))
-    plan_input = {"cost": cost.native, "a": unit_a, "b": unit_b, "n_threads": threads}
+    weights = (read_only(marginals.weights[0]), read_only(marginals.weights[1]))
+    fields = {"method": method, "a": weights[0], "b": weights[1], "tol": tol}
+    plan_input = {"cost": cost.native, "n_threads": threads}
     return [
-        _dressed(cost, mass, weights, plan_input | {"reg": reg}, raw, method, tol)
+        Answer(
+            (plan_input | _plan_of(marginals, raw, reg), raw["plan"]),
+            _fields(marginals, raw, reg, fields),
+            marginals,
+            raw,
+        )
         for reg, raw in zip(values, path, strict=False)
     ]
 
@@ -170,56 +194,51 @@ def as_max_iter(max_iter: int | None, method: str) -> int:
     return _DEFAULT_MAX_ITER[method] if max_iter is None else as_count(max_iter, "max_iter")
 
 
-def _dressed(
-    cost: Cost,
-    mass: Mass,
-    weights: tuple[FloatArray, FloatArray],
-    plan_input: dict[str, Any],
+def _plan_of(
+    marginals: FixedMarginals | RelaxedMarginals, raw: dict[str, Any], reg: float
+) -> dict[str, Any]:
+    """Return what the native library computes a plan from, besides the cost."""
+    a, b = marginals.plan_weights(raw, reg)
+    return {"a": a, "b": b, "f": raw["f"], "g": raw["g"], "reg": reg}
+
+
+def _fields(
+    marginals: FixedMarginals | RelaxedMarginals,
     raw: dict[str, Any],
-    method: str,
-    tol: float,
-) -> TransportResult:
-    """Return an answer of the native solver as the user wants it."""
-    reg, total = plan_input["reg"], float(plan_input["a"].sum())
-    plan_input = plan_input | {"f": raw["f"], "g": raw["g"]}
+    reg: float,
+    fields: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the fields of a result, from an answer of the native solver and those given."""
+    mass = marginals.mass
+    offset_f, offset_g = marginals.offsets(reg)
     status = Status(raw["status"])
-    message = as_message(status, raw["marginal_error"], raw["n_iter"], tol, method)
     trace = raw["trace"]
     trace["phase"] = np.array(raw["phases"])[trace["phase"]]
-    trace["objective"] = mass.objective(trace["objective"], reg, total)
-    return TransportResult(
-        cost,
-        mass,
-        plan_input,
-        raw["plan"],
-        converged=status is Status.CONVERGED,
-        status=status,
-        message=message,
-        method=method,
-        **certified(raw, mass, reg, total),
-        n_iter=raw["n_iter"],
-        n_newton=raw["n_newton"],
-        n_cg=raw["n_cg"],
-        potentials=(read_only(raw["f"] + mass.shift(reg)), read_only(raw["g"])),
-        a=weights[0],
-        b=weights[1],
-        reg=reg,
-        tol=tol,
-        trace=trace,
-        timings=raw["timings"],
-    )
-
-
-def certified(raw: dict[str, Any], mass: Mass, reg: float, total: float) -> dict[str, Any]:
-    """Return the figures of a certificate in the user's units."""
+    trace["objective"] = marginals.objective(trace["objective"], reg)
     return {
+        "converged": status is Status.CONVERGED,
+        "status": status,
+        "message": as_message(
+            status, raw["marginal_error"], raw["n_iter"], fields["tol"], fields["method"]
+        ),
+        "method": fields["method"],
         "marginal_error": raw["marginal_error"],
         "gap": mass.multiply(raw["gap"]),
-        "value": mass.objective(raw["value"], reg, raw["total"]),
+        "value": marginals.value(raw, reg),
         "value_linear": mass.multiply(raw["value_linear"]),
-        "dual_value": mass.objective(raw["dual_value"], reg, total),
+        "dual_value": marginals.objective(raw["dual_value"], reg),
         "lower_bound": mass.multiply(raw["lower_bound"]),
         "upper_bound": mass.multiply(raw["upper_bound"]),
+        "n_iter": raw["n_iter"],
+        "n_newton": raw["n_newton"],
+        "n_cg": raw["n_cg"],
+        "potentials": (read_only(raw["f"] - offset_f), read_only(raw["g"] - offset_g)),
+        "a": fields["a"],
+        "b": fields["b"],
+        "reg": reg,
+        "tol": fields["tol"],
+        "trace": trace,
+        "timings": raw["timings"],
     }
 
 

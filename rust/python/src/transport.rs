@@ -8,6 +8,7 @@ use sparrot_foundation::Scalar;
 use sparrot_transport::certificate;
 use sparrot_transport::plan::{self, Potentials};
 use sparrot_transport::problem::{self, SIDES};
+use sparrot_transport::relaxation::Relaxation;
 use sparrot_transport::run::Phase;
 use sparrot_transport::sns::SnsSettings;
 use sparrot_transport::{Certificate, Method, Problem, Settings, Solution, solve_path};
@@ -79,6 +80,21 @@ impl<'a, 'py> FromPyObject<'a, 'py> for MethodInput {
     }
 }
 
+/// The prices of missing the marginals: `(rho of rows, of columns, log alpha, log beta, mass)`.
+#[derive(FromPyObject)]
+pub struct RelaxationInput<'py>(f64, f64, Vector<'py>, Vector<'py>, f64);
+
+impl RelaxationInput<'_> {
+    fn view(&self) -> PyResult<Relaxation<'_>> {
+        let (log_alpha, log_beta) = slices(&self.2, &self.3)?;
+        Ok(Relaxation {
+            rho: [self.0, self.1],
+            log_reference: [log_alpha, log_beta],
+            reference_mass: self.4,
+        })
+    }
+}
+
 /// A result for each of the regularisations, in their order.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "the Python side passes keywords")]
@@ -87,6 +103,7 @@ pub fn transport_solve<'py>(
     cost: CostInput<'py>,
     a: Vector<'py>,
     b: Vector<'py>,
+    relaxation: Option<RelaxationInput<'py>>,
     regs: Vec<f64>,
     method: MethodInput,
     init: Option<(Vector<'py>, Vector<'py>)>,
@@ -104,9 +121,10 @@ pub fn transport_solve<'py>(
     let settings = Settings { method: method.0, init, tol, max_iter, keeps_plan };
     let view = cost.view()?;
     let (a, b) = slices(&a, &b)?;
+    let relaxation = relaxation.as_ref().map(RelaxationInput::view).transpose()?;
     let path = guard::call(py, Limits { n_threads, max_time, callback }, |team, stop| {
         view.with(|cost| {
-            let problem = Problem { cost, a, b, reg: regs[0], sides: SIDES };
+            let problem = Problem { cost, a, b, reg: regs[0], sides: SIDES, relaxation };
             solve_path(&problem, &regs, &settings, team, stop)
         })
     })?;
@@ -211,7 +229,7 @@ fn dense_plan<T: Scalar>(py: Python<'_>, input: &PlanInput<'_>, out: &mut [T]) -
     let PlanView { cost, weights: (a, b), potentials, reg } = input.view()?;
     guard::call(py, Limits::threads(input.n_threads), |team, stop| {
         cost.with(|cost| {
-            let problem = Problem { cost, a, b, reg, sides: SIDES };
+            let problem = Problem { cost, a, b, reg, sides: SIDES, relaxation: None };
             plan::dense(&problem, &potentials, out, team, stop)
         })
     })
@@ -231,7 +249,7 @@ pub fn transport_sparse_plan<'py>(
     let csr = guard::call(py, Limits::threads(plan.n_threads), |team, stop| {
         cost.with(|cost| {
             plan::sparse(
-                &Problem { cost, a, b, reg, sides: SIDES },
+                &Problem { cost, a, b, reg, sides: SIDES, relaxation: None },
                 &potentials,
                 threshold,
                 team,
@@ -256,7 +274,7 @@ pub fn transport_apply<'py>(
     let vectors = vectors.as_slice()?;
     let product = guard::call(py, Limits::threads(plan.n_threads), |team, stop| {
         cost.with(|cost| {
-            let problem = Problem { cost, a, b, reg, sides: SIDES };
+            let problem = Problem { cost, a, b, reg, sides: SIDES, relaxation: None };
             if transpose {
                 plan::apply_transposed(&problem, &potentials, vectors, team, stop)
             } else {

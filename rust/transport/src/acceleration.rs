@@ -3,6 +3,8 @@
 //! A sweep maps `x = log v` to `x + r(x)`, where `r = log(b / column sums)` is how far the columns
 //! are from their weights. Near the solution `r` is affine, and its Jacobian
 //! `diag(1/b) P' diag(1/a) P - I` is symmetric in the inner product `<y, z> = sum_j b_j y_j z_j`.
+//! (Where marginals are not fixed, their targets take the place of `a` and `b`, and both `r` and the
+//! first term of the Jacobian are smaller by factors.)
 //! So of the last few changes `d_k` of `x + r`, with `q_k` the change of `r` (made orthonormal in
 //! that inner product), the best combination is subtracted:
 //!
@@ -69,13 +71,10 @@ impl Acceleration {
         scalings: &mut Scalings,
         error: f64,
     ) -> Result<f64, Error> {
-        let b = run.problem.b;
         let log = |v: &f64| if *v > 0.0 { v.ln() } else { 0.0 };
         let x = self.x.take().unwrap_or_else(|| scalings.v.iter().map(log).collect());
-        let mut r = vec![0.0; b.len()];
-        for (j, r) in r.iter_mut().enumerate().filter(|(j, _)| b[*j] > 0.0) {
-            *r = (b[j] / (scalings.acc[j] * scalings.v[j])).ln();
-        }
+        let b = &scalings.column_targets();
+        let r: Vec<f64> = (0..b.len()).map(|j| scalings.column_step(j)).collect();
         if let Some((old_x, old_r)) = self.last.take() {
             self.learn(&x, &r, &old_x, &old_r, b);
         }
@@ -83,23 +82,24 @@ impl Acceleration {
         for (q, d) in &self.changes {
             linear::axpy(-dot(&r, q, b), d, &mut step);
         }
-        let after = |step: &[f64], scalings: &mut Scalings, gibbs: &mut K| -> Result<f64, Error> {
+        let after = |step: &[f64], scalings: &mut Scalings, gibbs: &mut K| {
             scalings.v.copy_from_slice(&x);
             linear::add_to(step, &mut scalings.v);
             exp::exp_f64(&mut scalings.v);
             scalings.v.iter_mut().zip(b).filter(|(_, b)| **b == 0.0).for_each(|(v, _)| *v = 0.0);
-            scalings.sweep(run, gibbs)?;
-            Ok(run.relative(scalings.column_error(b)))
+            scalings.sweep(run, gibbs).map(|tau| (scalings.error(), tau))
         };
-        let mut new_error = after(&step, scalings, gibbs)?;
-        let is_better = new_error < error + NOISE && scalings.are_moderate(&run.problem);
+        let (mut new_error, tau) = after(&step, scalings, gibbs)?;
+        let is_better = new_error < error + NOISE && scalings.are_moderate();
         if is_better || self.changes.is_empty() {
-            linear::add_to(&x, &mut step);
+            for (step, x) in step.iter_mut().zip(&x) {
+                *step += x + tau;
+            }
             self.x = Some(step);
             self.last = Some((x, r));
         } else {
             self.forget();
-            new_error = after(&r, scalings, gibbs)?;
+            (new_error, _) = after(&r, scalings, gibbs)?;
         }
         Ok(new_error)
     }

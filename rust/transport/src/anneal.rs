@@ -11,10 +11,10 @@ use sparrot_simd::reduce;
 
 use crate::candidates::{Candidates, smallest_weight};
 use crate::gibbs::{Gibbs, Storage};
-use crate::kernel::Kernel;
 use crate::level::{self, Outcome};
 use crate::newton::Newton;
 use crate::run::{Ended, Run};
+use crate::scalings::Scalings;
 use crate::subset;
 
 /// The first level, as a share of the range of the costs, and the largest regularisation that
@@ -115,14 +115,17 @@ impl Annealing {
 
     /// The marginal error of the column potentials with exact rows.
     fn error_of_start(&mut self, run: &mut Run<'_>) -> Result<f64, Error> {
+        let mut scalings = Scalings::new(run.phi.len(), run.psi.len());
         if is_large(run) {
             let mut thin = Candidates::<f32>::new(run.phi.len(), run.psi.len(), 1.0);
             level::store(run, &mut thin)?;
-            return Ok(run.relative(reduce::l1_distance(thin.column_sums(), run.problem.b)));
+            scalings.reset(run, &thin);
+        } else {
+            let gibbs = room(&mut self.double, run)?;
+            level::store(run, gibbs)?;
+            scalings.reset(run, gibbs);
         }
-        let gibbs = room(&mut self.double, run)?;
-        level::store(run, gibbs)?;
-        Ok(run.marginal_error(gibbs))
+        Ok(scalings.error())
     }
 
     /// Goes on, level by level, to the run's regularisation, until the marginal error there is at
@@ -132,6 +135,7 @@ impl Annealing {
     /// [`Error::Interrupted`], [`Error::Infeasible`], [`Error::OutOfMemory`].
     pub fn advance(&mut self, run: &mut Run<'_>, range: f64, target: f64) -> Result<Ended, Error> {
         let reg = run.problem.reg;
+        let range = run.problem.range_that_matters(range);
         let mut level = match self.solved.last() {
             Some(last) => next_level(last.reg, reg),
             None => first_level(reg, range),

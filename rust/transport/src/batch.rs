@@ -58,6 +58,7 @@ impl<T: Element> Batch<'_, T> {
                     b: &self.b[k * m..(k + 1) * m],
                     reg: self.regs[k],
                     sides: self.sides,
+                    relaxation: None,
                 };
                 work(k, &problem, share).map_err(|error| in_problem(k, error))
             };

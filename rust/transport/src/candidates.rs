@@ -15,12 +15,13 @@ use crate::gibbs::{Storage, join};
 use crate::kernel::{Kernel, RowRule};
 use crate::log_domain;
 use crate::problem::{Pass, Problem, row_blocks};
+use crate::relaxation::ROWS;
 use crate::sparsify::Csr;
 
 /// The kept entries, in blocks of rows.
 pub struct Candidates<T> {
     blocks: Vec<Block<T>>,
-    /// Row i of `T` is `scale_i` times what is stored.
+    /// Row i of `T` is `scale_i` times what is stored, and sums to that.
     scale: Vec<f64>,
     column_sums: Vec<f64>,
     rows: usize,
@@ -33,6 +34,7 @@ struct Block<T> {
     starts: Vec<usize>,
     columns: Vec<u32>,
     values: Vec<T>,
+    row_sums: Vec<f64>,
 }
 
 impl<T: Storage> Candidates<T> {
@@ -76,24 +78,21 @@ impl<T: Storage> Kernel for Candidates<T> {
             phi.chunks_mut(rows).zip(self.accumulators.chunks_mut(m)).enumerate().collect();
         let blocks = team.for_work(Pass::Exp.cost(n, m)).run(stop, items, |(k, (phi, sums))| {
             sums.fill(0.0);
-            let mut block = Block { starts: vec![0], columns: vec![], values: vec![] };
+            let mut block =
+                Block { starts: vec![0], columns: vec![], values: vec![], row_sums: vec![] };
             let (mut row, mut values) = (vec![0.0; m], vec![]);
             for (q, phi) in phi.iter_mut().enumerate() {
                 let i = k * rows + q;
-                let weight = problem.a[i];
-                if weight > 0.0 {
-                    let Some(sum) = log_domain::exp_row(problem, i, phi, psi, &mut row) else {
-                        return Err(log_domain::no_edge(problem.sides[0], i, weight));
-                    };
-                    *phi += weight.ln() - sum.ln();
+                let mut weight = 0.0;
+                if let Some(sum) = log_domain::exp_row(problem, i, phi, psi, &mut row)? {
+                    (*phi, weight) = problem.exact(ROWS, i, *phi, sum);
                     linear::scale_and_axpy(1.0 / sum, &mut row, weight, sums);
                     let least = threshold(left_out, (n, m), weight, least_b);
                     values.clear();
                     select::collect_above(&row, least, 0, &mut block.columns, &mut values);
                     block.values.extend(values.iter().map(|value| T::from_f64(*value)));
-                } else {
-                    *phi = f64::NEG_INFINITY;
                 }
+                block.row_sums.push(weight);
                 block.starts.push(block.values.len());
             }
             block.columns.shrink_to_fit();
@@ -102,7 +101,7 @@ impl<T: Storage> Kernel for Candidates<T> {
         })?;
         self.blocks = blocks.into_iter().collect::<Result<_, Error>>()?;
         join(&self.accumulators, &mut self.column_sums);
-        self.scale = problem.a.to_vec();
+        self.scale = self.blocks.iter().flat_map(|block| &block.row_sums).copied().collect();
         Ok(())
     }
 

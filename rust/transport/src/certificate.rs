@@ -31,15 +31,17 @@ use sparrot_simd::{gibbs, linear, reduce};
 
 use crate::plan::Potentials;
 use crate::problem::{Pass, Problem, row_blocks};
+use crate::relaxed_certificate;
 
 /// What rounding may have taken from a sum of weights, as a share of it.
 const NEGLIGIBLE: f64 = 8.0 * f64::EPSILON;
 
 /// What rounding, and what is neglected on its account, may have taken from gap and bounds, as a
 /// share of the potentials and costs they are sums of.
-const ROUNDING: f64 = 8.0 * NEGLIGIBLE;
+pub(crate) const ROUNDING: f64 = 8.0 * NEGLIGIBLE;
 
-/// What is known of a plan.
+/// What is known of a plan; [`crate::relaxed_certificate`] says what the figures are where marginals
+/// are not fixed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Certificate {
     /// `(|P 1 - a|_1 + |P' 1 - b|_1) / mass`.
@@ -72,6 +74,10 @@ pub fn certify(
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<Certificate, Error> {
+    if let Some(relaxation) = &problem.relaxation {
+        let first = first_pass(problem, potentials, plan, team, stop)?;
+        return Ok(relaxed_certificate::certificate(problem, relaxation, potentials, &first));
+    }
     let Problem { a, b, reg, .. } = *problem;
     let Potentials { phi, psi } = potentials;
     let first = first_pass(problem, potentials, plan.as_deref_mut(), team, stop)?;
@@ -123,24 +129,24 @@ pub fn certify(
         dual_value,
         value,
         value_linear: reg * first.cost,
-        lower_bound: reg * (first.transform + against(psi, b)) - rounding,
+        lower_bound: reg * (against(&first.transform, a) + against(psi, b)) - rounding,
         upper_bound: scaled + added + rounding,
     })
 }
 
 /// What the first look at the plan finds; costs in units of `reg`.
-struct FirstPass {
-    row_sums: Vec<f64>,
-    column_sums: Vec<f64>,
+pub(crate) struct FirstPass {
+    pub row_sums: Vec<f64>,
+    pub column_sums: Vec<f64>,
     /// The column sums with the rows scaled down to their weights.
     scaled_column_sums: Vec<f64>,
     /// `<c, P>`.
-    cost: f64,
-    /// `sum_i a_i min_j (c_ij - psi_j)`.
-    transform: f64,
+    pub cost: f64,
+    /// `min_j (c_ij - psi_j)` for every row; 0 for one without weight.
+    pub transform: Vec<f64>,
 }
 
-fn first_pass(
+pub(crate) fn first_pass(
     problem: &Problem<'_>,
     potentials: &Potentials,
     plan: Option<&mut [f64]>,
@@ -162,11 +168,12 @@ fn first_pass(
             column_sums: vec![0.0; m],
             scaled_column_sums: vec![0.0; m],
             cost: 0.0,
-            transform: 0.0,
+            transform: vec![],
         };
         for (i, phi) in phi.iter().enumerate().skip(first).take(rows) {
             if problem.a[i] == 0.0 {
                 part.row_sums.push(0.0);
+                part.transform.push(0.0);
                 continue;
             }
             problem.scaled_row(i, &mut cost);
@@ -182,7 +189,7 @@ fn first_pass(
             linear::add_twice(scale, row, &mut part.column_sums, &mut part.scaled_column_sums);
             part.row_sums.push(sum);
             part.cost += paid;
-            part.transform -= problem.a[i] * most;
+            part.transform.push(-most);
         }
         part
     })?;
@@ -193,7 +200,7 @@ fn first_pass(
         linear::add_to(&part.column_sums, &mut all.column_sums);
         linear::add_to(&part.scaled_column_sums, &mut all.scaled_column_sums);
         all.cost += part.cost;
-        all.transform += part.transform;
+        all.transform.extend(part.transform);
     }
     Ok(all)
 }

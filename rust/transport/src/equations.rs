@@ -4,6 +4,9 @@
 //! S x = b - c,   S = diag(c) - P' diag(1/a) P,   c = P' 1
 //! ```
 //!
+//! Where marginals are not fixed, `b` are their targets, the columns' diagonal has `q_b b` on top, and
+//! the second term is divided by `1 + q_a` ([`crate::relaxation`]): the graph is grounded.
+//!
 //! `S` is the Schur complement of the Laplacian of the bipartite plan graph. It is used whole, as
 //! `T` and its scalings, one read of `T` for a product; or, where few entries of the plan carry
 //! nearly all of its mass, as the Schur complement of those alone, whose rows are then normalised
@@ -19,6 +22,7 @@ use sparrot_simd::{linear, reduce};
 use crate::cg::Iterate;
 use crate::kernel::Kernel;
 use crate::laplacian::Factor;
+use crate::relaxation::{COLUMNS, ROWS};
 use crate::run::Run;
 use crate::scalings::Scalings;
 use crate::sparsify::Csr;
@@ -42,6 +46,31 @@ const MOST_FILL: usize = 320;
 /// nothing else to pin it down.
 const ROW_SHIFT: f64 = 1e-10;
 
+/// What `S` takes from the two sides besides the plan.
+pub struct Sides<'a> {
+    /// What the columns should sum to.
+    pub targets: &'a [f64],
+    /// What they sum to.
+    pub columns: &'a [f64],
+    /// `q` of rows and columns.
+    pub slack: [f64; 2],
+}
+
+impl Sides<'_> {
+    /// What the row sums are multiplied by.
+    fn row_factor(&self) -> f64 {
+        1.0 + self.slack[ROWS]
+    }
+
+    /// What a diagonal needs for rows and columns that may be missed, and `shift` times the column.
+    fn shift_diagonal(&self, diagonal: &mut [f64], shift: f64) {
+        for ((d, c), b) in diagonal.iter_mut().zip(self.columns).zip(self.targets) {
+            // A point without weight has an empty column: any positive number leaves it alone.
+            *d = if *b > 0.0 { *d + self.slack[COLUMNS] * b + shift * c.max(*b) } else { 1.0 };
+        }
+    }
+}
+
 /// `S`.
 pub struct Equations<'a, K> {
     matrix: Matrix<'a, K>,
@@ -49,6 +78,7 @@ pub struct Equations<'a, K> {
     diagonal: Vec<f64>,
     /// The diagonal of `S`: the former less `P_ij^2 / a_i`, where that is known.
     own: Vec<f64>,
+    row_factor: f64,
 }
 
 enum Matrix<'a, K> {
@@ -59,47 +89,45 @@ enum Matrix<'a, K> {
 }
 
 impl<'a, K: Kernel> Equations<'a, K> {
-    /// From the entries worth keeping. `columns` are the sums of all of them; of what is missing
-    /// `returned` goes back on the diagonal, and `shift` times the weight of the column on top.
-    pub fn kept(plan: &'a Csr, b: &[f64], columns: &[f64], returned: f64, shift: f64) -> Self {
-        let mut diagonal = vec![0.0; b.len()];
-        let mut squares = vec![0.0; b.len()];
+    /// From the entries worth keeping. Of what the columns miss without the others `returned` goes
+    /// back on the diagonal, and `shift` times the weight of the column on top.
+    pub fn kept(plan: &'a Csr, sides: &Sides<'_>, returned: f64, shift: f64) -> Self {
+        let mut diagonal = vec![0.0; sides.columns.len()];
+        let mut squares = diagonal.clone();
+        let row_factor = sides.row_factor();
         let mut inverse_rows = Vec::with_capacity(plan.starts.len());
         for row in plan.starts.windows(2) {
             let (columns, values) = (&plan.columns[row[0]..row[1]], &plan.values[row[0]..row[1]]);
             let sum: f64 = values.iter().sum();
-            let inverse = if sum > 0.0 { 1.0 / sum } else { 0.0 };
+            let inverse = if sum > 0.0 { 1.0 / (row_factor * sum) } else { 0.0 };
             for (j, p) in columns.iter().zip(values) {
                 diagonal[*j as usize] += p;
                 squares[*j as usize] += p * p * inverse;
             }
             inverse_rows.push(inverse);
         }
-        for (d, c) in diagonal.iter_mut().zip(columns) {
+        for (d, c) in diagonal.iter_mut().zip(sides.columns) {
             *d += returned * (c - *d).max(0.0);
         }
-        shift_diagonal(&mut diagonal, b, columns, shift);
+        sides.shift_diagonal(&mut diagonal, shift);
         let own = diagonal.iter().zip(squares).map(|(d, s)| d - s).collect();
-        Equations { matrix: Matrix::Kept { plan, inverse_rows }, diagonal, own }
+        Equations { matrix: Matrix::Kept { plan, inverse_rows }, diagonal, own, row_factor }
     }
 
     /// From the stored plan.
-    pub fn whole(
-        gibbs: &'a mut K,
-        scalings: &'a Scalings,
-        [a, b]: [&[f64]; 2],
-        columns: &[f64],
-        shift: f64,
-    ) -> Self {
-        let weights = (scalings.u.iter().zip(a))
-            .map(|(u, a)| if *a > 0.0 { u * u / a } else { 0.0 })
-            .collect();
-        let mut diagonal = columns.to_vec();
-        shift_diagonal(&mut diagonal, b, columns, shift);
-        let room = [vec![0.0; a.len()], vec![0.0; b.len()]];
+    pub fn whole(gibbs: &'a mut K, scalings: &'a Scalings, sides: &Sides<'_>, shift: f64) -> Self {
+        let row_factor = sides.row_factor();
+        let weight = |(i, u): (usize, &f64)| {
+            let target = scalings.row_target(i);
+            if target > 0.0 { u * u / (row_factor * target) } else { 0.0 }
+        };
+        let weights: Vec<f64> = scalings.u.iter().enumerate().map(weight).collect();
+        let mut diagonal = sides.columns.to_vec();
+        sides.shift_diagonal(&mut diagonal, shift);
+        let room = [vec![0.0; weights.len()], vec![0.0; diagonal.len()]];
         let own = diagonal.clone();
         let matrix = Matrix::Whole { gibbs, v: &scalings.v, weights, room };
-        Equations { matrix, diagonal, own }
+        Equations { matrix, diagonal, own, row_factor }
     }
 
     /// `out = S x`.
@@ -129,13 +157,6 @@ impl<'a, K: Kernel> Equations<'a, K> {
             *out += d * x;
         }
         Ok(())
-    }
-}
-
-fn shift_diagonal(diagonal: &mut [f64], b: &[f64], columns: &[f64], shift: f64) {
-    for ((d, c), b) in diagonal.iter_mut().zip(columns).zip(b) {
-        // A point without weight has an empty column: any positive number leaves it alone.
-        *d = if *b > 0.0 { *d + shift * c.max(*b) } else { 1.0 };
     }
 }
 
@@ -234,8 +255,9 @@ fn factored<K>(equations: &Equations<'_, K>, strong: Option<&Csr>) -> Option<Fac
         Matrix::Kept { plan, .. } => plan,
         Matrix::Whole { .. } => strong?,
     };
+    let factor = equations.row_factor * (1.0 + ROW_SHIFT);
     let rows: Vec<f64> = (plan.starts.windows(2))
-        .map(|row| (1.0 + ROW_SHIFT) * plan.values[row[0]..row[1]].iter().sum::<f64>())
+        .map(|row| factor * plan.values[row[0]..row[1]].iter().sum::<f64>())
         .collect();
     let points = rows.len() + equations.diagonal.len();
     let cap = plan.nnz().clamp(FILL * points, MOST_FILL * points);

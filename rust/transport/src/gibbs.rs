@@ -10,6 +10,7 @@ use sparrot_simd::{gibbs, linear, reduce, select};
 use crate::kernel::{Kernel, RowRule};
 use crate::log_domain;
 use crate::problem::{PLAN, Pass, Problem, row_blocks};
+use crate::relaxation::ROWS;
 use crate::sparsify::{self, Csr, Rows};
 
 /// The type that a plan is stored in.
@@ -199,27 +200,20 @@ impl<T: Storage> Kernel for Gibbs<T> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
-        self.row_sums.copy_from_slice(problem.a);
-        let stuck = self.by_rows(psi.len(), phi, team, stop, |i, phi, row, sums| {
-            let weight = problem.a[i];
-            if weight == 0.0 {
-                *phi = f64::NEG_INFINITY;
+        let weights = self.by_rows(psi.len(), phi, team, stop, |i, phi, row, sums| {
+            let Some(sum) = log_domain::exp_row(problem, i, phi, psi, row)? else {
                 row.fill(0.0);
-                return false;
-            }
-            let Some(sum) = log_domain::exp_row(problem, i, phi, psi, row) else {
-                return true;
+                return Ok(0.0);
             };
-            *phi += weight.ln() - sum.ln();
+            let weight;
+            (*phi, weight) = problem.exact(ROWS, i, *phi, sum);
             // To the sum 1, which suits single precision however small the weight.
             linear::scale_and_axpy(1.0 / sum, row, weight, sums);
-            false
+            Ok(weight)
         })?;
-        self.scale.copy_from_slice(problem.a);
-        match stuck.iter().position(|stuck| *stuck) {
-            Some(i) => Err(log_domain::no_edge(problem.sides[0], i, problem.a[i])),
-            None => Ok(()),
-        }
+        self.scale = weights.into_iter().collect::<Result<_, Error>>()?;
+        self.row_sums.copy_from_slice(&self.scale);
+        Ok(())
     }
 
     fn column_sums(&self) -> &[f64] {

@@ -8,7 +8,7 @@ use crate::sparsify::Csr;
 /// Gives `(what to keep of it, the weight of the row)` for the product of row i.
 pub type RowRule<'a> = &'a (dyn Fn(usize, f64) -> (f64, f64) + Sync);
 
-/// The plan `T` of potentials with exact rows.
+/// The plan `T` of potentials with exact rows: they sum to their targets.
 pub trait Kernel {
     /// The mass of a column, as a share of its weight, that can still be told from nothing.
     const LEAST_MASS: f64;
@@ -19,7 +19,8 @@ pub trait Kernel {
     /// weight are empty.
     ///
     /// # Errors
-    /// [`Error::Infeasible`] if a row with weight has only forbidden edges, [`Error::Interrupted`].
+    /// [`Error::Infeasible`] if a row whose marginal is fixed, and not 0, has only forbidden edges,
+    /// [`Error::Interrupted`].
     fn fill_exact_rows(
         &mut self,
         problem: &Problem<'_>,
@@ -64,24 +65,6 @@ pub trait Kernel {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Csr, Error>;
-
-    /// One fused sweep: `u_i = a_i / (T v)_i`, then `acc = T' u`. Rows without weight get `u = 0`.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`].
-    fn sweep(
-        &mut self,
-        a: &[f64],
-        v: &[f64],
-        u: &mut [f64],
-        acc: &mut [f64],
-        team: &Team,
-        stop: &Stop<'_>,
-    ) -> Result<(), Error> {
-        let scaling = |i: usize, product: f64| if a[i] > 0.0 { a[i] / product } else { 0.0 };
-        let row = |i, product| (scaling(i, product), scaling(i, product));
-        self.fused(v, &row, u, acc, team, stop)
-    }
 
     /// `out = T' diag(weights) T x` in one read; `products` is room for `T x`.
     ///

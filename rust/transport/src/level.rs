@@ -12,6 +12,8 @@ use crate::acceleration::Acceleration;
 use crate::kernel::Kernel;
 use crate::log_domain;
 use crate::newton::Newton;
+use crate::problem::Problem;
+use crate::relaxation::COLUMNS;
 use crate::run::{Phase, Run};
 use crate::scalings::Scalings;
 use crate::sinkhorn::holds_mass;
@@ -34,6 +36,9 @@ const PATIENCE: usize = 100;
 /// The factor, as a logarithm, from which on a column's being wrong is not due to rounding, however
 /// small its share of the error: its potential has far to go, and gets on by little in each step.
 const CREEPS: f64 = 1e-3;
+
+/// The share of the mass that a column may be without.
+const NEXT_TO_NOTHING: f64 = 1e-20;
 
 /// How a level ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,15 +72,14 @@ pub fn solve<K: Kernel>(
     let mut acceleration = Acceleration::default();
     let (mut best, mut since_best) = (f64::INFINITY, 0);
     let mut since_progress = 0;
-    let problem = run.problem;
     let mut rate = if newton.is_under_way() { Rate::SLOW } else { Rate::default() };
     loop {
         if !store(run, gibbs)? {
             return Ok(Outcome::Rounding);
         }
-        scalings.reset(gibbs);
+        scalings.reset(run, gibbs);
         acceleration.forget();
-        let mut error = run.relative(scalings.column_error(problem.b));
+        let mut error = scalings.error();
         let mut slow_steps = 0;
         loop {
             let before = error;
@@ -89,7 +93,7 @@ pub fn solve<K: Kernel>(
                 if !step.accepted {
                     rate = Rate::default();
                 }
-                error = run.relative(scalings.column_error(problem.b));
+                error = scalings.error();
                 (Phase::Newton, step.nnz)
             };
             run.iteration += 1;
@@ -101,14 +105,13 @@ pub fn solve<K: Kernel>(
                     (rate, slow_steps) = (Rate::default(), 0);
                 }
             }
-            if error.is_nan() || !scalings.are_moderate(&problem) {
+            if error.is_nan() || !scalings.are_moderate() {
                 break;
             }
             let is_due = run.iteration.is_multiple_of(run.record_every);
             if phase == Phase::Newton || is_due || error <= target {
                 // The dual value of another regularisation would mislead.
-                let objective =
-                    if is_last { run.dual_value_with(&scalings.u, &scalings.v) } else { f64::NAN };
+                let objective = if is_last { run.dual_value_with(&scalings) } else { f64::NAN };
                 if let Some(status) = run.record(phase, error, objective, nnz)? {
                     scalings.absorb(run);
                     return Ok(Outcome::Stopped(status));
@@ -124,7 +127,7 @@ pub fn solve<K: Kernel>(
                 Outcome::Done
             } else if since_best > PATIENCE
                 && best < K::ROUNDING_SHOWS_BELOW
-                && scalings.farthest_column(problem.b) < CREEPS
+                && scalings.farthest_column() < CREEPS
             {
                 Outcome::Rounding
             } else if since_progress > GIVEN_UP_AFTER && newton.is_under_way() {
@@ -150,19 +153,32 @@ pub fn solve<K: Kernel>(
     }
 }
 
-/// Stores the plan with exact rows; whether every column that has weight has mass in it.
+/// Stores the plan with exact rows; whether every column that should have mass has some.
 ///
 /// # Errors
 /// [`Error::Interrupted`], [`Error::Infeasible`].
 pub fn store<K: Kernel>(run: &mut Run<'_>, gibbs: &mut K) -> Result<bool, Error> {
     let (problem, team, stop) = (run.problem, run.team, run.stop);
     gibbs.fill_exact_rows(&problem, &mut run.phi, &run.psi, team, stop)?;
-    if holds_mass(gibbs.column_sums(), problem.b, K::LEAST_MASS) {
+    if has_columns(&problem, gibbs, &run.psi) {
         return Ok(true);
     }
     log_domain::update_columns(&problem, &run.phi, &mut run.psi, team, stop)?;
     gibbs.fill_exact_rows(&problem, &mut run.phi, &run.psi, team, stop)?;
-    Ok(holds_mass(gibbs.column_sums(), problem.b, K::LEAST_MASS))
+    Ok(has_columns(&problem, gibbs, &run.psi))
+}
+
+fn has_columns<K: Kernel>(problem: &Problem<'_>, gibbs: &K, psi: &[f64]) -> bool {
+    let sums = gibbs.column_sums();
+    if problem.slack(COLUMNS) == 0.0 {
+        return holds_mass(sums, problem.b, K::LEAST_MASS);
+    }
+    // Where a column may be missed, hardly any mass may be what it should have.
+    let total: f64 = sums.iter().sum();
+    sums.iter().zip(psi).enumerate().all(|(j, (sum, psi))| {
+        let target = problem.target(COLUMNS, j, *psi);
+        *sum > K::LEAST_MASS * target || target <= NEXT_TO_NOTHING * total
+    })
 }
 
 /// How fast sweeps converge.

@@ -82,6 +82,8 @@ pub mod log_domain;
 pub mod newton;
 pub mod plan;
 pub mod problem;
+pub mod relaxation;
+pub mod relaxed_certificate;
 pub mod run;
 pub mod scalings;
 pub mod sinkhorn;

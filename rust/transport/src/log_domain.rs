@@ -8,14 +8,15 @@ use sparrot_foundation::{Error, Stop, Team};
 use sparrot_simd::{gibbs, linear, reduce};
 
 use crate::problem::{Pass, Problem, row_blocks};
+use crate::relaxation::{COLUMNS, ROWS};
 
 /// Sums within these bounds have lost nothing to underflow or overflow.
 const SAFE: std::ops::Range<f64> = 1e-200..1e200;
 
-/// Sets `phi` so that every row of the plan sums to its weight.
+/// Sets `phi` so that every row of the plan is exact.
 ///
 /// # Errors
-/// [`Error::Infeasible`] if a row with weight has only forbidden edges.
+/// [`Error::Infeasible`] if a row whose marginal is fixed, and not 0, has only forbidden edges.
 pub fn update_rows(
     problem: &Problem<'_>,
     phi: &mut [f64],
@@ -26,54 +27,61 @@ pub fn update_rows(
     let (n, m) = (problem.a.len(), problem.b.len());
     let rows = row_blocks(n, m);
     let blocks: Vec<_> = phi.chunks_mut(rows).enumerate().collect();
-    let stuck = team.for_work(Pass::Exp.cost(n, m)).run(stop, blocks, |(block, phi)| {
+    let blocks = team.for_work(Pass::Exp.cost(n, m)).run(stop, blocks, |(block, phi)| {
         let mut row = vec![0.0; m];
         for (k, phi) in phi.iter_mut().enumerate() {
             let i = block * rows + k;
-            let weight = problem.a[i];
-            if weight == 0.0 {
-                *phi = f64::NEG_INFINITY;
-                continue;
+            if let Some(sum) = exp_row(problem, i, phi, psi, &mut row)? {
+                (*phi, _) = problem.exact(ROWS, i, *phi, sum);
             }
-            let Some(sum) = exp_row(problem, i, phi, psi, &mut row) else {
-                return Some(i);
-            };
-            *phi += weight.ln() - sum.ln();
         }
-        None
+        Ok(())
     })?;
-    match stuck.into_iter().flatten().next() {
-        Some(i) => Err(no_edge(problem.sides[0], i, problem.a[i])),
-        None => Ok(()),
-    }
+    blocks.into_iter().collect()
 }
 
 /// Row i of the plan and its sum, with the potential it is given, or with one that puts the largest
-/// entry at 1 where the sum would not be safe: `phi` is then that one. `None` if the row is empty.
+/// entry at 1 where the sum would not be safe: `phi` is then that one. `None` if the row has to stay
+/// empty: `phi` is then `-inf`, and what `row` holds means nothing.
+///
+/// # Errors
+/// [`Error::Infeasible`] if the row's marginal is fixed, and not 0, but it has only forbidden edges.
 pub(crate) fn exp_row(
     problem: &Problem<'_>,
     i: usize,
     phi: &mut f64,
     psi: &[f64],
     row: &mut [f64],
-) -> Option<f64> {
+) -> Result<Option<f64>, Error> {
+    let weight = problem.a[i];
+    if weight == 0.0 {
+        *phi = f64::NEG_INFINITY;
+        return Ok(None);
+    }
     if phi.is_finite() {
         problem.scaled_row(i, row);
         let sum = gibbs::exp_row(*phi, psi, row);
         if SAFE.contains(&sum) {
-            return Some(sum);
+            return Ok(Some(sum));
         }
     }
     problem.scaled_row(i, row);
     let most = reduce::max_difference(psi, row);
-    *phi = -most;
-    (most > f64::NEG_INFINITY).then(|| gibbs::exp_row(*phi, psi, row))
+    if most > f64::NEG_INFINITY {
+        *phi = -most;
+        return Ok(Some(gibbs::exp_row(*phi, psi, row)));
+    }
+    if problem.slack(ROWS) == 0.0 {
+        return Err(no_edge(problem.sides[ROWS], i, weight));
+    }
+    *phi = f64::NEG_INFINITY;
+    Ok(None)
 }
 
-/// Sets `psi` so that every column of the plan sums to its weight.
+/// Sets `psi` so that every column of the plan is exact.
 ///
 /// # Errors
-/// [`Error::Infeasible`] if a column with weight has only forbidden edges.
+/// [`Error::Infeasible`] if a column whose marginal is fixed, and not 0, has only forbidden edges.
 pub fn update_columns(
     problem: &Problem<'_>,
     phi: &[f64],
@@ -91,7 +99,7 @@ pub fn update_columns(
         let sums = column_sums(problem, phi, psi, team, stop)?;
         if (0..psi.len()).filter(weighted).all(|j| SAFE.contains(&sums[j])) {
             for j in (0..psi.len()).filter(weighted) {
-                psi[j] += problem.b[j].ln() - sums[j].ln();
+                (psi[j], _) = problem.exact(COLUMNS, j, psi[j], sums[j]);
             }
             return Ok(());
         }
@@ -99,15 +107,16 @@ pub fn update_columns(
     let most = column_maxima(problem, phi, team, stop)?;
     for (j, psi) in psi.iter_mut().enumerate() {
         if problem.b[j] > 0.0 {
-            if most[j] == f64::NEG_INFINITY {
-                return Err(no_edge(problem.sides[1], j, problem.b[j]));
+            let is_empty = most[j] == f64::NEG_INFINITY;
+            if is_empty && problem.slack(COLUMNS) == 0.0 {
+                return Err(no_edge(problem.sides[COLUMNS], j, problem.b[j]));
             }
-            *psi = -most[j];
+            *psi = if is_empty { f64::NEG_INFINITY } else { -most[j] };
         }
     }
     let sums = column_sums(problem, phi, psi, team, stop)?;
-    for j in (0..psi.len()).filter(weighted) {
-        psi[j] += problem.b[j].ln() - sums[j].ln();
+    for (j, psi) in psi.iter_mut().enumerate().filter(|(_, psi)| psi.is_finite()) {
+        (*psi, _) = problem.exact(COLUMNS, j, *psi, sums[j]);
     }
     Ok(())
 }

@@ -7,6 +7,8 @@
 //! gain(x) = sum_j b_j x_j + sum_i a_i log(u_i after / u_i before),   gradient = b - P' 1
 //! ```
 //!
+//! (where marginals are not fixed, [`crate::relaxation::gain`] and targets in the place of weights).
+//!
 //! It is finite for every `x`, so that a trial point cannot overflow, and a trial costs one sweep
 //! of the stored plan and no exponential.
 //!
@@ -21,8 +23,9 @@
 use sparrot_foundation::Error;
 use sparrot_simd::reduce;
 
-use crate::equations::{Equations, Solver};
+use crate::equations::{Equations, Sides, Solver};
 use crate::kernel::Kernel;
+use crate::relaxation::gain;
 use crate::run::Run;
 use crate::scalings::Scalings;
 use crate::sparsify::Csr;
@@ -90,21 +93,22 @@ impl Newton {
         error: f64,
         target: f64,
     ) -> Result<Step, Error> {
-        let (a, b) = (run.problem.a, run.problem.b);
         let columns: Vec<f64> = scalings.acc.iter().zip(&scalings.v).map(|(c, v)| c * v).collect();
-        let gradient: Vec<f64> = b.iter().zip(&columns).map(|(b, c)| b - c).collect();
+        let targets = scalings.column_targets();
+        let gradient: Vec<f64> = targets.iter().zip(&columns).map(|(b, c)| b - c).collect();
         let precision = (0.5 * error).min(0.1).max(0.2 * target / error);
-        let goal = precision * error * run.mass;
+        let goal = precision * error * scalings.mass();
+        let sides = Sides { targets: &targets, columns: &columns, slack: scalings.slack };
         let shift = SHIFT + self.damping;
 
         let left_out = (LEFT_OUT * error).min(LEFT_OUT_AT_MOST);
-        let share = left_out / b.len() as f64;
+        let share = left_out / targets.len() as f64;
         let (direction, nnz);
-        let least = |i: usize| threshold(run, scalings, share, i);
+        let least = |i: usize| threshold(scalings, share, i);
         if gibbs.few_above(&scalings.v, &least, SPARSE_UP_TO) {
             let plan = entries_above(run, gibbs, scalings, share)?;
             let returned = RETURNED[usize::from(error <= NEAR)];
-            let mut equations = Equations::<K>::kept(&plan, b, &columns, returned, shift);
+            let mut equations = Equations::<K>::kept(&plan, &sides, returned, shift);
             direction = self.solver.solve(&mut equations, &gradient, goal, None, run)?;
             nnz = plan.nnz();
         } else {
@@ -114,7 +118,7 @@ impl Newton {
                 None
             };
             nnz = gibbs.stored();
-            let mut equations = Equations::whole(gibbs, scalings, [a, b], &columns, shift);
+            let mut equations = Equations::whole(gibbs, scalings, &sides, shift);
             direction = self.solver.solve(&mut equations, &gradient, goal, strong.as_ref(), run)?;
         }
         let length = search(run, gibbs, scalings, &gradient, &direction, error)?;
@@ -138,30 +142,34 @@ fn search<K: Kernel>(
     x: &[f64],
     error: f64,
 ) -> Result<Option<f64>, Error> {
-    let (a, b) = (run.problem.a, run.problem.b);
-    let weighted = x.iter().zip(b).filter(|(_, b)| **b > 0.0);
+    let [row_slack, column_slack] = scalings.slack;
+    let targets = scalings.column_targets();
+    let weighted = x.iter().zip(&targets).filter(|(_, b)| **b > 0.0);
     let longest = weighted.fold(0.0f64, |most, (x, _)| most.max(x.abs()));
     let slope = reduce::dot(gradient, x);
-    let linear = reduce::dot(b, x);
     let mut length = if longest > LONGEST { LONGEST / longest } else { 1.0 };
     for _ in 0..TRIALS {
         let mut trial = scalings.clone();
         for (v, x) in trial.v.iter_mut().zip(x) {
             *v *= (length * x).exp();
         }
-        trial.sweep(run, gibbs)?;
-        let error_now = run.relative(trial.column_error(b));
-        let (mut gain, mut size) = (length * linear, (length * linear).abs());
-        for ((now, before), a) in trial.u.iter().zip(&scalings.u).zip(a) {
-            if *a > 0.0 {
-                let part = a * (now / before).ln();
-                gain += part;
+        let tau = trial.sweep(run, gibbs)?;
+        let error_now = trial.error();
+        let of_columns: f64 = (x.iter().zip(&targets))
+            .map(|(x, target)| gain(column_slack, *target, length * x + tau))
+            .sum();
+        let (mut gained, mut size) = (of_columns, of_columns.abs());
+        for (i, (now, before)) in trial.u.iter().zip(&scalings.u).enumerate() {
+            let target = scalings.row_target(i);
+            if target > 0.0 {
+                let part = (1.0 + row_slack) * gain(row_slack, target, (now / before).ln());
+                gained += part;
                 size += part.abs();
             }
         }
         let rounding = 4.0 * f64::EPSILON * size;
-        let enough = gain >= ARMIJO * length * slope && gain > rounding;
-        let closer = error_now < 0.5 * error || (gain >= -rounding && error_now < error);
+        let enough = gained >= ARMIJO * length * slope && gained > rounding;
+        let closer = error_now < 0.5 * error || (gained >= -rounding && error_now < error);
         if error_now.is_finite() && (enough || closer) {
             *scalings = trial;
             return Ok(Some(length));
@@ -172,8 +180,8 @@ fn search<K: Kernel>(
 }
 
 /// What an entry of row i of `T diag(v)` must exceed to be that share of the row of the plan.
-fn threshold(run: &Run<'_>, scalings: &Scalings, share: f64, i: usize) -> f64 {
-    let weight = run.problem.a[i];
+fn threshold(scalings: &Scalings, share: f64, i: usize) -> f64 {
+    let weight = scalings.row_target(i);
     if weight > 0.0 { share * weight / scalings.u[i] } else { f64::INFINITY }
 }
 
@@ -184,7 +192,7 @@ fn entries_above<K: Kernel>(
     scalings: &Scalings,
     share: f64,
 ) -> Result<Csr, Error> {
-    let least = |i: usize| threshold(run, scalings, share, i);
+    let least = |i: usize| threshold(scalings, share, i);
     let mut kept = gibbs.above(&scalings.v, &least, run.team, run.stop)?;
     for (i, row) in kept.starts.windows(2).enumerate() {
         kept.values[row[0]..row[1]].iter_mut().for_each(|value| *value *= scalings.u[i]);

@@ -4,10 +4,13 @@ use sparrot_foundation::{Error, Stop, Team, memory};
 use sparrot_simd::reduce;
 
 use crate::geometry::Cost;
+use crate::relaxation::Relaxation;
 
-/// `minimise <C, P> + reg sum P log P` over plans with marginals `a`, `b` (equation 1).
+/// `minimise <C, P> + reg sum P log P` over plans with marginals `a`, `b` (equation 1), or over any
+/// plans, with a price on missing them.
 ///
-/// Weights are finite and non-negative, of equal mass: the caller has seen to that.
+/// Weights are finite and non-negative, and of equal mass if both marginals are fixed: the caller has
+/// seen to that.
 #[derive(Clone, Copy)]
 pub struct Problem<'a> {
     /// The cost matrix, by rows.
@@ -20,6 +23,8 @@ pub struct Problem<'a> {
     pub reg: f64,
     /// What the rows and the columns are called in messages.
     pub sides: [&'static str; 2],
+    /// The prices of missing the marginals; without them, both are fixed.
+    pub relaxation: Option<Relaxation<'a>>,
 }
 
 /// The names of rows and columns, where they are what the user calls so.

@@ -5,6 +5,7 @@ use sparrot_simd::reduce;
 
 use crate::gibbs::Gibbs;
 use crate::problem::Problem;
+use crate::scalings::Scalings;
 
 /// Above this marginal error a lack of progress is never put down to rounding.
 pub const ROUNDING_SHOWS_BELOW: f64 = 1e-8;
@@ -86,20 +87,16 @@ impl Run<'_> {
 
     /// The dual value at the potentials, when the plan sums to `total`.
     pub fn dual_value(&self, total: f64) -> f64 {
-        let Problem { a, b, reg, .. } = self.problem;
-        let against = |potential: &[f64], weights: &[f64]| -> f64 {
-            potential.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(p, w)| p * w).sum()
-        };
-        reg * (against(&self.phi, a) + against(&self.psi, b) + self.mass - total)
+        self.problem.dual_value(&self.phi, &self.psi, total)
     }
 
     /// The dual value with scalings on top of the potentials, rows being exact.
-    pub fn dual_value_with(&self, u: &[f64], v: &[f64]) -> f64 {
-        let log = |scalings: &[f64], weights: &[f64]| -> f64 {
-            scalings.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(s, w)| w * s.ln()).sum()
+    pub fn dual_value_with(&self, scalings: &Scalings) -> f64 {
+        let with = |potentials: &[f64], scalings: &[f64]| -> Vec<f64> {
+            potentials.iter().zip(scalings).map(|(x, s)| x + s.ln()).collect()
         };
-        let Problem { a, b, reg, .. } = self.problem;
-        self.dual_value(self.mass) + reg * (log(u, a) + log(v, b))
+        let (phi, psi) = (with(&self.phi, &scalings.u), with(&self.psi, &scalings.v));
+        self.problem.dual_value(&phi, &psi, scalings.mass())
     }
 
     /// The marginal error last recorded.

@@ -1,12 +1,18 @@
-//! Scalings on top of a stored plan: `P = diag(u) T diag(v)`, with rows that sum to their weight.
+//! Scalings on top of a stored plan: `P = diag(u) T diag(v)`, with rows that sum to their targets.
 //!
 //! A sweep costs one read of `T` and no exponential. Scalings that have grown large are absorbed
 //! into the potentials, after which the plan has to be stored anew.
+//!
+//! Targets are the weights where marginals are fixed, and follow the scalings where they are not
+//! ([`crate::relaxation`]). Then a sweep also scales all of `v` by the factor that is best for the
+//! dual value, which takes the whole plan to the mass of the columns' targets: at `v e^tau` exact rows
+//! have the scalings `u e^(-tau / (1 + q_a))`, so with `M` the mass of the plan and `N` that of the
+//! targets `tau = log(N / M) / (q_a / (1 + q_a) + q_b)`.
 
 use sparrot_foundation::Error;
 
 use crate::kernel::Kernel;
-use crate::problem::Problem;
+use crate::relaxation::{COLUMNS, ROWS};
 use crate::run::Run;
 
 /// The largest scaling that is left on top of the stored plan, and the inverse of the smallest:
@@ -16,60 +22,158 @@ const LARGEST: f64 = 1e22;
 /// The scalings and what the last sweep found.
 #[derive(Clone, Debug)]
 pub struct Scalings {
-    /// Of the rows: `a_i / (T v)_i`.
+    /// Of the rows: `(w_i / (T v)_i)^(1 / (1 + q))`, `w` being the targets at `v = 1`.
     pub u: Vec<f64>,
     /// Of the columns.
     pub v: Vec<f64>,
     /// `T' u`: column j of the plan sums to `acc_j v_j`.
     pub acc: Vec<f64>,
+    /// The targets of rows and columns at `u = 1` and `v = 1`.
+    targets: [Vec<f64>; 2],
+    /// `q` of rows and columns.
+    pub slack: [f64; 2],
 }
 
 impl Scalings {
     /// All ones, for n rows and m columns.
     pub fn new(n: usize, m: usize) -> Scalings {
-        Scalings { u: vec![1.0; n], v: vec![1.0; m], acc: vec![0.0; m] }
+        Scalings {
+            u: vec![1.0; n],
+            v: vec![1.0; m],
+            acc: vec![0.0; m],
+            targets: [vec![0.0; n], vec![0.0; m]],
+            slack: [0.0; 2],
+        }
     }
 
-    /// All ones again, for a plan just stored whose rows are exact.
-    pub fn reset<K: Kernel>(&mut self, gibbs: &K) {
+    /// All ones again, for a plan just stored whose rows are exact; on to the best mass of it.
+    pub fn reset<K: Kernel>(&mut self, run: &Run<'_>, gibbs: &K) {
         self.u.fill(1.0);
         self.v.fill(1.0);
         self.acc.copy_from_slice(gibbs.column_sums());
+        for (side, potentials) in [(ROWS, &run.phi), (COLUMNS, &run.psi)] {
+            self.slack[side] = run.problem.slack(side);
+            for (i, (target, x)) in self.targets[side].iter_mut().zip(potentials).enumerate() {
+                *target = run.problem.target(side, i, *x);
+            }
+        }
+        self.translate();
     }
 
-    /// Makes the rows exact for the present `v`.
+    /// Makes the rows exact in one read of `T` (those without weight get `u = 0`), for the present `v`
+    /// but for a factor on all of it, whose logarithm is
+    /// returned: the one with which the plan has the best mass.
     ///
     /// # Errors
     /// [`Error::Interrupted`].
-    pub fn sweep<K: Kernel>(&mut self, run: &Run<'_>, gibbs: &mut K) -> Result<(), Error> {
-        gibbs.sweep(run.problem.a, &self.v, &mut self.u, &mut self.acc, run.team, run.stop)
+    pub fn sweep<K: Kernel>(&mut self, run: &Run<'_>, gibbs: &mut K) -> Result<f64, Error> {
+        let Scalings { u, v, acc, targets: [targets, _], slack } = self;
+        let ratio = |i: usize, sum: f64| if targets[i] > 0.0 { targets[i] / sum } else { 0.0 };
+        let exponent = 1.0 / (1.0 + slack[ROWS]);
+        let (team, stop) = (run.team, run.stop);
+        if exponent == 1.0 {
+            gibbs.fused(v, &|i, sum| (ratio(i, sum), ratio(i, sum)), u, acc, team, stop)?;
+        } else {
+            let row = |i, sum| {
+                let scaling = ratio(i, sum).powf(exponent);
+                (scaling, scaling)
+            };
+            gibbs.fused(v, &row, u, acc, team, stop)?;
+        }
+        Ok(self.translate())
     }
 
-    /// Makes the columns exact for the present `u`, which the rows then are not any more.
+    fn translate(&mut self) -> f64 {
+        let [row_slack, column_slack] = self.slack;
+        let give = row_slack / (1.0 + row_slack) + column_slack;
+        if give == 0.0 {
+            return 0.0;
+        }
+        let targets: f64 = (0..self.v.len()).map(|j| self.column_target(j)).sum();
+        let tau = (targets / self.mass()).ln() / give;
+        if !tau.is_finite() {
+            return 0.0; // no mass at all, or a potential far off: sweeps will tell
+        }
+        let (grown, shrunk) = (tau.exp(), (-tau / (1.0 + row_slack)).exp());
+        self.v.iter_mut().for_each(|v| *v *= grown);
+        self.u.iter_mut().chain(&mut self.acc).for_each(|x| *x *= shrunk);
+        tau
+    }
+
+    /// What row i sums to.
+    pub fn row_target(&self, i: usize) -> f64 {
+        followed(self.slack[ROWS], self.targets[ROWS][i], self.u[i])
+    }
+
+    /// What column j should sum to.
+    pub fn column_target(&self, j: usize) -> f64 {
+        followed(self.slack[COLUMNS], self.targets[COLUMNS][j], self.v[j])
+    }
+
+    /// What all columns should sum to.
+    pub fn column_targets(&self) -> Vec<f64> {
+        (0..self.v.len()).map(|j| self.column_target(j)).collect()
+    }
+
+    /// What column j sums to.
+    pub fn column(&self, j: usize) -> f64 {
+        self.acc[j] * self.v[j]
+    }
+
+    /// The mass of the plan.
+    pub fn mass(&self) -> f64 {
+        self.acc.iter().zip(&self.v).map(|(acc, v)| acc * v).sum()
+    }
+
+    /// The change of `log v_j` that makes column j exact for the present `u`.
+    pub fn column_step(&self, j: usize) -> f64 {
+        let (target, sum) = (self.column_target(j), self.column(j));
+        if target > 0.0 && (sum > 0.0 || self.slack[COLUMNS] == 0.0) {
+            (target / sum).ln() / (1.0 + self.slack[COLUMNS])
+        } else {
+            0.0 // nothing to move, or too little to be told from nothing
+        }
+    }
+
+    /// Makes columns whose marginal is fixed exact for the present `u`, which the rows then are not
+    /// any more.
     pub fn balance_columns(&mut self, b: &[f64]) {
         for ((v, acc), b) in self.v.iter_mut().zip(&self.acc).zip(b) {
             *v = if *b > 0.0 { b / acc } else { 0.0 };
         }
     }
 
-    /// The L1 error of the columns, rows being exact.
-    pub fn column_error(&self, b: &[f64]) -> f64 {
-        self.acc.iter().zip(&self.v).zip(b).map(|((acc, v), b)| (acc * v - b).abs()).sum()
+    /// The L1 error of the columns as a share of the mass, rows being exact.
+    pub fn error(&self) -> f64 {
+        let sums = self.acc.iter().zip(&self.v).map(|(acc, v)| acc * v);
+        let (mut error, mut mass) = (0.0, 0.0);
+        if self.slack[COLUMNS] == 0.0 {
+            for (sum, target) in sums.zip(&self.targets[COLUMNS]) {
+                error += (sum - target).abs();
+                mass += sum;
+            }
+        } else {
+            for (j, sum) in sums.enumerate() {
+                error += (sum - self.column_target(j)).abs();
+                mass += sum;
+            }
+        }
+        if error == 0.0 { 0.0 } else { error / mass }
     }
 
-    /// The largest `|log(sum / weight)|` of a column, rows being exact.
-    pub fn farthest_column(&self, b: &[f64]) -> f64 {
-        let factors = self.acc.iter().zip(&self.v).zip(b).filter(|(_, b)| **b > 0.0);
-        factors.map(|((acc, v), b)| (acc * v / b).ln().abs()).fold(0.0, f64::max)
+    /// The largest `|log(sum / target)|` of a column, rows being exact.
+    pub fn farthest_column(&self) -> f64 {
+        let farthest = (0..self.v.len()).map(|j| self.column_step(j).abs()).fold(0.0, f64::max);
+        farthest * (1.0 + self.slack[COLUMNS])
     }
 
     /// Whether all are within bounds.
-    pub fn are_moderate(&self, problem: &Problem<'_>) -> bool {
+    pub fn are_moderate(&self) -> bool {
         let moderate = |scalings: &[f64], weights: &[f64]| {
             let within = |s: f64| s < LARGEST && s * LARGEST > 1.0;
             scalings.iter().zip(weights).all(|(s, w)| within(*s) || *w == 0.0)
         };
-        moderate(&self.u, problem.a) && moderate(&self.v, problem.b)
+        moderate(&self.u, &self.targets[ROWS]) && moderate(&self.v, &self.targets[COLUMNS])
     }
 
     /// Moves the scalings into the potentials. One that underflow made meaningless is dropped.
@@ -84,4 +188,9 @@ impl Scalings {
         into(&mut run.phi, &self.u);
         into(&mut run.psi, &self.v);
     }
+}
+
+/// A target after its scaling has changed from 1.
+fn followed(slack: f64, target: f64, scaling: f64) -> f64 {
+    if slack == 0.0 || target == 0.0 { target } else { target * scaling.powf(-slack) }
 }

@@ -66,18 +66,18 @@ impl Sinkhorn {
                 continue;
             }
             let scalings = &mut self.0;
-            scalings.v.fill(1.0);
+            scalings.reset(run, gibbs);
             while run.iteration < last {
                 scalings.sweep(run, gibbs)?;
-                let error = run.relative(scalings.column_error(run.problem.b));
-                if !error.is_finite() || !scalings.are_moderate(&run.problem) {
+                let error = scalings.error();
+                if !error.is_finite() || !scalings.are_moderate() {
                     scalings.absorb(run);
                     continue 'absorbed;
                 }
                 run.iteration += 1;
                 let done = error <= target || run.iteration == last;
                 if done || run.iteration.is_multiple_of(run.record_every) {
-                    let objective = run.dual_value_with(&scalings.u, &scalings.v);
+                    let objective = run.dual_value_with(scalings);
                     if let Some(status) =
                         run.record(Phase::Sinkhorn, error, objective, gibbs.stored())?
                     {

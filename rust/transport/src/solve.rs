@@ -6,8 +6,10 @@ use crate::anneal::{self, Annealing};
 use crate::certificate::{self, Certificate};
 use crate::geometry::MatrixView;
 use crate::gibbs::Gibbs;
+use crate::log_domain;
 use crate::plan::Potentials;
 use crate::problem::{self, Pass, Problem};
+use crate::relaxation::{COLUMNS, ROWS, Relaxation};
 use crate::run::{Ended, Run};
 use crate::sinkhorn::Sinkhorn;
 use crate::sns::{self, SnsSettings};
@@ -126,6 +128,7 @@ pub fn solve_path(
         b: problem.a,
         reg: problem.reg,
         sides: [columns, rows],
+        relaxation: problem.relaxation.map(Relaxation::reversed),
     };
     let init = settings.init.clone().map(|(f, g)| (g, f));
     let settings =
@@ -145,11 +148,14 @@ fn by_rows(
     let (n, m) = problem.cost.shape();
     let problem = &Problem { reg: *regs.first().unwrap_or(&problem.reg), ..*problem };
     // A point without weight has the potential -inf, one that nothing is known of 0.
-    let start = |weights: &[f64], init: Option<&Vec<f64>>| -> Vec<f64> {
-        let known = |i: usize| init.map_or(0.0, |init| init[i] / problem.reg);
-        let finite = |x: f64| if x.is_finite() { x } else { 0.0 };
+    let start = |side: usize, weights: &[f64], init: Option<&Vec<f64>>| -> Vec<f64> {
+        let potential = |i: usize| {
+            let unknown = problem.log_reference(side, i);
+            let known = init.map_or(unknown, |init| init[i] / problem.reg);
+            if known.is_finite() { known } else { unknown }
+        };
         (weights.iter().enumerate())
-            .map(|(i, w)| if *w > 0.0 { finite(known(i)) } else { f64::NEG_INFINITY })
+            .map(|(i, w)| if *w > 0.0 { potential(i) } else { f64::NEG_INFINITY })
             .collect()
     };
     let init = settings.init.as_ref();
@@ -158,8 +164,8 @@ fn by_rows(
         problem: *problem,
         team,
         stop,
-        phi: start(problem.a, init.map(|(f, _)| f)),
-        psi: start(problem.b, init.map(|(_, g)| g)),
+        phi: start(ROWS, problem.a, init.map(|(f, _)| f)),
+        psi: start(COLUMNS, problem.b, init.map(|(_, g)| g)),
         mass: problem.mass(),
         iteration: 0,
         max_iter: settings.max_iter,
@@ -198,6 +204,7 @@ fn certified(
     loop {
         attempts += 1;
         let ended = iteration.advance(run, target)?;
+        fix(run)?;
         let seconds = run.stop.seconds();
         let reg = run.problem.reg;
         let in_cost_units = |x: &[f64]| x.iter().map(|x| x * reg).collect::<Vec<f64>>();
@@ -234,6 +241,21 @@ fn certified(
             seconds: seconds - began,
             certificate_seconds: run.stop.seconds() - seconds,
         });
+    }
+}
+
+/// Makes a marginal that is fixed, while the other one is not, exact to rounding: the certificate
+/// of such a plan has a price only for the other.
+fn fix(run: &mut Run<'_>) -> Result<(), Error> {
+    let fixed = |side: usize| run.problem.slack(side) == 0.0;
+    match run.problem.relaxation {
+        Some(_) if fixed(ROWS) => {
+            log_domain::update_rows(&run.problem, &mut run.phi, &run.psi, run.team, run.stop)
+        }
+        Some(_) if fixed(COLUMNS) => {
+            log_domain::update_columns(&run.problem, &run.phi, &mut run.psi, run.team, run.stop)
+        }
+        _ => Ok(()),
     }
 }
 

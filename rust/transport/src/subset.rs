@@ -12,6 +12,7 @@ use crate::anneal::{self, Annealing};
 use crate::candidates::{smallest_weight, threshold};
 use crate::log_domain;
 use crate::problem::Problem;
+use crate::relaxation::{COLUMNS, ROWS, Relaxation};
 use crate::run::{Ended, Run};
 
 /// Points of each side, at most.
@@ -40,8 +41,20 @@ pub fn start(
     else {
         return Ok(None);
     };
-    let (a, b) = (weights_of(whole.a, &rows, run.mass), weights_of(whole.b, &columns, run.mass));
-    let problem = Problem { cost: &*cost, a: &a, b: &b, ..whole };
+    let [(a, log_scale_a), (b, log_scale_b)] =
+        [weights_of(whole.a, &rows), weights_of(whole.b, &columns)];
+    // What the chosen points stand for counts in a reference measure as in the weights.
+    let chosen_references = |relaxation: Relaxation<'_>| {
+        let of = |side: usize, chosen: &[usize], log_scale: f64| -> Vec<f64> {
+            chosen.iter().map(|i| relaxation.log_reference[side][*i] + log_scale).collect()
+        };
+        [of(ROWS, &rows, log_scale_a), of(COLUMNS, &columns, log_scale_b)]
+    };
+    let references = whole.relaxation.map(chosen_references);
+    let relaxation = (whole.relaxation.zip(references.as_ref())).map(|(whole, [rows, columns])| {
+        Relaxation { log_reference: [&rows[..], &columns[..]], ..whole }
+    });
+    let problem = Problem { cost: &*cost, a: &a, b: &b, relaxation, ..whole };
     let mut some = Run {
         problem,
         team: run.team,
@@ -63,7 +76,11 @@ pub fn start(
         if annealing.advance(&mut some, range, anneal::LOOSE)? != Ended::Done {
             return Ok(None);
         }
-        let problem = Problem { cost: &*to_all, a: &a, reg: level, ..whole };
+        let relaxation = relaxation.zip(whole.relaxation).map(|(chosen, whole)| Relaxation {
+            log_reference: [chosen.log_reference[ROWS], whole.log_reference[COLUMNS]],
+            ..whole
+        });
+        let problem = Problem { cost: &*to_all, a: &a, reg: level, relaxation, ..whole };
         run.set_reg(level);
         run.psi.fill(0.0);
         log_domain::update_columns(&problem, &some.phi, &mut run.psi, run.team, run.stop)?;
@@ -88,11 +105,11 @@ fn spread(weights: &[f64]) -> Vec<usize> {
     (0..count).map(|k| weighted[k * weighted.len() / count]).collect()
 }
 
-/// The weights of the chosen points, scaled to the mass of all.
-fn weights_of(weights: &[f64], chosen: &[usize], mass: f64) -> Vec<f64> {
+/// The weights of the chosen points, scaled to the mass of all, and the logarithm of the scale.
+fn weights_of(weights: &[f64], chosen: &[usize]) -> (Vec<f64>, f64) {
     let some: Vec<f64> = chosen.iter().map(|i| weights[*i]).collect();
-    let scale = mass / reduce::sum(&some);
-    some.into_iter().map(|weight| scale * weight).collect()
+    let scale = reduce::sum(weights) / reduce::sum(&some);
+    (some.into_iter().map(|weight| scale * weight).collect(), scale.ln())
 }
 
 /// About how many entries the plan of the run's column potentials would keep.
@@ -106,7 +123,8 @@ fn entries(run: &Run<'_>, left_out: f64) -> Result<f64, Error> {
     let kept = Team::new(Some(1)).run(run.stop, sample, |i| {
         let (mut row, mut phi) = (vec![0.0; m], 0.0);
         let (mut columns, mut values) = (vec![], vec![]);
-        if let Some(sum) = log_domain::exp_row(&run.problem, i, &mut phi, &run.psi, &mut row) {
+        let row_sum = log_domain::exp_row(&run.problem, i, &mut phi, &run.psi, &mut row);
+        if let Ok(Some(sum)) = row_sum {
             let least = threshold(left_out, (n, m), run.problem.a[i], least_b);
             select::collect_above(&row, least * sum, 0, &mut columns, &mut values);
         }

@@ -53,7 +53,7 @@ fn plans_have_the_marginals_and_the_certificate_says_so() {
     let data = numbers(n * m, 1);
     let (a, b) = (weights(n, 2), weights(m, 3));
     let cost = MatrixView::row_major(&data, m);
-    let problem = Problem { cost: &cost, a: &a, b: &b, reg: 0.05, sides: SIDES };
+    let problem = Problem { cost: &cost, a: &a, b: &b, reg: 0.05, sides: SIDES, relaxation: None };
     for method in methods() {
         let solution = run(&problem, method, 2).unwrap();
         assert_eq!(solution.status, Status::Converged);
@@ -84,7 +84,7 @@ fn layouts_and_element_types_agree() {
     let potentials: Vec<Solution> = views
         .into_iter()
         .map(|cost| {
-            let problem = Problem { cost, a: &a, b: &b, reg: 0.02, sides: SIDES };
+            let problem = Problem { cost, a: &a, b: &b, reg: 0.02, sides: SIDES, relaxation: None };
             run(&problem, methods()[2].clone(), 1).unwrap()
         })
         .collect();
@@ -100,7 +100,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     let points = |seed| numbers(3 * n.max(m), seed);
     let cost = Points::new(Metric::Euclidean, &points(7)[..3 * n], &points(8)[..3 * m], 3).unwrap();
     let (a, b) = (weights(n, 9), weights(m, 10));
-    let problem = Problem { cost: &cost, a: &a, b: &b, reg: 0.02, sides: SIDES };
+    let problem = Problem { cost: &cost, a: &a, b: &b, reg: 0.02, sides: SIDES, relaxation: None };
     for method in methods() {
         let one = run(&problem, method.clone(), 1).unwrap();
         for threads in [2, 5] {
@@ -145,7 +145,7 @@ fn interrupts_abandon_and_callbacks_end_a_solve() {
     let data = numbers(50 * 50, 12);
     let cost = MatrixView::row_major(&data, 50);
     let w = vec![0.02; 50];
-    let problem = Problem { cost: &cost, a: &w, b: &w, reg: 1e-3, sides: SIDES };
+    let problem = Problem { cost: &cost, a: &w, b: &w, reg: 1e-3, sides: SIDES, relaxation: None };
     for method in methods() {
         let settings =
             Settings { method, init: None, tol: 1e-12, max_iter: 20_000, keeps_plan: false };

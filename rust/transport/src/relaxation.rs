@@ -1,0 +1,178 @@
+//! Marginals that may be missed at a price: unbalanced transport.
+//!
+//! ```text
+//! minimise  <C, P> + reg Omega(P) + rho_a KL(P 1 | a) + rho_b KL(P' 1 | b)   over P >= 0
+//! KL(x | y) = sum x log(x / y) - x + y,   Omega(P) = KL(P | alpha beta')
+//! ```
+//!
+//! with `alpha = a`, `beta = b`, or both 1 (then `Omega` is taken without its constant `n m`).
+//!
+//! **Source.** Chizat, Peyre, Schmitzer, Vialard, *Scaling algorithms for unbalanced optimal
+//! transport problems*, 2018; Sejourne, Vialard, Peyre, *Faster unbalanced optimal transport:
+//! translation invariant Sinkhorn and 1-D Frank-Wolfe*, 2022.
+//!
+//! **As fixed marginals, with slack.** The plan is `exp(phi_i + psi_j - c_ij)` as ever, the potential
+//! in the dual being `phi - log alpha`. With `q = reg / rho`, row i of the best plan sums to its
+//! *target* `s_i = a_i exp(-q (phi_i - log alpha_i))`, which follows its potential; with `q = 0` that
+//! is the fixed marginal. Everything else is the same for any `q`:
+//!
+//! * with `S_i` the row sum at `phi_i = 0`, the row is exact (sums to its target) at
+//!   `phi_i = (log a_i - log S_i + q log alpha_i) / (1 + q)`;
+//! * on top of a stored plan with exact rows of sums `w_i` the scaling that makes rows exact again is
+//!   `u_i = (w_i / (T v)_i)^(1 / (1 + q))`, and their target then `w_i u_i^-q`;
+//! * adding `tau` to all `psi` changes sums and targets by factors known in closed form, so that the
+//!   best `tau` ([`crate::scalings`]) costs nothing: this is the translation invariance of the second
+//!   source, which saves the many sweeps that correct the mass by little each.
+//!
+//! **What we changed and why.** The papers iterate; here the levels, accelerated sweeps and Newton
+//! steps on the semi-dual that fixed marginals are solved with serve these as well.
+
+use sparrot_simd::reduce;
+
+use crate::problem::Problem;
+
+/// The prices of missing the marginals.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Relaxation<'a> {
+    /// Of rows and columns, in the units of the cost; infinite for a marginal that is fixed.
+    pub rho: [f64; 2],
+    /// `log alpha` and `log beta`; where there is no weight, 0.
+    pub log_reference: [&'a [f64]; 2],
+    /// The mass of `alpha beta'`, as far as it counts.
+    pub reference_mass: f64,
+}
+
+impl Relaxation<'_> {
+    /// With rows and columns exchanged.
+    pub fn reversed(self) -> Self {
+        let ([rho_a, rho_b], [log_alpha, log_beta]) = (self.rho, self.log_reference);
+        Relaxation { rho: [rho_b, rho_a], log_reference: [log_beta, log_alpha], ..self }
+    }
+}
+
+/// Rows, as an index.
+pub const ROWS: usize = 0;
+
+/// Columns, as an index.
+pub const COLUMNS: usize = 1;
+
+impl Problem<'_> {
+    /// `q` of the rows or columns.
+    pub fn slack(&self, side: usize) -> f64 {
+        self.relaxation.map_or(0.0, |relaxation| self.reg / relaxation.rho[side])
+    }
+
+    /// `log alpha_i` or `log beta_i`; 0 where marginals are fixed.
+    pub fn log_reference(&self, side: usize, i: usize) -> f64 {
+        self.relaxation.map_or(0.0, |relaxation| relaxation.log_reference[side][i])
+    }
+
+    /// The weight of a point.
+    fn weight(&self, side: usize, i: usize) -> f64 {
+        if side == ROWS { self.a[i] } else { self.b[i] }
+    }
+
+    /// The potential with which a row or column is exact, and what it then sums to, given that it
+    /// sums to `sum` with `potential`.
+    pub fn exact(&self, side: usize, i: usize, potential: f64, sum: f64) -> (f64, f64) {
+        let weight = self.weight(side, i);
+        let Some(relaxation) = self.relaxation else {
+            return (potential + (weight.ln() - sum.ln()), weight);
+        };
+        let (slack, log_sum) = (self.slack(side), sum.ln() - potential);
+        let reference = relaxation.log_reference[side][i];
+        let exact = (weight.ln() - log_sum + slack * reference) / (1.0 + slack);
+        (exact, if slack == 0.0 { weight } else { (exact + log_sum).exp() })
+    }
+
+    /// What a row or column should sum to, given its potential. One with weight that no edge leads
+    /// to has the potential `-inf`, and is left without mass.
+    pub fn target(&self, side: usize, i: usize, potential: f64) -> f64 {
+        let (weight, slack) = (self.weight(side, i), self.slack(side));
+        if weight == 0.0 || (self.relaxation.is_some() && potential == f64::NEG_INFINITY) {
+            0.0
+        } else if slack == 0.0 {
+            weight
+        } else {
+            weight * (-slack * (potential - self.log_reference(side, i))).exp()
+        }
+    }
+
+    /// What a point's potential contributes to the dual value, in units of `reg`.
+    pub fn dual_part(&self, side: usize, i: usize, potential: f64) -> f64 {
+        let (weight, slack) = (self.weight(side, i), self.slack(side));
+        if weight == 0.0 {
+            return 0.0;
+        }
+        if self.relaxation.is_some() && potential == f64::NEG_INFINITY {
+            return if slack == 0.0 { f64::INFINITY } else { weight / slack };
+        }
+        gain(slack, weight, potential - self.log_reference(side, i))
+    }
+
+    /// The dual value, when the plan sums to `total`.
+    pub fn dual_value(&self, phi: &[f64], psi: &[f64], total: f64) -> f64 {
+        let sum = |side: usize, potentials: &[f64]| -> f64 {
+            potentials.iter().enumerate().map(|(i, x)| self.dual_part(side, i, *x)).sum()
+        };
+        let constant = self.relaxation.map_or_else(|| self.mass(), |r| r.reference_mass);
+        self.reg * (sum(ROWS, phi) + sum(COLUMNS, psi) + constant - total)
+    }
+
+    /// The largest difference between costs that the plan can feel: beyond a few times the prices,
+    /// mass is missed rather than moved.
+    pub fn range_that_matters(&self, range: f64) -> f64 {
+        const FELT: f64 = 4.0;
+        match self.relaxation {
+            Some(relaxation) => range.min(FELT * reduce::sum(&relaxation.rho)),
+            None => range,
+        }
+    }
+}
+
+/// What the dual value gains, in units of `reg`, when the potential of a row or column with that
+/// target grows by `step`: `target (1 - exp(-q step)) / q`.
+pub fn gain(slack: f64, target: f64, step: f64) -> f64 {
+    if slack == 0.0 { target * step } else { -target * (-slack * step).exp_m1() / slack }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::MatrixView;
+    use crate::problem::SIDES;
+
+    /// At the exact potential the sum is the target, and the dual part is flat against the sum.
+    #[test]
+    fn exact_rows_sum_to_their_targets() {
+        let cost = MatrixView::row_major(&[1.0], 1);
+        let (a, b) = ([0.3], [2.0]);
+        let log_reference = [[0.3f64.ln()], [2f64.ln()]];
+        for rho in [1e-3, 0.5, 1e3, f64::INFINITY] {
+            let relaxation = Relaxation {
+                rho: [rho, 1.0],
+                log_reference: [&log_reference[0], &log_reference[1]],
+                reference_mass: 0.6,
+            };
+            let problem = Problem {
+                cost: &cost,
+                a: &a,
+                b: &b,
+                reg: 0.2,
+                sides: SIDES,
+                relaxation: Some(relaxation),
+            };
+            let (phi, sum) = problem.exact(ROWS, 0, 0.7, 1.9);
+            let rounding = 4.0 * f64::EPSILON * (1.0 + problem.slack(ROWS));
+            let target = problem.target(ROWS, 0, phi);
+            assert!((sum - target).abs() <= rounding * target, "{rho}: {sum} {target}");
+            let grown = 1.9 * (phi - 0.7f64).exp();
+            assert!((sum - grown).abs() <= rounding * grown, "{rho}: {sum} {grown}");
+            let step = 1e-6;
+            let slope = (problem.dual_part(ROWS, 0, phi + step)
+                - problem.dual_part(ROWS, 0, phi - step))
+                / (2.0 * step);
+            assert!((slope - target).abs() <= 1e-8 * target, "{rho}: {slope} {target}");
+        }
+    }
+}
