@@ -17,8 +17,7 @@ def as_init(
     if init is None:
         return None
     if isinstance(init, PlanResult):
-        # Points that no edge leads to have no potential.
-        init = tuple(np.where(np.isfinite(x), x, 0.0) for x in init.potentials)
+        init = init.potentials
     if not isinstance(init, tuple | list) or len(init) != 2:
         raise InvalidInputError(
             f"init is a {type(init).__name__}: needs a pair (f, g) of potentials or a "

@@ -1,8 +1,8 @@
 """What marginals a plan has, or should have: weights for the solver, answers for the user.
 
 The solver gets the weights divided by a power of two, see :mod:`sparrot.transport._mass`, and
-writes the plan as ``exp((f[:, None] + g - C) / reg)``. Its ``f`` and ``g`` differ from the user's by
-``offsets``.
+writes the plan as ``exp((f[:, None] + g - C) / reg)``. Its ``f`` and ``g`` differ from the user's
+by ``offsets``.
 """
 
 import math
@@ -37,7 +37,7 @@ class FixedMarginals(NamedTuple):
     def relaxation(self) -> None:
         """Return what the solver is told of prices."""
 
-    def offsets(self, reg: float) -> tuple[float, float]:
+    def offsets(self, reg: float, translation: float) -> tuple[float, float]:
         """Return what the solver's potentials have on top of the user's."""
         return -self.mass.shift(reg), 0.0
 
@@ -101,9 +101,12 @@ class RelaxedMarginals(NamedTuple):
         """Return what the solver is told of prices."""
         return *self.reg_m, *self.log_references, self.reference_mass
 
-    def offsets(self, reg: float) -> Pair:
+    def offsets(self, reg: float, translation: float) -> Pair:
         """Return what the solver's potentials have on top of the user's."""
-        return reg * self.log_references[0], reg * self.log_references[1]
+        return (
+            reg * self.log_references[0] + translation,
+            reg * self.log_references[1] - translation,
+        )
 
     def objective(self, value: Any, reg: float) -> Any:
         """Return a dual value for the user."""
@@ -115,7 +118,7 @@ class RelaxedMarginals(NamedTuple):
 
     def plan_weights(self, raw: dict[str, Any], reg: float) -> Pair:
         """Return what rows and columns of the solver's plan sum to, 0 for those without mass."""
-        offsets = self.offsets(reg)
+        offsets = self.offsets(reg, raw["translation"])
         a, b = (
             _target(self.units[k], raw[name] - offsets[k], self.reg_m[k])
             for k, name in enumerate(("f", "g"))

@@ -168,7 +168,7 @@ def run_solver(
         marginals.relaxation(),
         values,
         natives[method],
-        as_init(init, marginals.weights, marginals.offsets(values[0])),
+        as_init(init, marginals.weights, marginals.offsets(values[0], 0.0)),
         tol,
         limit,
         max_time,
@@ -210,7 +210,7 @@ def _fields(
 ) -> dict[str, Any]:
     """Return the fields of a result, from an answer of the native solver and those given."""
     mass = marginals.mass
-    offset_f, offset_g = marginals.offsets(reg)
+    offset_f, offset_g = marginals.offsets(reg, raw["translation"])
     status = Status(raw["status"])
     trace = raw["trace"]
     trace["phase"] = np.array(raw["phases"])[trace["phase"]]

@@ -371,13 +371,18 @@ def _solve(
     reg: object,
     reg_m: object,
     reg_type: object,
+    init: object,
     **arguments: Any,
 ) -> UnbalancedResult:
     """Solve, and warn where the user called."""
     prices = as_prices(reg_m)
     kind = as_choice(reg_type, "reg_type", REG_TYPES)
     marginals = RelaxedMarginals.of(a, b, cost.shape, prices, kind)
-    [answer] = run_solver(cost, marginals, regs=[reg], method="auto", options=None, **arguments)
+    if isinstance(init, UnbalancedResult):  # points that no edge leads to have no potential
+        init = tuple(np.where(np.isfinite(x), x, 0.0) for x in init.potentials)
+    [answer] = run_solver(
+        cost, marginals, regs=[reg], method="auto", init=init, options=None, **arguments
+    )
     result = UnbalancedResult(
         cost,
         marginals.mass,
@@ -414,5 +419,7 @@ def _as_price(value: object, name: str) -> float:
         return price
     as_positive(price, name)
     if not 1e-290 < price < 1e290:
-        raise InvalidInputError(f"{name} is {price}: needs inf or a number between 1e-290 and 1e290")
+        raise InvalidInputError(
+            f"{name} is {price}: needs inf or a number between 1e-290 and 1e290"
+        )
     return price

@@ -91,6 +91,7 @@ impl RelaxationInput<'_> {
             rho: [self.0, self.1],
             log_reference: [log_alpha, log_beta],
             reference_mass: self.4,
+            translation: 0.0,
         })
     }
 }
@@ -148,6 +149,7 @@ fn result(py: Python<'_>, solution: Solution) -> PyResult<Bound<'_, PyDict>> {
     let result = PyDict::new(py);
     result.set_item("f", solution.f.into_pyarray(py))?;
     result.set_item("g", solution.g.into_pyarray(py))?;
+    result.set_item("translation", solution.translation)?;
     result.set_item("status", solution.status.name())?;
     result.set_item("n_iter", solution.iterations)?;
     result.set_item("n_newton", solution.newton_steps)?;

@@ -87,19 +87,17 @@ impl Acceleration {
             linear::add_to(step, &mut scalings.v);
             exp::exp_f64(&mut scalings.v);
             scalings.v.iter_mut().zip(b).filter(|(_, b)| **b == 0.0).for_each(|(v, _)| *v = 0.0);
-            scalings.sweep(run, gibbs).map(|tau| (scalings.error(), tau))
+            scalings.sweep(run, gibbs).map(|()| scalings.error())
         };
-        let (mut new_error, tau) = after(&step, scalings, gibbs)?;
+        let mut new_error = after(&step, scalings, gibbs)?;
         let is_better = new_error < error + NOISE && scalings.are_moderate();
         if is_better || self.changes.is_empty() {
-            for (step, x) in step.iter_mut().zip(&x) {
-                *step += x + tau;
-            }
+            linear::add_to(&x, &mut step);
             self.x = Some(step);
             self.last = Some((x, r));
         } else {
             self.forget();
-            (new_error, _) = after(&r, scalings, gibbs)?;
+            new_error = after(&r, scalings, gibbs)?;
         }
         Ok(new_error)
     }

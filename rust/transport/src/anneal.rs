@@ -98,6 +98,7 @@ impl Annealing {
         let most = run.psi.iter().filter(known).copied().fold(f64::NEG_INFINITY, f64::max);
         run.psi.iter_mut().for_each(|psi| *psi -= least);
         run.phi.iter_mut().for_each(|phi| *phi += least);
+        run.problem.translate(least);
         // Those of a solution differ by what the costs and the logarithms of the weights do.
         let is_possible = most - least <= 2.0 * (range / run.problem.reg + LOG_WEIGHTS);
         if !is_possible || self.error_of_start(run)? >= FAR {

@@ -153,7 +153,8 @@ fn search<K: Kernel>(
         for (v, x) in trial.v.iter_mut().zip(x) {
             *v *= (length * x).exp();
         }
-        let tau = trial.sweep(run, gibbs)?;
+        trial.sweep(run, gibbs)?;
+        let tau = trial.tau - scalings.tau;
         let error_now = trial.error();
         let of_columns: f64 = (x.iter().zip(&targets))
             .map(|(x, target)| gain(column_slack, *target, length * x + tau))
@@ -162,7 +163,7 @@ fn search<K: Kernel>(
         for (i, (now, before)) in trial.u.iter().zip(&scalings.u).enumerate() {
             let target = scalings.row_target(i);
             if target > 0.0 {
-                let part = (1.0 + row_slack) * gain(row_slack, target, (now / before).ln());
+                let part = (1.0 + row_slack) * gain(row_slack, target, (now / before).ln() - tau);
                 gained += part;
                 size += part.abs();
             }

@@ -20,9 +20,10 @@
 //!   `phi_i = (log a_i - log S_i + q log alpha_i) / (1 + q)`;
 //! * on top of a stored plan with exact rows of sums `w_i` the scaling that makes rows exact again is
 //!   `u_i = (w_i / (T v)_i)^(1 / (1 + q))`, and their target then `w_i u_i^-q`;
-//! * adding `tau` to all `psi` changes sums and targets by factors known in closed form, so that the
-//!   best `tau` ([`crate::scalings`]) costs nothing: this is the translation invariance of the second
-//!   source, which saves the many sweeps that correct the mass by little each.
+//! * adding `tau` to all `psi` and taking it from all `phi` leaves the plan alone, but changes all
+//!   targets by known factors: the best `tau` ([`crate::scalings`]) costs nothing, and saves the many
+//!   sweeps that correct the mass by little each (translation invariance, in the second source). With
+//!   prices far above `reg` it is large, so it is kept apart from the potentials of the plan.
 //!
 //! **What we changed and why.** The papers iterate; here the levels, accelerated sweeps and Newton
 //! steps on the semi-dual that fixed marginals are solved with serve these as well.
@@ -40,13 +41,21 @@ pub struct Relaxation<'a> {
     pub log_reference: [&'a [f64]; 2],
     /// The mass of `alpha beta'`, as far as it counts.
     pub reference_mass: f64,
+    /// What the dual has less on the potentials of the rows, and more on those of the columns, than
+    /// the plan, in the units of the cost. It may be many times `reg`, and would cost the plan digits.
+    pub translation: f64,
 }
 
 impl Relaxation<'_> {
     /// With rows and columns exchanged.
     pub fn reversed(self) -> Self {
         let ([rho_a, rho_b], [log_alpha, log_beta]) = (self.rho, self.log_reference);
-        Relaxation { rho: [rho_b, rho_a], log_reference: [log_beta, log_alpha], ..self }
+        Relaxation {
+            rho: [rho_b, rho_a],
+            log_reference: [log_beta, log_alpha],
+            translation: -self.translation,
+            ..self
+        }
     }
 }
 
@@ -62,9 +71,21 @@ impl Problem<'_> {
         self.relaxation.map_or(0.0, |relaxation| self.reg / relaxation.rho[side])
     }
 
-    /// `log alpha_i` or `log beta_i`; 0 where marginals are fixed.
+    /// `log alpha_i` or `log beta_i`, with the translation; 0 where marginals are fixed.
     pub fn log_reference(&self, side: usize, i: usize) -> f64 {
-        self.relaxation.map_or(0.0, |relaxation| relaxation.log_reference[side][i])
+        self.relaxation.map_or(0.0, |relaxation| {
+            let translation = relaxation.translation / self.reg;
+            let reference = relaxation.log_reference[side][i];
+            if side == ROWS { reference + translation } else { reference - translation }
+        })
+    }
+
+    /// Moves that much, in units of `reg`, from the potentials of the rows to those of the columns, as
+    /// far as the dual is concerned.
+    pub fn translate(&mut self, tau: f64) {
+        if let Some(relaxation) = &mut self.relaxation {
+            relaxation.translation += self.reg * tau;
+        }
     }
 
     /// The weight of a point.
@@ -76,11 +97,11 @@ impl Problem<'_> {
     /// sums to `sum` with `potential`.
     pub fn exact(&self, side: usize, i: usize, potential: f64, sum: f64) -> (f64, f64) {
         let weight = self.weight(side, i);
-        let Some(relaxation) = self.relaxation else {
+        if self.relaxation.is_none() {
             return (potential + (weight.ln() - sum.ln()), weight);
-        };
+        }
         let (slack, log_sum) = (self.slack(side), sum.ln() - potential);
-        let reference = relaxation.log_reference[side][i];
+        let reference = self.log_reference(side, i);
         let exact = (weight.ln() - log_sum + slack * reference) / (1.0 + slack);
         (exact, if slack == 0.0 { weight } else { (exact + log_sum).exp() })
     }
@@ -153,6 +174,7 @@ mod tests {
                 rho: [rho, 1.0],
                 log_reference: [&log_reference[0], &log_reference[1]],
                 reference_mass: 0.6,
+                translation: 0.1,
             };
             let problem = Problem {
                 cost: &cost,

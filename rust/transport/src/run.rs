@@ -96,7 +96,9 @@ impl Run<'_> {
             potentials.iter().zip(scalings).map(|(x, s)| x + s.ln()).collect()
         };
         let (phi, psi) = (with(&self.phi, &scalings.u), with(&self.psi, &scalings.v));
-        self.problem.dual_value(&phi, &psi, scalings.mass())
+        let mut problem = self.problem;
+        problem.translate(scalings.tau);
+        problem.dual_value(&phi, &psi, scalings.mass())
     }
 
     /// The marginal error last recorded.

@@ -3,11 +3,11 @@
 //! A sweep costs one read of `T` and no exponential. Scalings that have grown large are absorbed
 //! into the potentials, after which the plan has to be stored anew.
 //!
-//! Targets are the weights where marginals are fixed, and follow the scalings where they are not
-//! ([`crate::relaxation`]). Then a sweep also scales all of `v` by the factor that is best for the
-//! dual value, which takes the whole plan to the mass of the columns' targets: at `v e^tau` exact rows
-//! have the scalings `u e^(-tau / (1 + q_a))`, so with `M` the mass of the plan and `N` that of the
-//! targets `tau = log(N / M) / (q_a / (1 + q_a) + q_b)`.
+//! Targets are the weights where marginals are fixed, and follow the potentials where they are not
+//! ([`crate::relaxation`]). Then a sweep also moves all potentials by what is best for the dual value,
+//! `psi` up and `phi` down by `tau`, after which the rows are made exact again, all by one factor:
+//! with `M` the mass of the plan and `N` that of the columns' targets it ends with both equal, by
+//! `tau = log(N / M) / (q_a / (1 + q_a) + q_b)`.
 
 use sparrot_foundation::Error;
 
@@ -22,7 +22,7 @@ const LARGEST: f64 = 1e22;
 /// The scalings and what the last sweep found.
 #[derive(Clone, Debug)]
 pub struct Scalings {
-    /// Of the rows: `(w_i / (T v)_i)^(1 / (1 + q))`, `w` being the targets at `v = 1`.
+    /// Of the rows: `a_i / (T v)_i`, or what makes them exact where they may be missed.
     pub u: Vec<f64>,
     /// Of the columns.
     pub v: Vec<f64>,
@@ -32,6 +32,8 @@ pub struct Scalings {
     targets: [Vec<f64>; 2],
     /// `q` of rows and columns.
     pub slack: [f64; 2],
+    /// What has been moved from the potentials of the rows to those of the columns.
+    pub tau: f64,
 }
 
 impl Scalings {
@@ -43,6 +45,7 @@ impl Scalings {
             acc: vec![0.0; m],
             targets: [vec![0.0; n], vec![0.0; m]],
             slack: [0.0; 2],
+            tau: 0.0,
         }
     }
 
@@ -57,17 +60,18 @@ impl Scalings {
                 *target = run.problem.target(side, i, *x);
             }
         }
+        self.tau = 0.0;
         self.translate();
     }
 
-    /// Makes the rows exact in one read of `T` (those without weight get `u = 0`), for the present `v`
-    /// but for a factor on all of it, whose logarithm is
-    /// returned: the one with which the plan has the best mass.
+    /// Makes the rows exact for the present `v`, in one read of `T`, and gives the plan the best mass.
+    /// Rows without weight get `u = 0`.
     ///
     /// # Errors
     /// [`Error::Interrupted`].
-    pub fn sweep<K: Kernel>(&mut self, run: &Run<'_>, gibbs: &mut K) -> Result<f64, Error> {
-        let Scalings { u, v, acc, targets: [targets, _], slack } = self;
+    pub fn sweep<K: Kernel>(&mut self, run: &Run<'_>, gibbs: &mut K) -> Result<(), Error> {
+        let moved = self.row_factor(self.tau);
+        let Scalings { u, v, acc, targets: [targets, _], slack, .. } = self;
         let ratio = |i: usize, sum: f64| if targets[i] > 0.0 { targets[i] / sum } else { 0.0 };
         let exponent = 1.0 / (1.0 + slack[ROWS]);
         let (team, stop) = (run.team, run.stop);
@@ -75,39 +79,45 @@ impl Scalings {
             gibbs.fused(v, &|i, sum| (ratio(i, sum), ratio(i, sum)), u, acc, team, stop)?;
         } else {
             let row = |i, sum| {
-                let scaling = ratio(i, sum).powf(exponent);
+                let scaling = moved * ratio(i, sum).powf(exponent);
                 (scaling, scaling)
             };
             gibbs.fused(v, &row, u, acc, team, stop)?;
         }
-        Ok(self.translate())
+        self.translate();
+        Ok(())
     }
 
-    fn translate(&mut self) -> f64 {
+    /// What the scalings of exact rows are multiplied by when potentials are moved by `tau`.
+    fn row_factor(&self, tau: f64) -> f64 {
+        let slack = self.slack[ROWS];
+        (tau * slack / (1.0 + slack)).exp()
+    }
+
+    fn translate(&mut self) {
         let [row_slack, column_slack] = self.slack;
         let give = row_slack / (1.0 + row_slack) + column_slack;
         if give == 0.0 {
-            return 0.0;
+            return;
         }
         let targets: f64 = (0..self.v.len()).map(|j| self.column_target(j)).sum();
         let tau = (targets / self.mass()).ln() / give;
         if !tau.is_finite() {
-            return 0.0; // no mass at all, or a potential far off: sweeps will tell
+            return; // no mass at all, or a potential far off: sweeps will tell
         }
-        let (grown, shrunk) = (tau.exp(), (-tau / (1.0 + row_slack)).exp());
-        self.v.iter_mut().for_each(|v| *v *= grown);
-        self.u.iter_mut().chain(&mut self.acc).for_each(|x| *x *= shrunk);
-        tau
+        self.tau += tau;
+        let grown = self.row_factor(tau);
+        self.u.iter_mut().chain(&mut self.acc).for_each(|x| *x *= grown);
     }
 
     /// What row i sums to.
     pub fn row_target(&self, i: usize) -> f64 {
-        followed(self.slack[ROWS], self.targets[ROWS][i], self.u[i])
+        followed(self.slack[ROWS], self.targets[ROWS][i], self.u[i], -self.tau)
     }
 
     /// What column j should sum to.
     pub fn column_target(&self, j: usize) -> f64 {
-        followed(self.slack[COLUMNS], self.targets[COLUMNS][j], self.v[j])
+        followed(self.slack[COLUMNS], self.targets[COLUMNS][j], self.v[j], self.tau)
     }
 
     /// What all columns should sum to.
@@ -187,10 +197,15 @@ impl Scalings {
         };
         into(&mut run.phi, &self.u);
         into(&mut run.psi, &self.v);
+        run.problem.translate(self.tau);
     }
 }
 
-/// A target after its scaling has changed from 1.
-fn followed(slack: f64, target: f64, scaling: f64) -> f64 {
-    if slack == 0.0 || target == 0.0 { target } else { target * scaling.powf(-slack) }
+/// A target after its scaling has changed from 1, and its potential by `moved` besides.
+fn followed(slack: f64, target: f64, scaling: f64, moved: f64) -> f64 {
+    if slack == 0.0 || target == 0.0 {
+        target
+    } else {
+        target * (-slack * (scaling.ln() + moved)).exp()
+    }
 }

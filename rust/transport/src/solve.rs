@@ -54,6 +54,8 @@ pub struct Solution {
     pub f: Vec<f64>,
     /// Potentials of the columns, likewise.
     pub g: Vec<f64>,
+    /// What the dual has less on `f` and more on `g`, where marginals are not fixed: else 0.
+    pub translation: f64,
     /// How wrong the plan of these potentials can be.
     pub certificate: Certificate,
     /// That plan, by rows, if it was asked for and is small.
@@ -134,7 +136,10 @@ pub fn solve_path(
     let settings =
         Settings { init, method: settings.method.clone(), keeps_plan: false, ..*settings };
     let mut path = by_rows(&reverse, regs, &settings, team, stop)?;
-    path.iter_mut().for_each(|solution| std::mem::swap(&mut solution.f, &mut solution.g));
+    for solution in &mut path {
+        std::mem::swap(&mut solution.f, &mut solution.g);
+        solution.translation *= -1.0;
+    }
     Ok(path)
 }
 
@@ -231,6 +236,7 @@ fn certified(
         return Ok(Solution {
             f,
             g,
+            translation: run.problem.relaxation.map_or(0.0, |relaxation| relaxation.translation),
             certificate,
             plan: plan.filter(|_| settings.keeps_plan),
             status,

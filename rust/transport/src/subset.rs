@@ -76,13 +76,16 @@ pub fn start(
         if annealing.advance(&mut some, range, anneal::LOOSE)? != Ended::Done {
             return Ok(None);
         }
-        let relaxation = relaxation.zip(whole.relaxation).map(|(chosen, whole)| Relaxation {
-            log_reference: [chosen.log_reference[ROWS], whole.log_reference[COLUMNS]],
-            ..whole
+        let relaxation = (some.problem.relaxation.zip(whole.relaxation)).map(|(chosen, whole)| {
+            let log_reference = [chosen.log_reference[ROWS], whole.log_reference[COLUMNS]];
+            Relaxation { log_reference, ..chosen }
         });
         let problem = Problem { cost: &*to_all, a: &a, reg: level, relaxation, ..whole };
         run.set_reg(level);
         run.psi.fill(0.0);
+        if let (Some(all), Some(chosen)) = (&mut run.problem.relaxation, relaxation) {
+            all.translation = chosen.translation;
+        }
         log_domain::update_columns(&problem, &some.phi, &mut run.psi, run.team, run.stop)?;
         let entries = entries(run, left_out)?;
         // At the last level there is no other way to have the plan, if there is memory for it.
