@@ -40,6 +40,9 @@ const CREEPS: f64 = 1e-3;
 /// The share of the mass that a column may be without.
 const NEXT_TO_NOTHING: f64 = 1e-20;
 
+/// The factor, as a logarithm, by which the mass of a plan may be off without loss.
+const FAR_OFF: f64 = 20.0;
+
 /// How a level ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome {
@@ -158,14 +161,25 @@ pub fn solve<K: Kernel>(
 /// # Errors
 /// [`Error::Interrupted`], [`Error::Infeasible`].
 pub fn store<K: Kernel>(run: &mut Run<'_>, gibbs: &mut K) -> Result<bool, Error> {
-    let (problem, team, stop) = (run.problem, run.team, run.stop);
-    gibbs.fill_exact_rows(&problem, &mut run.phi, &run.psi, team, stop)?;
-    if has_columns(&problem, gibbs, &run.psi) {
+    fill(run, gibbs)?;
+    if has_columns(&run.problem, gibbs, &run.psi) {
         return Ok(true);
     }
-    log_domain::update_columns(&problem, &run.phi, &mut run.psi, team, stop)?;
-    gibbs.fill_exact_rows(&problem, &mut run.phi, &run.psi, team, stop)?;
-    Ok(has_columns(&problem, gibbs, &run.psi))
+    log_domain::update_columns(&run.problem, &run.phi, &mut run.psi, run.team, run.stop)?;
+    fill(run, gibbs)?;
+    Ok(has_columns(&run.problem, gibbs, &run.psi))
+}
+
+/// Stores the plan with exact rows, and about the mass that it should have.
+fn fill<K: Kernel>(run: &mut Run<'_>, gibbs: &mut K) -> Result<(), Error> {
+    let (team, stop) = (run.team, run.stop);
+    gibbs.fill_exact_rows(&run.problem, &mut run.phi, &run.psi, team, stop)?;
+    let (tau, change) = run.problem.best_translation(&run.phi, &run.psi);
+    if change.abs() > FAR_OFF {
+        run.problem.translate(tau);
+        gibbs.fill_exact_rows(&run.problem, &mut run.phi, &run.psi, team, stop)?;
+    }
+    Ok(())
 }
 
 fn has_columns<K: Kernel>(problem: &Problem<'_>, gibbs: &K, psi: &[f64]) -> bool {

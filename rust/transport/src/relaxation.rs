@@ -119,6 +119,31 @@ impl Problem<'_> {
         }
     }
 
+    /// The logarithm of what all rows or columns should sum to, however large or small.
+    fn log_targets(&self, side: usize, potentials: &[f64]) -> f64 {
+        let slack = self.slack(side);
+        let logs = |(i, x): (usize, &f64)| {
+            let weight = self.weight(side, i);
+            let moved = slack * (x - self.log_reference(side, i));
+            if weight > 0.0 && x.is_finite() { weight.ln() - moved } else { f64::NEG_INFINITY }
+        };
+        let logs: Vec<f64> = potentials.iter().enumerate().map(logs).collect();
+        let most = reduce::max(&logs);
+        most + logs.iter().map(|x| (x - most).exp()).sum::<f64>().ln()
+    }
+
+    /// What had best be moved from the potentials of exact rows to those of the columns, and the
+    /// logarithm of what that changes masses by.
+    pub fn best_translation(&self, phi: &[f64], psi: &[f64]) -> (f64, f64) {
+        let [rows, columns] = [ROWS, COLUMNS].map(|side| self.slack(side));
+        let give = rows / (1.0 + rows) + columns;
+        if give == 0.0 {
+            return (0.0, 0.0);
+        }
+        let change = self.log_targets(COLUMNS, psi) - self.log_targets(ROWS, phi);
+        if change.is_finite() { (change / give, change) } else { (0.0, 0.0) }
+    }
+
     /// What a point's potential contributes to the dual value, in units of `reg`.
     pub fn dual_part(&self, side: usize, i: usize, potential: f64) -> f64 {
         let (weight, slack) = (self.weight(side, i), self.slack(side));
