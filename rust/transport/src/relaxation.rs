@@ -127,9 +127,7 @@ impl Problem<'_> {
             let moved = slack * (x - self.log_reference(side, i));
             if weight > 0.0 && x.is_finite() { weight.ln() - moved } else { f64::NEG_INFINITY }
         };
-        let logs: Vec<f64> = potentials.iter().enumerate().map(logs).collect();
-        let most = reduce::max(&logs);
-        most + logs.iter().map(|x| (x - most).exp()).sum::<f64>().ln()
+        log_sum_exp(potentials.iter().enumerate().map(logs))
     }
 
     /// What had best be moved from the potentials of exact rows to those of the columns, and the
@@ -174,6 +172,13 @@ impl Problem<'_> {
             None => range,
         }
     }
+}
+
+/// `log sum exp(x)`.
+pub(crate) fn log_sum_exp(logs: impl Iterator<Item = f64>) -> f64 {
+    let logs: Vec<f64> = logs.collect();
+    let most = reduce::max(&logs);
+    most + logs.iter().map(|x| (x - most).exp()).sum::<f64>().ln()
 }
 
 /// What the dual value gains, in units of `reg`, when the potential of a row or column with that

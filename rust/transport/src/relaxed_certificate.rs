@@ -19,7 +19,7 @@ use sparrot_simd::reduce;
 use crate::certificate::{Certificate, FirstPass, ROUNDING};
 use crate::plan::Potentials;
 use crate::problem::Problem;
-use crate::relaxation::{COLUMNS, ROWS, Relaxation, gain};
+use crate::relaxation::{COLUMNS, ROWS, Relaxation, gain, log_sum_exp};
 
 /// From the first look at the plan.
 pub(crate) fn certificate(
@@ -39,14 +39,9 @@ pub(crate) fn certificate(
     let prices: f64 = [&rows, &columns].iter().map(|side| side.price).sum();
     let size = rows.size + columns.size + reg * (total + relaxation.reference_mass);
     let rounding = ROUNDING * (size + reg * first.cost.abs());
-    let transform = |i: usize| {
-        let potential = first.transform[i];
-        bound_part(problem, ROWS, problem.a[i], potential)
-    };
-    let bound: f64 = (0..problem.a.len()).map(transform).sum::<f64>()
-        + (0..problem.b.len())
-            .map(|j| bound_part(problem, COLUMNS, problem.b[j], psi[j]))
-            .sum::<f64>();
+    // A column that no edge leads to restricts nothing: its potential may be as large as you like.
+    let unrestricted = |x: &f64| if *x == f64::NEG_INFINITY { f64::INFINITY } else { *x };
+    let bound = bound(problem, &first.transform, &psi.iter().map(unrestricted).collect::<Vec<_>>());
     Certificate {
         marginal_error: if missed == 0.0 { 0.0 } else { missed / total },
         gap: gap + rounding,
@@ -59,9 +54,22 @@ pub(crate) fn certificate(
     }
 }
 
-/// What a potential of the problem without `Omega` contributes to its dual value.
-fn bound_part(problem: &Problem<'_>, side: usize, weight: f64, potential: f64) -> f64 {
-    if weight == 0.0 { 0.0 } else { gain(problem.slack(side), weight, potential) }
+/// The dual value of the problem without `Omega` at the best translation of these potentials, in
+/// units of `reg`.
+fn bound(problem: &Problem<'_>, phi: &[f64], psi: &[f64]) -> f64 {
+    let sides = [(problem.a, phi, problem.slack(ROWS)), (problem.b, psi, problem.slack(COLUMNS))];
+    // `log sum w exp(-q x)`, and the dual value of the side after a move of all `x`.
+    let log_targets = sides.map(|(weights, x, slack)| {
+        let log = |(w, x): (&f64, &f64)| if *w > 0.0 { w.ln() - slack * x } else { -f64::INFINITY };
+        log_sum_exp(weights.iter().zip(x).map(log))
+    });
+    let best = (log_targets[COLUMNS] - log_targets[ROWS]) / (sides[ROWS].2 + sides[COLUMNS].2);
+    let tau = if best.is_finite() { best } else { 0.0 };
+    let value = |(weights, x, slack): (&[f64], &[f64], f64), moved: f64| -> f64 {
+        let weighted = weights.iter().zip(x).filter(|(w, _)| **w > 0.0);
+        weighted.map(|(w, x)| gain(slack, *w, x + moved)).sum()
+    };
+    value(sides[ROWS], -tau) + value(sides[COLUMNS], tau)
 }
 
 /// What the rows or the columns contribute; all but `missed` in the units of the cost.
