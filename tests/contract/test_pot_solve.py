@@ -92,7 +92,11 @@ def test_potentials_of_a_result_are_a_place_to_start(problem):
     [
         ({"reg": None}, "reg is None.*ot.solve"),
         ({"reg": 0}, "reg is 0.*ot.solve"),
-        ({"unbalanced": 1.0}, "unbalanced is 1.0.*ot.solve"),
+        ({"unbalanced": 1.0, "unbalanced_type": "L2"}, "unbalanced_type is 'L2'.*ot.solve"),
+        ({"unbalanced": 1.0, "unbalanced_type": "tv"}, "unbalanced_type is 'tv'.*ot.solve"),
+        ({"unbalanced": 1.0, "reg": None}, "reg is None.*ot.solve"),
+        ({"unbalanced": 1.0, "reg_type": "L2"}, "reg_type is 'L2'.*ot.solve"),
+        ({"unbalanced": 1.0, "c": np.ones((12, 12))}, r"c is given.*numpy.outer\(a, b\)"),
         ({"reg_type": "L2"}, "reg_type is 'L2'.*'KL' or 'entropy'"),
         ({"reg_type": (np.sum, np.sign)}, "reg_type is .*'KL' or 'entropy'"),
         ({"c": np.ones((12, 12))}, "c is given.*does not use it"),

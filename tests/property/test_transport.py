@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
+from scipy.optimize import linprog
 
 from sparrot.errors import InfeasibleProblemError
 from sparrot.transport import round_plan, solve
@@ -42,6 +44,21 @@ def problems(draw):
     return cost * scale, a / a.sum(), b / b.sum(), reg * scale
 
 
+def most_that_can_move(cost, a, b):
+    """The largest mass of a plan on the edges there are, its marginals at most the weights."""
+    i, j = np.nonzero(np.isfinite(cost))
+    edges = np.arange(i.size)
+    incidence = sparse.vstack(
+        [
+            sparse.csr_array((np.ones(i.size), (k, edges)), (w.size, i.size))
+            for k, w in ((i, a), (j, b))
+        ]
+    )
+    options = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+    found = linprog(-np.ones(i.size), incidence, np.concatenate([a, b]), options=options)
+    return -found.fun
+
+
 @pytest.mark.filterwarnings("ignore::sparrot.errors.ConvergenceWarning")
 @pytest.mark.parametrize("method", ["auto", "sns", "sinkhorn"])
 @settings(deadline=None)
@@ -51,8 +68,7 @@ def test_every_answer_is_finite_and_its_certificate_true(method, problem):
     try:
         result = solve(cost, a, b, reg=reg, method=method, tol=1e-7, max_iter=300)
     except InfeasibleProblemError:
-        assert np.isinf(cost).any()
-        assert (a == 0).any()
+        assert most_that_can_move(cost, a, b) < 1 - 1e-13
         return
     plan = result.plan
     assert np.isfinite(plan).all()

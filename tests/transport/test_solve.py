@@ -248,18 +248,40 @@ def test_a_row_that_cannot_be_served_is_named():
     assert fine.converged
 
 
-def test_forbidden_edges_that_leave_no_plan_end_honestly():
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("mass", [1.0, 1e-30, 7e20])
+def test_forbidden_edges_that_leave_no_plan_are_named(mass, method):
     # Rows 0 and 1 hold 2/3 of the mass and reach only column 0, which takes 1/3.
     cost = np.full((3, 3), np.inf)
     cost[:2, 0] = cost[2, :] = 1.0
-    with pytest.warns(ConvergenceWarning, match="not converged"):
-        result = solve(cost, reg=0.1, method="sinkhorn", max_iter=500)
-    assert not result.converged
-    assert result.marginal_error > 0.1
-    with pytest.warns(ConvergenceWarning):
-        result = solve(cost, reg=0.1, method="auto", max_iter=200)
-    assert not result.converged
-    assert np.isfinite(result.marginal_error)
+    weights = np.full(3, mass / 3)
+    message = r"rows 0, 1 \(0.6666666667 of the mass\) .* columns that take 0.3333333333 of it"
+    with pytest.raises(InfeasibleProblemError, match=message):
+        solve(cost, weights, weights, reg=0.1, method=method, max_iter=500)
+    # The same seen from the columns: 1 and 2 are reached from row 2 alone.
+    message = r"s \d.* \(0.6666666667 of the mass\) .* take 0.3333333333 of it"
+    with pytest.raises(InfeasibleProblemError, match=message):
+        solve(cost.T, weights, weights, reg=0.1, method=method, max_iter=500)
+
+
+@pytest.mark.parametrize("excess", [0.3, 1e-3, 1e-5])
+@pytest.mark.parametrize("reg", [1e-3, 0.1])
+def test_many_rows_for_few_columns(reg, excess, rng):
+    cost, b = rng.random((200, 150)), rng.random(150) + 0.1
+    rows, columns = rng.choice(200, 10, replace=False), rng.choice(150, 6, replace=False)
+    others = np.setdiff1d(np.arange(150), columns)
+    cost[np.ix_(rows, others)] = np.inf
+    room = 0.05 * (1 - excess)
+    b[columns] *= room / b[columns].sum()
+    b[others] *= (1 - room) / b[others].sum()
+    with pytest.raises(InfeasibleProblemError) as caught:
+        solve(cost, None, b, reg=reg, tol=1e-9)
+    named = ", ".join(str(i) for i in sorted(rows)[:5])
+    assert str(caught.value).startswith(f"rows {named} and 5 more (0.0500000000 of the mass)")
+    # With room for them there is a plan, however tight.
+    b[columns] *= 0.05 / room
+    b[others] *= 0.95 / (1 - room)
+    assert solve(cost, None, b, reg=reg, tol=1e-6).converged
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -29,11 +29,8 @@ from sparrot.transport._result import TransportResult
 from sparrot.transport._round import round_plan
 from sparrot.transport._run import IterationState
 from sparrot.transport._solve import solve, solve_sample
-from sparrot.transport._unbalanced import (
-    UnbalancedResult,
-    solve_unbalanced,
-    solve_unbalanced_sample,
-)
+from sparrot.transport._unbalanced import solve_unbalanced, solve_unbalanced_sample
+from sparrot.transport._unbalanced_result import UnbalancedResult
 
 if TYPE_CHECKING:
     from sparrot.transport._estimator import EntropicTransport

@@ -170,7 +170,8 @@ def solve_batch(
     sparrot.errors.MassMismatchError
         If ``a`` and ``b`` have different sums in a problem.
     sparrot.errors.InfeasibleProblemError
-        If a point with weight has only forbidden edges.
+        If a point with weight has only forbidden edges, or if the solver gets nowhere because
+        some points have too much weight for all that they can reach: they are named.
 
     Warns
     -----

@@ -86,7 +86,7 @@ class RelaxedMarginals(NamedTuple):
         units = mass.divide(weights[0]), mass.divide(weights[1])
         scale = mass.exponent * math.log(2)
         if reg_type == "kl":
-            references = _logarithms(units[0]) + scale, _logarithms(units[1])
+            references = logarithms(units[0]) + scale, logarithms(units[1])
             reference_mass = mass.multiply(float(units[0].sum()) * float(units[1].sum()))
         else:
             references = np.full(shape[0], -scale), np.zeros(shape[1])
@@ -132,5 +132,6 @@ def _target(weights: FloatArray, potential: FloatArray, rho: float) -> FloatArra
     return np.where(known, weights * np.exp(-np.where(known, potential, 0.0) / rho), 0.0)
 
 
-def _logarithms(weights: FloatArray) -> FloatArray:
-    return np.log(weights, out=np.zeros_like(weights), where=weights > 0)
+def logarithms(weights: FloatArray) -> FloatArray:
+    """Return the logarithms of weights in float64, 0 for those that are 0."""
+    return np.log(weights, out=np.zeros(weights.shape), where=weights > 0)

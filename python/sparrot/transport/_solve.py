@@ -101,7 +101,8 @@ def solve(
     sparrot.errors.MassMismatchError
         If ``a`` and ``b`` have different sums.
     sparrot.errors.InfeasibleProblemError
-        If a point with weight has only forbidden edges.
+        If a point with weight has only forbidden edges, or if the solver gets nowhere because
+        some points have too much weight for all that they can reach: they are named.
     MemoryError
         If there is no room for n x m numbers in float64, the one large array of a solve.
 

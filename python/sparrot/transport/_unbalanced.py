@@ -2,116 +2,18 @@
 
 import warnings
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from sparrot._native import Status
-from sparrot._validation import FloatArray, as_choice, as_number, as_positive
+from sparrot._validation import as_choice, as_number, as_positive
 from sparrot.errors import ConvergenceWarning, InvalidInputError
 from sparrot.transport._cost import Cost, cost_from_matrix, cost_from_points
 from sparrot.transport._marginals import RelaxedMarginals
-from sparrot.transport._plan import PlanResult
 from sparrot.transport._run import IterationState, run_solver
+from sparrot.transport._unbalanced_result import UnbalancedResult
 
 REG_TYPES = ("kl", "entropy")
-
-
-class UnbalancedResult(PlanResult):
-    """A plan whose marginals may differ from the weights, and how far from optimal it can be.
-
-    Frozen; fields can be read as attributes or as items. The plan itself is computed from the
-    potentials and the cost when it is asked for, so the cost passed to the solver must not be
-    changed while the result is in use (it is not copied).
-
-    Attributes
-    ----------
-    converged : bool
-        Whether ``marginal_error <= tol``.
-    status : sparrot.Status
-        How the solve ended.
-    message : str
-        What happened and, if the result has not converged, what to do.
-    method : str
-        The method that was used.
-    marginal_error : float
-        What the marginals of the plan that is returned differ by from those that its potentials ask
-        for, ``a * exp(-f / reg_m[0])`` and ``b * exp(-g / reg_m[1])``: the sum of absolute
-        differences as a share of the mass of the plan. It is 0 at the solution.
-    gap : float
-        The objective of the plan is at most this far above ``dual_value``, and so above the
-        optimum: ``reg_m[0] * KL(P.sum(1) | a * exp(-f / reg_m[0]))``, the same for the columns, and
-        an allowance for rounding.
-    value : float
-        The objective of the plan, as :func:`solve_unbalanced` has it.
-    value_linear : float
-        ``<C, P>``.
-    dual_value : float
-        No plan has a smaller objective.
-    lower_bound, upper_bound : float
-        The least objective without ``reg * Omega(P)`` lies between these; the upper one is that of
-        the plan.
-    mass : float
-        What is transported: the sum of the plan.
-    n_iter : int
-        Iterations of all kinds.
-    n_newton, n_cg : int
-        Newton steps among them, and conjugate gradient iterations in those.
-    potentials : tuple of ndarray
-        ``(f, g)``, of shapes (n,) and (m,), in the units of the cost:
-        ``P = exp((f[:, None] + g - C) / reg)``, with ``reg_type="kl"`` times ``a[:, None] * b``.
-        ``-inf`` for points that have no weight or that no edge leads to.
-    a, b : ndarray
-        The weights used.
-    reg : float
-        The regularisation in the units of the cost.
-    reg_m : tuple of float
-        The prices of missing ``a`` and ``b``, in the units of the cost.
-    reg_type : str
-        What the regularisation is.
-    tol : float
-        The marginal error that was asked for.
-    trace : dict of ndarray
-        One entry per recorded iteration: see :class:`TransportResult`.
-    timings : dict of float
-        Seconds spent on the iterations (``solve``) and on the certificate.
-
-    See Also
-    --------
-    solve_unbalanced, solve_unbalanced_sample
-    """
-
-    converged: bool
-    status: Status
-    message: str
-    method: str
-    marginal_error: float
-    gap: float
-    value: float
-    value_linear: float
-    dual_value: float
-    lower_bound: float
-    upper_bound: float
-    mass: float
-    n_iter: int
-    n_newton: int
-    n_cg: int
-    potentials: tuple[FloatArray, FloatArray]
-    a: FloatArray
-    b: FloatArray
-    reg: float
-    reg_m: tuple[float, float]
-    reg_type: str
-    tol: float
-    trace: dict[str, Any]
-    timings: dict[str, float]
-
-    @cached_property
-    def marginals(self) -> tuple[FloatArray, FloatArray]:
-        """The marginals of the plan, of shapes (n,) and (m,)."""
-        n, m = self.shape
-        return self.apply(np.ones(m)), self.apply(np.ones(n), transpose=True)
 
 
 def solve_unbalanced(
@@ -134,9 +36,10 @@ def solve_unbalanced(
 ) -> UnbalancedResult:
     """Solve unbalanced entropic optimal transport for a cost matrix.
 
-    Minimises ``<C, P> + reg * Omega(P) + reg_m[0] * KL(P.sum(1) | a) + reg_m[1] * KL(P.sum(0) | b)``
-    over plans ``P >= 0``, where ``KL(x | y) = sum(x * log(x / y) - x + y)``: mass is moved where
-    that is cheap, and missed, or made, where it is dear. The weights may have different sums.
+    Minimises ``<C, P> + reg * Omega(P) + reg_m[0] * KL(P.sum(1) | a) +
+    reg_m[1] * KL(P.sum(0) | b)`` over plans ``P >= 0``, where
+    ``KL(x | y) = sum(x * log(x / y) - x + y)``: mass is moved where that is cheap, and missed, or
+    made, where it is dear. The weights may have different sums.
 
     Parameters
     ----------
@@ -151,15 +54,15 @@ def solve_unbalanced(
         The regularisation, above 0.
     reg_m : float or tuple of float
         The price of missing the marginals, or of missing that of the rows and that of the columns,
-        above 0. From distances of about ``reg_m[0] + reg_m[1]`` on mass is missed rather than moved.
-        ``inf`` for one of them fixes that marginal (semi-relaxed transport); for both of them see
-        :func:`solve`.
+        above 0. Where moving it costs about ``reg_m[0] + reg_m[1]`` or more, mass is missed rather
+        than moved. ``inf`` for one of them fixes that marginal (semi-relaxed transport); for both
+        of them see :func:`solve`.
     reg_type : {"kl", "entropy"}, default="kl"
-        ``Omega(P)``: ``KL(P | a[:, None] * b)``, which does not depend on how finely points of weight
-        are divided, or ``sum(P * (log(P) - 1))``.
+        ``Omega(P)``: ``KL(P | a[:, None] * b)``, with which it does not matter whether a point is
+        given as one or as several, or ``sum(P * (log(P) - 1))``.
     reg_scale : {"absolute", "max", "mean"}, default="absolute"
-        The unit of ``reg`` and ``reg_m``: the unit of the cost, the largest finite cost, or the mean
-        cost (weighted by ``a`` and ``b``).
+        The unit of ``reg`` and ``reg_m``: the unit of the cost, the largest finite cost, or the
+        mean cost (weighted by ``a`` and ``b``).
     tol : float, default=1e-6
         The marginal error to reach, see :class:`UnbalancedResult`. ``gap`` is of the order of its
         square.
@@ -273,8 +176,8 @@ def solve_unbalanced_sample(
 ) -> UnbalancedResult:
     """Solve unbalanced entropic optimal transport between two sets of points.
 
-    As :func:`solve_unbalanced`, with the cost ``C[i, j]`` the distance between ``X[i]`` and ``Y[j]``,
-    computed as in :func:`solve_sample`.
+    As :func:`solve_unbalanced`, with the cost ``C[i, j]`` the distance between ``X[i]`` and
+    ``Y[j]``, computed as in :func:`solve_sample`.
 
     Parameters
     ----------
@@ -363,7 +266,15 @@ def solve_unbalanced_sample(
     )
 
 
-def _solve(
+def _solve(cost: Cost, a: object, b: object, **arguments: Any) -> UnbalancedResult:
+    """Solve, and warn where the user called."""
+    result = solve_relaxed(cost, a, b, **arguments)
+    if not result.converged:
+        warnings.warn(result.message, ConvergenceWarning, stacklevel=3)
+    return result
+
+
+def solve_relaxed(
     cost: Cost,
     a: object,
     b: object,
@@ -374,7 +285,7 @@ def _solve(
     init: object,
     **arguments: Any,
 ) -> UnbalancedResult:
-    """Solve, and warn where the user called."""
+    """Solve with marginals that may be missed: see :func:`sparrot.transport._run.run_solver`."""
     prices = as_prices(reg_m)
     kind = as_choice(reg_type, "reg_type", REG_TYPES)
     marginals = RelaxedMarginals.of(a, b, cost.shape, prices, kind)
@@ -383,7 +294,7 @@ def _solve(
     [answer] = run_solver(
         cost, marginals, regs=[reg], method="auto", init=init, options=None, **arguments
     )
-    result = UnbalancedResult(
+    return UnbalancedResult(
         cost,
         marginals.mass,
         *answer.plan,
@@ -392,9 +303,6 @@ def _solve(
         reg_m=answer.marginals.reg_m,
         reg_type=kind,
     )
-    if not result.converged:
-        warnings.warn(result.message, ConvergenceWarning, stacklevel=3)
-    return result
 
 
 def as_prices(reg_m: object) -> tuple[float, float]:

@@ -34,6 +34,7 @@
 //! |---|---|---|
 //! | [`geometry`] | rows of the cost, from a matrix or from points | - |
 //! | [`problem`] | the problem and its first look at the data | (1), section 2 |
+//! | [`relaxation`] | marginals that may be missed at a price | - |
 //! | [`kernel`] | what sweeps and Newton steps need of a stored plan | - |
 //! | [`gibbs`] | the plan of given potentials, stored in either precision; sweeps over it | (3), section 2 |
 //! | [`candidates`] | the same, thinned out to the entries that matter | - |
@@ -52,6 +53,8 @@
 //! | [`laplacian`] | the sparse factor that preconditions them | - |
 //! | [`cg`] | conjugate gradients | Algorithm 1, `CG` |
 //! | [`certificate`] | marginal error, rounding, duality gap, bounds, from the final potentials | - |
+//! | [`relaxed_certificate`] | the same where marginals may be missed | - |
+//! | [`feasibility`] | whether forbidden edges leave any plan | - |
 //! | [`plan`] | the plan as a matrix, sparse, or applied to vectors; the map to new points | - |
 //! | [`run`] | a solve under way: potentials, counts, trace | - |
 //! | [`solve`](mod@solve) | settings, choice of method, paths, solution | - |
@@ -72,6 +75,7 @@ pub mod candidates;
 pub mod certificate;
 pub mod cg;
 pub mod equations;
+pub mod feasibility;
 pub mod geometry;
 pub mod gibbs;
 pub mod hessian;

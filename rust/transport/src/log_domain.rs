@@ -72,7 +72,7 @@ pub(crate) fn exp_row(
         return Ok(Some(gibbs::exp_row(*phi, psi, row)));
     }
     if problem.slack(ROWS) == 0.0 {
-        return Err(no_edge(problem.sides[ROWS], i, weight));
+        return Err(no_edge(problem, ROWS, i));
     }
     *phi = f64::NEG_INFINITY;
     Ok(None)
@@ -109,7 +109,7 @@ pub fn update_columns(
         if problem.b[j] > 0.0 {
             let is_empty = most[j] == f64::NEG_INFINITY;
             if is_empty && problem.slack(COLUMNS) == 0.0 {
-                return Err(no_edge(problem.sides[COLUMNS], j, problem.b[j]));
+                return Err(no_edge(problem, COLUMNS, j));
             }
             *psi = if is_empty { f64::NEG_INFINITY } else { -most[j] };
         }
@@ -121,10 +121,14 @@ pub fn update_columns(
     Ok(())
 }
 
-pub(crate) fn no_edge(side: &str, index: usize, weight: f64) -> Error {
+fn no_edge(problem: &Problem<'_>, side: usize, i: usize) -> Error {
+    let weights = if side == ROWS { problem.a } else { problem.b };
+    // As a share: the solver may have been given the weights scaled.
+    let share = weights[i] / reduce::sum(weights);
     Error::Infeasible(format!(
-        "{side} {index} has weight {weight:e} but every cost in it is infinite or leads to a point \
-         without weight: no plan can move its mass"
+        "{} {i} has weight ({share:e} of all) but every cost in it is infinite or leads to a point \
+         without weight: no plan can move its mass",
+        problem.sides[side]
     ))
 }
 

@@ -4,6 +4,7 @@ use sparrot_foundation::{Error, Status, Stop, Team, Trace, memory};
 
 use crate::anneal::{self, Annealing};
 use crate::certificate::{self, Certificate};
+use crate::feasibility;
 use crate::geometry::MatrixView;
 use crate::gibbs::Gibbs;
 use crate::log_domain;
@@ -79,7 +80,7 @@ pub struct Solution {
 /// Solves the problem; `stop` keeps the time.
 ///
 /// # Errors
-/// [`Error::Infeasible`] if some mass cannot be moved at all, [`Error::OutOfMemory`],
+/// [`Error::Infeasible`] if it turns out that forbidden edges leave no plan, [`Error::OutOfMemory`],
 /// [`Error::Interrupted`], [`Error::InvalidInput`] for an empty problem or one beyond 2^32 columns.
 pub fn solve(
     problem: &Problem<'_>,
@@ -233,6 +234,9 @@ fn certified(
             }
             Ended::Done => Status::Stalled,
         };
+        if status != Status::Converged && run.problem.relaxation.is_none() {
+            feasibility::check(&run.problem, &run.phi, &run.psi, run.stop)?;
+        }
         return Ok(Solution {
             f,
             g,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from sparrot.interop.pot._log import write_log
 from sparrot.interop.pot._solver import run, typed_for
 from sparrot.transport import TransportResult
 from sparrot.transport._cost import Cost
+
+Result = TypeVar("Result")
 
 METHODS = (
     "sinkhorn",
@@ -63,24 +65,22 @@ def _entropic(
     weights_b = given_weights(b, "b", ndim=(1, 2) if method in SEVERAL_METHODS else 1)
     costs = typed_for(costs, weights_a, weights_b)
     dtype = costs.dtype
-    several = weights_b is not None and weights_b.ndim == 2
-    histograms = [weights_b] if weights_b is None or weights_b.ndim == 1 else list(weights_b.T)
-    starts = _starts(warmstart, method, reg, len(histograms), several=several)
-    results = []
-    for k, (histogram, start) in enumerate(zip(histograms, starts, strict=True)):
-        with _naming_the_column(k if several else None):
-            results.append(
-                run(
-                    costs,
-                    weights_a,
-                    same_mass(weights_a, histogram),
-                    reg,
-                    limits=limits,
-                    init=start,
-                    verbose=verbose,
-                    warn=warn,
-                )
-            )
+    histograms, several = histograms_of(weights_b)
+    starts = starts_of(warmstart, method, reg, len(histograms), several=several)
+
+    def solve(histogram: FloatArray | None, start: Start) -> TransportResult:
+        return run(
+            costs,
+            weights_a,
+            same_mass(weights_a, histogram),
+            reg,
+            limits=limits,
+            init=start,
+            verbose=verbose,
+            warn=warn,
+        )
+
+    results = solve_each(solve, histograms, starts, several=several)
     value = (
         np.array([_loss(result, dtype) for result in results])
         if several
@@ -91,7 +91,29 @@ def _entropic(
     return value, write_log(method, results, several=several, dtype=dtype, warn=warn)
 
 
-def _starts(
+def histograms_of(b: FloatArray | None) -> tuple[list[FloatArray | None], bool]:
+    """Return the histograms, and whether the user has them as columns, if only one."""
+    if b is None or b.ndim == 1:
+        return [b], False
+    return list(b.T), True
+
+
+def solve_each(
+    solve: Callable[[FloatArray | None, Start], Result],
+    histograms: list[FloatArray | None],
+    starts: list[Start],
+    *,
+    several: bool,
+) -> list[Result]:
+    """Solve for each histogram; errors say for which."""
+    results = []
+    for k, (histogram, start) in enumerate(zip(histograms, starts, strict=True)):
+        with _naming_the_column(k if several else None):
+            results.append(solve(histogram, start))
+    return results
+
+
+def starts_of(
     warmstart: object, method: str, reg: object, count: int, *, several: bool
 ) -> list[Start]:
     """Return the potentials to start from, for each histogram.

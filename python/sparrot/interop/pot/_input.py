@@ -33,14 +33,21 @@ class Limits(NamedTuple):
     """How far to go, in POT's words."""
 
     stop: float
-    """The marginal error to reach, absolute."""
+    """The marginal error to reach."""
     max_iter: int | None
     names: tuple[str, str] = ("stopThr", "numItermax")
     """What the user calls them."""
+    relative: bool = False
+    """Whether the error is a share of the plan's mass; it is absolute otherwise."""
 
 
 def as_limits(
-    stop: object, max_iter: object, *, inner: object = None, name: str = "numItermax"
+    stop: object,
+    max_iter: object,
+    *,
+    inner: object = None,
+    name: str = "numItermax",
+    relative: bool = False,
 ) -> Limits:
     """Take ``stopThr`` and ``numItermax``; a ``stopThr`` up to 0 asks for all iterations.
 
@@ -52,7 +59,7 @@ def as_limits(
     count = as_count(max_iter, name)
     if inner is not None:
         count = max(35, count) * as_count(inner, "numInnerItermax")
-    return Limits(max(number, 0.0), count, ("stopThr", name))
+    return Limits(max(number, 0.0), count, ("stopThr", name), relative)
 
 
 def numpy_only(value: object, name: str) -> object:
@@ -87,10 +94,15 @@ def same_mass(a: FloatArray | None, b: FloatArray | None) -> FloatArray | None:
     return b  # the same, or so different that the solver says it
 
 
+def as_word(value: object, name: str, known: Sequence[str]) -> str:
+    """Return one of the known words, in lower case."""
+    lower = value.lower() if isinstance(value, str) else value
+    return as_choice(lower, name, tuple(known))
+
+
 def as_method(value: object, known: Sequence[str]) -> str:
     """Return the name of a method in lower case."""
-    lower = value.lower() if isinstance(value, str) else value
-    return as_choice(lower, "method", tuple(known))
+    return as_word(value, "method", known)
 
 
 def as_pair(value: object, name: str) -> tuple[FloatArray, FloatArray]:

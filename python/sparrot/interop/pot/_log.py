@@ -2,15 +2,20 @@
 
 With ``P = exp((f + g - M) / reg)``: POT's ``u = exp(f / reg)`` and ``v = exp(g / reg)`` are the
 scalings, ``alpha = f`` and ``beta = g`` the potentials. Several histograms have a column each.
+Where marginals are relaxed, and the entropy is one to ``a * b``, so are the scalings:
+``P = u * exp(-M / reg) * v * a * b``.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from sparrot._validation import FloatArray
 from sparrot.interop.pot._input import tell
-from sparrot.transport import TransportResult
+from sparrot.interop.pot._solver import Solved
+from sparrot.transport import TransportResult, UnbalancedResult
+from sparrot.transport._marginals import logarithms
 
 
 class LogScalings(NamedTuple):
@@ -20,12 +25,18 @@ class LogScalings(NamedTuple):
     v: FloatArray
 
     @classmethod
-    def of(cls, result: TransportResult) -> "LogScalings":
+    def of(cls, result: Solved, *, to_weights: bool = False) -> "LogScalings":
         """Take those of a result, with the same largest entry on both sides.
 
-        A constant can go from one to the other; this choice keeps both in range longest.
+        A constant can go from one to the other; this choice keeps both in range longest. Where a
+        marginal is relaxed there is none to choose. Fixed marginals have their scalings relative
+        to 1, or to the weights; a relaxed result has only those of its entropy.
         """
         u, v = (potential / result.reg for potential in result.potentials)
+        if isinstance(result, UnbalancedResult):
+            return cls(u, v)
+        if to_weights:
+            u, v = u - logarithms(result.a), v - logarithms(result.b)
         shift = (v.max() - u.max()) / 2
         return cls(u + shift, v - shift)
 
@@ -76,12 +87,35 @@ def write_log(
     return log
 
 
-def errors(results: list[TransportResult]) -> list[float]:
+def relaxed_log(logu: FloatArray, logv: FloatArray, results: Sequence[Solved]) -> dict[str, Any]:
+    """Return what POT's unbalanced methods have in their logs, all of them."""
+    return {"err": errors(results, relative=True), "logu": logu, "logv": logv}
+
+
+def without_masses(result: UnbalancedResult) -> float:
+    """Return the objective as POT's unbalanced methods have it.
+
+    With ``sum(x * log(x / y))`` for each ``KL(x | y)``: that lacks ``sum(y) - sum(x)``. The
+    entropy ``sum(P * (log(P) - 1))`` likewise is without its ``-sum(P)``.
+    """
+    masses = float(result.a.sum()), float(result.b.sum())
+    reference = masses[0] * masses[1] if result.reg_type == "kl" else 0.0
+    value = result.value + result.reg * (result.mass - reference)
+    for price, mass in zip(result.reg_m, masses, strict=True):
+        if price < np.inf:
+            value += price * (result.mass - mass)
+    return value
+
+
+def errors(results: Sequence[Solved], *, relative: bool = False) -> list[float]:
     """Return the recorded marginal errors, the 2-norm over several problems.
 
-    Problems that ended earlier stay at what they reached.
+    Absolute, or as shares of the mass. Problems that ended earlier stay at what they reached.
     """
-    curves = [result.trace["certificate"] * result.a.sum() for result in results]
+    masses = [1.0 if relative else result.a.sum() for result in results]
+    curves = [
+        result.trace["certificate"] * mass for result, mass in zip(results, masses, strict=True)
+    ]
     longest = max(len(curve) for curve in curves)
     together = [np.pad(curve, (0, longest - len(curve)), mode="edge") for curve in curves]
     return [float(error) for error in np.linalg.norm(together, axis=0)]

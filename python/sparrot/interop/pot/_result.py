@@ -7,9 +7,11 @@ import numpy as np
 from scipy import sparse
 
 from sparrot._validation import FloatArray
-from sparrot.interop.pot._log import LogScalings, write_log
+from sparrot.interop.pot._log import LogScalings, relaxed_log, without_masses, write_log
 from sparrot.interop.pot._points import LazyPlan
-from sparrot.transport import TransportResult
+from sparrot.interop.pot._solver import Solved
+from sparrot.transport import UnbalancedResult
+from sparrot.transport._marginals import logarithms
 
 
 class OTResult:
@@ -25,7 +27,8 @@ class OTResult:
         The plan, computed where it is looked at; None unless ``lazy=True``.
     value : float
         The regularised cost: ``<P, M> + reg * sum(P * log(P / (a[:, None] * b)))`` where
-        ``reg_type`` is "KL", ``<P, M> + reg * sum(P * log(P))`` where it is "entropy".
+        ``reg_type`` is "KL", ``<P, M> + reg * sum(P * log(P))`` where it is "entropy". Where
+        marginals are relaxed, the price is in it too: see :func:`solve` for how POT counts it.
     value_linear : float
         ``<P, M>``.
     value_quad : None
@@ -33,10 +36,11 @@ class OTResult:
     potentials : tuple of ndarray
         ``(potential_a, potential_b)``.
     potential_a, potential_b : ndarray
-        In units of ``reg``, as in POT: ``P = exp(potential_a[:, None] + potential_b - M / reg)``.
-        Up to a constant the gradient of ``value`` in ``a`` is ``reg * potential_a`` where
-        ``reg_type`` is "entropy", ``reg * (potential_a - log(a))`` where it is "KL"; in ``M`` it is
-        the plan.
+        In units of ``reg``, as in POT: ``P = exp(potential_a[:, None] + potential_b - M / reg)``,
+        times ``a[:, None] * b`` where marginals are relaxed and ``reg_type`` is "KL". Where they
+        are fixed, up to a constant the gradient of ``value`` in ``a`` is ``reg * potential_a``
+        with ``reg_type`` "entropy", ``reg * (potential_a - log(a))`` with "KL"; in ``M`` it is the
+        plan.
     marginals : tuple of ndarray
         ``(marginal_a, marginal_b)``.
     marginal_a, marginal_b : ndarray
@@ -44,24 +48,33 @@ class OTResult:
     status : str
         How the solve ended: "converged", "max_iter" or "stalled".
     log : dict
-        That of :func:`sinkhorn_log`, or where lazy that of :func:`empirical_sinkhorn`; for a
-        debiased value the three results.
-    result : TransportResult
+        That of :func:`sinkhorn_log`, or where lazy that of :func:`empirical_sinkhorn`, or where
+        marginals are relaxed that of :func:`sinkhorn_unbalanced`; for a debiased value the three
+        results.
+    result : TransportResult or UnbalancedResult
         The same in sparrot's words, with its certificate.
     """
 
-    result: TransportResult
+    result: Solved
     lazy_plan: LazyPlan | None
     value_quad = None
 
     _dtype: np.dtype[Any]
     _entropy: bool
+    _relaxed: bool
+    """Whether marginals may be missed, be it at an infinite price."""
 
     def __init__(
-        self, result: TransportResult, *, dtype: np.dtype[Any], entropy: bool, **known: Any
+        self,
+        result: Solved,
+        *,
+        dtype: np.dtype[Any],
+        entropy: bool,
+        relaxed: bool = False,
+        **known: Any,
     ) -> None:
-        own = {"result": result, "lazy_plan": None, "_dtype": dtype, "_entropy": entropy}
-        self.__dict__.update(own | known)
+        own = {"result": result, "lazy_plan": None, "_dtype": dtype}
+        self.__dict__.update(own | {"_entropy": entropy, "_relaxed": relaxed} | known)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"OTResult is frozen: {name!r} cannot be set")
@@ -79,12 +92,14 @@ class OTResult:
     @cached_property
     def value(self) -> Any:
         """The regularised cost."""
-        value = self.result.value
+        result = self.result
+        if isinstance(result, UnbalancedResult):
+            return self._dtype.type(without_masses(result))
+        value = result.value
         if not self._entropy:
             # sum(P log(a b')) needs the marginals only.
-            for sums, weights in zip(self._sums, (self.result.a, self.result.b), strict=True):
-                some = weights > 0
-                value -= self.result.reg * float(sums[some] @ np.log(weights[some]))
+            for sums, weights in zip(self._sums, (result.a, result.b), strict=True):
+                value -= result.reg * float(sums @ logarithms(weights))
         return self._dtype.type(value)
 
     @cached_property
@@ -95,7 +110,7 @@ class OTResult:
     @cached_property
     def potentials(self) -> tuple[FloatArray, FloatArray]:
         """The logarithms of the scalings."""
-        logs = LogScalings.of(self.result)
+        logs = LogScalings.of(self.result, to_weights=self._relaxed and not self._entropy)
         return logs.u.astype(self._dtype), logs.v.astype(self._dtype)
 
     @property
@@ -136,9 +151,12 @@ class OTResult:
     @cached_property
     def log(self) -> dict[str, Any]:
         """What else there is."""
-        return write_log(
-            "sinkhorn_log", [self.result], several=False, dtype=self._dtype, warn=False
-        )
+        result = self.result
+        if self._relaxed or isinstance(result, UnbalancedResult):
+            logu, logv = self.potentials
+            values = {"cost": self.value_linear, "total_cost": self.value}
+            return relaxed_log(logu, logv, [result]) | values | {"result": result}
+        return write_log("sinkhorn_log", [result], several=False, dtype=self._dtype, warn=False)
 
     def __repr__(self) -> str:
         return (
@@ -154,6 +172,7 @@ def debiased(ab: OTResult, aa: OTResult, bb: OTResult) -> OTResult:
         ab.result,
         dtype=ab._dtype,
         entropy=ab._entropy,
+        relaxed=ab._relaxed,
         lazy_plan=ab.lazy_plan,
         value=ab.value - (aa.value + bb.value) / 2,
         value_linear=ab.value_linear - (aa.value_linear + bb.value_linear) / 2,

@@ -1,25 +1,15 @@
 """POT's ``solve`` and ``solve_sample``, where the regularisation is an entropy."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from sparrot._validation import FloatArray, as_choice, as_count, as_number, as_positive
+from sparrot._validation import FloatArray, as_choice
 from sparrot.errors import InvalidInputError
-from sparrot.interop.pot._input import Limits, Start, as_pair, given_weights, same_mass, unsupported
+from sparrot.interop.pot._input import Start, unsupported
 from sparrot.interop.pot._lazy import check_batch_size, lazy_log
+from sparrot.interop.pot._request import as_request
 from sparrot.interop.pot._result import OTResult, debiased
-from sparrot.interop.pot._solver import (
-    costs_from_matrix,
-    costs_from_points,
-    points,
-    run,
-    typed_for,
-)
-from sparrot.transport import TransportResult
-from sparrot.transport._cost import Cost
+from sparrot.interop.pot._solver import costs_from_matrix, costs_from_points, points
 
 _METHODS = ("sinkhorn", "sinkhorn_log", "mm", "lbfgsb")
 
@@ -40,42 +30,6 @@ _OTHER_METHODS = (
     "nystroem",
     "sliced",
 )
-
-
-class _Request(NamedTuple):
-    """What both functions are asked for, checked."""
-
-    reg: float
-    entropy: bool
-    limits: Limits
-    init: Start
-    verbose: object
-
-    def answer(
-        self,
-        costs: Cost,
-        a: object,
-        b: object,
-        log_of: Callable[[TransportResult, np.dtype[Any]], dict[str, Any]] | None = None,
-    ) -> OTResult:
-        """Solve for the given costs; ``log_of`` makes the log of a lazy plan."""
-        first, second = given_weights(a, "a"), given_weights(b, "b")
-        costs = typed_for(costs, first, second)
-        result = run(
-            costs,
-            first,
-            same_mass(first, second),
-            self.reg,
-            limits=self.limits,
-            init=self.init,
-            verbose=self.verbose,
-            warn=True,
-        )
-        known = {}
-        if log_of is not None:
-            log = log_of(result, costs.dtype)
-            known = {"log": log, "lazy_plan": log["lazy_plan"]}
-        return OTResult(result, dtype=costs.dtype, entropy=self.entropy, **known)
 
 
 def solve(
@@ -108,15 +62,16 @@ def solve(
         Weights of the columns; uniform by default.
     reg : float
         The regularisation, above 0. None and 0, exact transport, are not offered.
-    c : None
-        A reference measure is not offered; POT does not use it in a balanced problem.
+    c : array_like of shape (n, m), optional
+        The measure that the entropy is relative to, where ``unbalanced`` is given:
+        ``a[:, None] * b`` only. POT does not use it in a balanced problem.
     reg_type : {"KL", "entropy"}, default="KL"
         What is added to the cost: ``reg * sum(P * log(P / (a[:, None] * b)))``, or
         ``reg * sum(P * log(P))``. The plan is the same. Others are not offered.
-    unbalanced : None
-        Relaxed marginals are not offered.
+    unbalanced : float, or one or two floats, optional
+        The price of missing the marginals: ``reg_m`` of :func:`sinkhorn_unbalanced`.
     unbalanced_type : str, default="KL"
-        Of no effect.
+        What the price is for: the relative entropy to the weights. Others are not offered.
     method : str, optional
         One of POT's: of no effect.
     n_threads : int, default=1
@@ -128,7 +83,8 @@ def solve(
     potentials_init : tuple of array_like, optional
         Potentials to start from, in units of ``reg``: those of a result.
     tol : float, default=1e-9
-        The marginal error to reach: the sum of absolute errors of rows and columns.
+        The marginal error to reach: the sum of absolute errors of rows and columns; where
+        ``unbalanced`` is given that of :func:`sinkhorn_unbalanced`.
     verbose : bool, default=False
         Whether to print the progress.
     grad : {"autodiff", "detach"}, default="autodiff"
@@ -153,6 +109,14 @@ def solve(
     See Also
     --------
     sparrot.transport.solve : The solver, with its own names.
+    sparrot.transport.solve_unbalanced : The solver where ``unbalanced`` is given.
+
+    Notes
+    -----
+    Where ``unbalanced`` is given, ``value`` is what POT has. With ``reg_type="entropy"`` that is
+    the objective, as in :func:`sinkhorn_unbalanced`. With "KL" it is without the terms
+    ``sum(y) - sum(x)`` of each ``KL(x | y)``, and so 0 at a solution unless a marginal is fixed;
+    ``result.value`` is the objective.
 
     Examples
     --------
@@ -165,7 +129,9 @@ def solve(
     0.2689414213699951
     """
     _check_method(method, _METHODS)
-    request = _request(reg, reg_type, unbalanced, c, grad, max_iter, tol, potentials_init, verbose)
+    request = as_request(
+        reg, reg_type, unbalanced, unbalanced_type, c, grad, max_iter, tol, potentials_init, verbose
+    )
     return request.answer(costs_from_matrix(M), a, b)
 
 
@@ -218,17 +184,17 @@ def solve_sample(
         The cost of moving a point: see :func:`dist`.
     reg : float
         The regularisation, above 0. None and 0, exact transport, are not offered.
-    c : None
-        A reference measure is not offered.
+    c : array_like of shape (n, m), optional
+        See :func:`solve`.
     reg_type : {"KL", "entropy"}, default="KL"
         See :func:`solve`.
-    unbalanced : None
-        Relaxed marginals are not offered.
+    unbalanced : float, or one or two floats, optional
+        The price of missing the marginals: see :func:`solve`.
     unbalanced_type : str, default="KL"
-        Of no effect.
+        See :func:`solve`.
     lazy : bool, default=False
         Whether the result has a ``lazy_plan``, and in its log ``u`` and ``v`` as logarithms. The
-        plan is made when it is asked for in any case.
+        plan is made when it is asked for in any case. Not with ``unbalanced``, as in POT.
     batch_size : int, optional
         Of no effect.
     method : str, optional
@@ -249,7 +215,7 @@ def solve_sample(
     X_init : object, optional
         Of no effect.
     tol : float, default=1e-9
-        The marginal error to reach: the sum of absolute errors of rows and columns.
+        The marginal error to reach: see :func:`solve`.
     verbose : bool, default=False
         Whether to print the progress.
     grad : {"autodiff", "detach"}, default="autodiff"
@@ -288,7 +254,15 @@ def solve_sample(
         raise unsupported("debias", debias, "use True, or ot.solve_sample of POT")
     if batch_size is not None:
         check_batch_size(batch_size, "batch_size")
-    request = _request(reg, reg_type, unbalanced, c, grad, max_iter, tol, potentials_init, verbose)
+    if lazy and unbalanced is not None:
+        raise unsupported(
+            "unbalanced",
+            unbalanced,
+            "with lazy or a method; no plan is made before it is asked for",
+        )
+    request = as_request(
+        reg, reg_type, unbalanced, unbalanced_type, c, grad, max_iter, tol, potentials_init, verbose
+    )
     x = points(_scaled(X_a, scaler), "X_a")
     y = points(_scaled(X_b, scaler), "X_b")
 
@@ -305,57 +279,6 @@ def solve_sample(
         solved,
         between(x, x, a, a, None if f is None else (f, f)),
         between(y, y, b, b, None if g is None else (g, g)),
-    )
-
-
-def _request(
-    reg: object,
-    reg_type: object,
-    unbalanced: object,
-    c: object,
-    grad: object,
-    max_iter: object,
-    tol: object,
-    potentials_init: object,
-    verbose: object,
-) -> _Request:
-    """Check what both functions take, and refuse what they do not."""
-    if unbalanced is not None:
-        raise unsupported("unbalanced", unbalanced, "use ot.solve of POT for relaxed marginals")
-    if reg is None or (as_number(reg, "reg") == 0):
-        raise unsupported(
-            "reg", reg, "use a number above 0, or ot.solve of POT for exact transport"
-        )
-    kind = reg_type.lower() if isinstance(reg_type, str) else reg_type
-    if kind not in ("kl", "entropy"):
-        raise unsupported(
-            "reg_type", reg_type, "use 'KL' or 'entropy', or ot.solve of POT for others"
-        )
-    if c is not None:
-        raise unsupported(
-            "c",
-            c,
-            "POT does not use it in a balanced problem; for a plan near c, take "
-            "M - reg * numpy.log(c) for the costs",
-        )
-    if grad not in ("autodiff", "detach"):
-        raise unsupported(
-            "grad",
-            grad,
-            "the gradient of value in M is the plan, those in a and b follow from the potentials "
-            "(see OTResult); use ot.solve of POT for automatic differentiation",
-        )
-    unit = as_positive(reg, "reg")
-    init = None
-    if potentials_init is not None:
-        f, g = as_pair(potentials_init, "potentials_init")
-        init = (unit * f, unit * g)
-    stop = 1e-9 if tol is None else as_number(tol, "tol")
-    if not stop >= 0:
-        raise InvalidInputError(f"tol is {tol!r}: needs a number of at least 0")
-    count = None if max_iter is None else as_count(max_iter, "max_iter")
-    return _Request(
-        unit, kind == "entropy", Limits(stop, count, ("tol", "max_iter")), init, verbose
     )
 
 

@@ -1,19 +1,27 @@
 """One call of sparrot's solver, with what POT's users expect to hear about it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from sparrot import Status
 from sparrot._validation import FloatArray, as_floats, as_points
-from sparrot.interop.pot._input import Limits, Start, numpy_only, tell
+from sparrot.interop.pot._input import Limits, Start, numpy_only, same_mass, tell
 from sparrot.interop.pot._points import dist
-from sparrot.transport import TransportResult
+from sparrot.transport import TransportResult, UnbalancedResult
 from sparrot.transport._cost import METRICS, Cost, cost_from_matrix, cost_from_points
+from sparrot.transport._marginals import logarithms
 from sparrot.transport._run import solve_costs
+from sparrot.transport._unbalanced import solve_relaxed
+
+Solved = TransportResult | UnbalancedResult
 
 # As a share of the mass. Below it rounding decides, and a solver would only waste its time.
 _LEAST_TOL = 1e-13
+
+FIXED = (np.inf, np.inf)
+"""The prices of missing marginals that may not be missed."""
 
 
 def costs_from_matrix(matrix: object) -> Cost:
@@ -66,51 +74,114 @@ def run(
     mass = 1.0 if weights is None else float(weights.sum(dtype=np.float64))
     # Both marginals' absolute errors, together, are at least the 2-norm and the largest error of
     # either; the solver measures them as a share of the mass. An unusable mass is its to report.
-    tol = limits.stop / mass if 0 < mass < np.inf else limits.stop
+    absolute = not limits.relative and 0 < mass < np.inf
+    tol = limits.stop / mass if absolute else limits.stop
     [result] = solve_costs(
         costs,
         a,
         b,
         regs=[reg],
-        reg_scale="absolute",
         method="auto",
-        tol=min(max(tol, _LEAST_TOL), 2.0),
-        max_iter=limits.max_iter,
-        max_time=None,
-        init=init,
         options=None,
-        callback=None,
-        verbose=int(bool(verbose)),
-        check_finite=True,
-        n_threads=None,
+        **_arguments(tol, limits, init, verbose),
     )
-    if warn and not _content(result, limits.stop):
+    if warn and not _content(result, limits):
         tell(_message(result, limits))
     return result
 
 
-def _content(result: TransportResult, stop: float) -> bool:
+def run_relaxed(
+    costs: Cost,
+    a: FloatArray | None,
+    b: FloatArray | None,
+    reg: Any,
+    prices: tuple[float, float],
+    reg_type: str,
+    *,
+    limits: Limits,
+    init: Start,
+    verbose: object,
+    warn: object,
+) -> Solved:
+    """Solve with marginals that may be missed at a price, or as :func:`run` if none may be.
+
+    Potentials to start from are those of the ``reg_type``, with fixed marginals too. The limits
+    have to be relative.
+    """
+    if prices == FIXED:
+        if init is not None and reg_type == "kl":
+            init = _with_weights(init, reg, (a, b))
+        fixed = same_mass(a, b)
+        return run(costs, a, fixed, reg, limits=limits, init=init, verbose=verbose, warn=warn)
+    if init is not None:  # points that no edge leads to have no potential
+        init = _without_infinities(init[0]), _without_infinities(init[1])
+    arguments = _arguments(limits.stop, limits, init, verbose)
+    result = solve_relaxed(costs, a, b, reg=reg, reg_m=prices, reg_type=reg_type, **arguments)
+    if warn and not _content(result, limits):
+        tell(_message(result, limits))
+    return result
+
+
+def _arguments(tol: float, limits: Limits, init: Start, verbose: object) -> dict[str, Any]:
+    """Return what the solver is asked for, whatever the marginals are."""
+    return {
+        "reg_scale": "absolute",
+        "tol": min(max(tol, _LEAST_TOL), 2.0),
+        "max_iter": limits.max_iter,
+        "max_time": None,
+        "init": init,
+        "callback": None,
+        "verbose": int(bool(verbose)),
+        "check_finite": True,
+        "n_threads": None,
+    }
+
+
+def _with_weights(
+    init: tuple[FloatArray, FloatArray], reg: Any, weights: Sequence[FloatArray | None]
+) -> Start:
+    """Return potentials relative to 1, from those relative to the weights.
+
+    Uniform weights only shift a potential, which the solver does by itself.
+    """
+    f, g = (
+        part if side is None or part.shape != side.shape else part + reg * logarithms(side)
+        for part, side in zip(init, weights, strict=True)
+    )
+    return f, g
+
+
+def _without_infinities(potential: FloatArray) -> FloatArray:
+    return np.where(potential == -np.inf, 0.0, potential)
+
+
+def _error(result: Solved, limits: Limits) -> float:
+    """Return the marginal error as the user's limit has it."""
+    mass = 1.0 if limits.relative else float(result.a.sum())
+    return result.marginal_error * mass
+
+
+def _content(result: Solved, limits: Limits) -> bool:
     """Return whether POT would stop here."""
-    if result.marginal_error * result.a.sum() <= stop:
+    if _error(result, limits) <= limits.stop:
         return True
-    if stop == 0:
+    if limits.stop == 0 or limits.relative:
         return False
     # The sum of absolute errors is above what POT asks of their 2-norm, which may be below.
     n, m = result.shape
     rows = result.apply(np.ones(m)) - result.a
     columns = result.apply(np.ones(n), transpose=True) - result.b
-    return bool(max(np.linalg.norm(rows), np.linalg.norm(columns)) < stop)
+    return bool(max(np.linalg.norm(rows), np.linalg.norm(columns)) < limits.stop)
 
 
-def _message(result: TransportResult, limits: Limits) -> str:
+def _message(result: Solved, limits: Limits) -> str:
     stop, max_iter = limits.names
     advice = (
         f"allow more ({max_iter}) or use a larger reg"
         if result.status is Status.MAX_ITER
         else "rounding allows no less, or forbidden edges leave no plan; use a larger reg"
     )
-    error = result.marginal_error * result.a.sum()
     return (
-        f"Sinkhorn did not converge: marginal error {error:.3g} after {result.n_iter} iterations, "
-        f"above {stop}={limits.stop:g}: {advice}"
+        f"Sinkhorn did not converge: marginal error {_error(result, limits):.3g} after "
+        f"{result.n_iter} iterations, above {stop}={limits.stop:g}: {advice}"
     )
