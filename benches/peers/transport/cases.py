@@ -11,17 +11,23 @@ import numpy as np
 class Problem(NamedTuple):
     """Costs (float64, C order), weights of sum 1, and the regularisation.
 
-    In a batch the costs are stacked, (B, n, m), and all problems have the same weights.
+    In a batch the costs are stacked, (B, n, m), and all problems have the same weights. The price
+    of missing marginals is infinite but for unbalanced problems, whose weights may have any sum.
     """
 
     cost: np.ndarray
     a: np.ndarray
     b: np.ndarray
     reg: float
+    reg_m: float = np.inf
 
     @property
     def is_batch(self) -> bool:
         return self.cost.ndim == 3
+
+    @property
+    def is_unbalanced(self) -> bool:
+        return np.isfinite(self.reg_m)
 
     def singles(self) -> list["Problem"]:
         return [self._replace(cost=cost) for cost in self.cost]
@@ -33,14 +39,19 @@ class Case:
 
     family: str
     reg: float
-    build: Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray]]
+    build: Callable[[], tuple]
 
     def __call__(self) -> Problem:
-        return Problem(*self.build(), self.reg)
+        cost, a, b, *reg_m = self.build()
+        return Problem(cost, a, b, self.reg, *reg_m)
 
     @property
     def is_batch(self) -> bool:
         return self.family == "batch"
+
+    @property
+    def is_unbalanced(self) -> bool:
+        return self.family == "unbalanced"
 
 
 CASES: dict[str, Case] = {}
@@ -150,3 +161,16 @@ def routing():
     cost = -log_softmax(rng.normal(size=(3136, 32)), axis=1)
     cost = (cost - cost.min()) / (cost.max() - cost.min())
     return cost, uniform(3136), uniform(32)
+
+
+@cases(
+    {
+        f"unbalanced-1000-{reg}-{reg_m}": (reg, float(reg_m))
+        for reg in ("1e-1", "1e-2", "1e-3")
+        for reg_m in ("0.05", "1")
+    }
+)
+def unbalanced(reg_m: float):
+    """Colours again, of half as much mass more on one side, at a price on missing it."""
+    cost, a, b = colour(1000)
+    return cost, a, 1.5 * b, reg_m

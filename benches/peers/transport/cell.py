@@ -116,12 +116,32 @@ def measured(answer: Answer, problem: Problem) -> tuple[float, float]:
     plan = np.asarray(answer.plan, dtype=np.float64)
     if plan.shape != problem.cost.shape:
         raise ValueError(f"plan of shape {plan.shape} for costs of shape {problem.cost.shape}")
+    if problem.is_unbalanced:
+        return measured_unbalanced(plan, answer.potentials, problem)
     rows = np.abs(plan.sum(-1) - problem.a).sum(-1)
     columns = np.abs(plan.sum(-2) - problem.b).sum(-1)
     error = np.max(rows + columns)
     if not np.isfinite(error):
         raise ArithmeticError(f"plan not finite after {answer.iterations} iterations")
     return float(error / problem.a.sum()), float(np.vdot(problem.cost, plan))
+
+
+def measured_unbalanced(
+    plan: np.ndarray, potentials: tuple[np.ndarray, np.ndarray], problem: Problem
+) -> tuple[float, float]:
+    """Return how far marginals are from what the potentials ask for, and the linear cost.
+
+    Or how far the plan is from that of the potentials, if that is more.
+    """
+    cost, a, b, reg, reg_m = problem
+    f, g = potentials
+    expected = a[:, None] * b * np.exp((f[:, None] + g - cost) / reg)
+    rows = np.abs(plan.sum(1) - a * np.exp(-f / reg_m)).sum()
+    columns = np.abs(plan.sum(0) - b * np.exp(-g / reg_m)).sum()
+    error = max(rows + columns, np.abs(plan - expected).sum()) / plan.sum()
+    if not np.isfinite(error):
+        raise ArithmeticError("plan or potentials not finite")
+    return float(error), float(np.vdot(cost, plan))
 
 
 if __name__ == "__main__":

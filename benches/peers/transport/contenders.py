@@ -30,6 +30,8 @@ class Answer(NamedTuple):
     """Newton steps among the iterations, where there are two kinds."""
     cg: int | None = None
     """Iterations of conjugate gradients in those."""
+    potentials: tuple[np.ndarray, np.ndarray] | None = None
+    """Of an unbalanced plan, which is ``a b' exp((f + g - C) / reg)``."""
 
 
 Solve = Callable[[float], Answer]
@@ -48,10 +50,12 @@ class Contender:
     packages: tuple[str, ...]
     thread_variable: str
     batches_only: bool
+    balance: tuple[bool, ...]
+    """Whether it takes unbalanced problems: both kinds, or one."""
     prepare_method: Callable[[str, Problem], Prepared]
 
     def takes(self, case: Case) -> bool:
-        return case.is_batch or not self.batches_only
+        return (case.is_batch or not self.batches_only) and case.is_unbalanced in self.balance
 
     def prepare(self, problem: Problem) -> Prepared:
         return self.prepare_method(self.method, problem)
@@ -69,13 +73,21 @@ OUR_SINKHORN = "sparrot-sinkhorn"
 NOT_BY_DEFAULT = ("sparrot-sns", "regot-newton", "regot-sparse_newton")
 
 
-def contender(*packages: str, methods: tuple[str, ...], threads: str, batches_only: bool = False):
+def contender(
+    *packages: str,
+    methods: tuple[str, ...],
+    threads: str,
+    batches_only: bool = False,
+    balance: tuple[bool, ...] = (False,),
+):
     """Register a family, by the name of the function, with a contender for every method."""
 
     def register(prepare):
         for method in methods:
             name = f"{prepare.__name__}-{method}"
-            CONTENDERS[name] = Contender(name, method, packages, threads, batches_only, prepare)
+            CONTENDERS[name] = Contender(
+                name, method, packages, threads, batches_only, balance, prepare
+            )
         return prepare
 
     return register
@@ -103,11 +115,11 @@ def is_peer(name: str) -> bool:
     return not name.startswith("sparrot-")
 
 
-@contender("sparrot", methods=("auto", "sns", "sinkhorn"), threads="SPARROT_NUM_THREADS")
+@contender("sparrot", methods=("sns", "sinkhorn"), threads="SPARROT_NUM_THREADS")
 def sparrot(method: str, problem: Problem) -> Prepared:
     from sparrot import transport
 
-    cost, a, b, reg = problem
+    cost, a, b, reg, _ = problem
 
     def run(tol):
         settings = {"reg": reg, "method": method, "tol": tol, "max_iter": MAX_ITER}
@@ -123,6 +135,59 @@ def sparrot(method: str, problem: Problem) -> Prepared:
     return Prepared(run)
 
 
+def sparrot_auto(method: str, problem: Problem) -> Prepared:
+    from sparrot import transport
+
+    cost, a, b, reg, reg_m = problem
+    if not problem.is_unbalanced:
+        return sparrot(method, problem)
+
+    def run(tol):
+        result = transport.solve_unbalanced(
+            cost, a, b, reg=reg, reg_m=reg_m, tol=tol, max_iter=MAX_ITER
+        )
+        counts = result.n_iter, result.n_newton, result.n_cg
+        return Answer(result.plan, *counts, potentials=result.potentials)
+
+    return Prepared(run)
+
+
+CONTENDERS[OURS] = Contender(
+    OURS, "auto", ("sparrot",), "SPARROT_NUM_THREADS", False, (False, True), sparrot_auto
+)
+
+
+@contender(
+    "POT",
+    methods=("sinkhorn", "sinkhorn_stabilized", "sinkhorn_translation_invariant"),
+    threads="OPENBLAS_NUM_THREADS",
+    balance=(True,),
+)
+def pot_unbalanced(method: str, problem: Problem) -> Prepared:
+    import ot
+
+    cost, a, b, reg, reg_m = problem
+
+    def run(tol):
+        # Its tolerance is the largest change of a scaling in one iteration, as a share: what the
+        # marginals miss just before.
+        plan, log = ot.unbalanced.sinkhorn_unbalanced(
+            a,
+            b,
+            cost,
+            reg,
+            reg_m,
+            method=method,
+            stopThr=tol,
+            numItermax=MAX_ITER,
+            log=True,
+        )
+        potentials = reg * log["logu"], reg * log["logv"]
+        return Answer(plan, len(log["err"]), potentials=potentials)
+
+    return Prepared(run)
+
+
 @contender(
     "POT",
     methods=("sinkhorn", "sinkhorn_log", "sinkhorn_stabilized"),
@@ -132,7 +197,7 @@ def sparrot(method: str, problem: Problem) -> Prepared:
 def pot(method: str, problem: Problem) -> Prepared:
     import ot
 
-    cost, a, b, reg = problem
+    cost, a, b, reg, _ = problem
 
     def run(tol):
         # Its tolerance is the L2 norm of the error of the columns.
@@ -161,7 +226,7 @@ def pot(method: str, problem: Problem) -> Prepared:
 def pot_batch(method: str, problem: Problem) -> Prepared:
     from ot.batch import solve_batch
 
-    cost, a, _, reg = problem
+    cost, a, _, reg, _ = problem
 
     def run(tol):
         # Uniform weights are the default. Its tolerance is the largest L2 norm of an error of rows.
@@ -182,7 +247,7 @@ def pot_batch(method: str, problem: Problem) -> Prepared:
 def regot(method: str, problem: Problem) -> Prepared:
     import regot
 
-    _, a, b, reg = problem
+    _, a, b, reg, _ = problem
     cost = np.asfortranarray(problem.cost)  # else it copies at every call
     solve = getattr(regot, f"sinkhorn_{method}")
 
