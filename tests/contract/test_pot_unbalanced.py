@@ -291,9 +291,8 @@ def test_arguments_that_are_wrong_are_named(problem):
     }.items():
         with pytest.raises(InvalidInputError, match=message):
             call()
-    with pytest.raises(InvalidInputError, match="reg_m is -1") as caught:
+    with pytest.raises(InvalidInputError, match="unbalanced is -1"):
         pot.solve(M, a, b, reg=reg, unbalanced=-1)
-    assert caught.value.__notes__ == ["reg_m is what ot.solve calls unbalanced"]
     tensor = type("Tensor", (np.ndarray,), {"__module__": "torch"})
     with pytest.raises(InvalidInputError, match=r"reg_m is a torch Tensor.*NumPy"):
         function(a, b, M, reg, np.array([0.5]).view(tensor))

@@ -264,6 +264,24 @@ def test_forbidden_edges_that_leave_no_plan_are_named(mass, method):
         solve(cost.T, weights, weights, reg=0.1, method=method, max_iter=500)
 
 
+def test_who_asks_to_stop_gets_the_best_answer_so_far():
+    cost = np.full((3, 3), np.inf)
+    cost[:2, 0] = cost[2, :] = 1.0
+    with pytest.warns(ConvergenceWarning, match="not converged"):
+        assert not solve(cost, reg=0.1, max_time=0).converged
+    with pytest.warns(ConvergenceWarning, match="the callback asked to stop"):
+        assert not solve(cost, reg=0.1, callback=lambda state: True).converged
+
+
+@pytest.mark.parametrize("shape", [(100_000, 30), (30, 100_000)])
+def test_rounding_of_many_weights_does_not_rule_out_a_plan(shape, rng):
+    cost = rng.random(shape)
+    cost[-1, -1] = np.inf
+    with pytest.warns(ConvergenceWarning, match="not converged"):
+        result = solve(cost, reg=1e-3, tol=1e-12, max_iter=1)
+    assert np.isfinite(result.marginal_error)
+
+
 @pytest.mark.parametrize("excess", [0.3, 1e-3, 1e-5])
 @pytest.mark.parametrize("reg", [1e-3, 0.1])
 def test_many_rows_for_few_columns(reg, excess, rng):

@@ -11,9 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sparrot._validation import FloatArray, as_weight_pair, as_weights
+from sparrot.errors import InvalidInputError
 from sparrot.transport._mass import Mass
 
 Pair = tuple[FloatArray, FloatArray]
+
+# Beyond, products of the one with logarithms of weights leave the range of the other.
+_FARTHEST = 1e100
 
 
 class FixedMarginals(NamedTuple):
@@ -30,7 +34,7 @@ class FixedMarginals(NamedTuple):
         mass = Mass.of(weights[0])
         return cls(weights, (mass.divide(weights[0]), mass.divide(weights[1])), mass)
 
-    def in_units_of_cost(self, unit: float) -> "FixedMarginals":
+    def in_units_of_cost(self, unit: float, reg: float) -> "FixedMarginals":
         """Return the same with prices, which there are not, in the units of the cost."""
         return self
 
@@ -93,9 +97,16 @@ class RelaxedMarginals(NamedTuple):
             reference_mass = 0.0
         return cls(weights, units, mass, references, reference_mass, reg_m)
 
-    def in_units_of_cost(self, unit: float) -> "RelaxedMarginals":
+    def in_units_of_cost(self, unit: float, reg: float) -> "RelaxedMarginals":
         """Return the same with prices in the units of the cost, not in that one."""
-        return self._replace(reg_m=(unit * self.reg_m[0], unit * self.reg_m[1]))
+        prices = unit * self.reg_m[0], unit * self.reg_m[1]
+        for given, price in zip(self.reg_m, prices, strict=True):
+            if not math.isinf(given) and not reg / _FARTHEST < price < reg * _FARTHEST:
+                raise InvalidInputError(
+                    f"reg_m is {price} for a reg of {reg}: needs a price within a factor of "
+                    f"{_FARTHEST:g}, or inf for a marginal that is fixed"
+                )
+        return self._replace(reg_m=prices)
 
     def relaxation(self) -> tuple[float, float, FloatArray, FloatArray, float]:
         """Return what the solver is told of prices."""

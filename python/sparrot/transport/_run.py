@@ -151,7 +151,7 @@ def run_solver(
         check_finite=check_finite,
         n_threads=threads,
     )
-    marginals = marginals.in_units_of_cost(unit)
+    marginals = marginals.in_units_of_cost(unit, min(values))
     natives = {
         "sinkhorn": ("sinkhorn",),
         "sns": ("sns", _SNS_DEFAULTS | chosen),
@@ -168,7 +168,12 @@ def run_solver(
         marginals.relaxation(),
         values,
         natives[method],
-        as_init(init, marginals.weights, marginals.offsets(values[0], 0.0)),
+        as_init(
+            init,
+            marginals.weights,
+            marginals.offsets(values[0], 0.0),
+            may_be_unknown=isinstance(marginals, RelaxedMarginals),
+        ),
         tol,
         limit,
         max_time,

@@ -73,6 +73,7 @@ def solve_unbalanced(
     init : UnbalancedResult or tuple of array_like, optional
         Potentials ``(f, g)`` to start from, of shapes (n,) and (m,) in the units of the cost, or
         the result that has them: of the same ``reg_type``, and of a problem that differs little.
+        ``-inf`` stands for one that is not known.
     callback : callable, optional
         Called with an :class:`IterationState`; a true answer ends the solve.
     verbose : int, default=0
@@ -289,8 +290,10 @@ def solve_relaxed(
     prices = as_prices(reg_m)
     kind = as_choice(reg_type, "reg_type", REG_TYPES)
     marginals = RelaxedMarginals.of(a, b, cost.shape, prices, kind)
-    if isinstance(init, UnbalancedResult):  # points that no edge leads to have no potential
-        init = tuple(np.where(np.isfinite(x), x, 0.0) for x in init.potentials)
+    if isinstance(init, UnbalancedResult) and init.reg_type != kind:
+        raise InvalidInputError(
+            f"init has reg_type {init.reg_type!r}, not {kind!r}: its potentials mean something else"
+        )
     [answer] = run_solver(
         cost, marginals, regs=[reg], method="auto", init=init, options=None, **arguments
     )
@@ -305,18 +308,20 @@ def solve_relaxed(
     )
 
 
-def as_prices(reg_m: object) -> tuple[float, float]:
+def as_prices(reg_m: object, name: str = "reg_m") -> tuple[float, float]:
     """Take one price for both marginals, or one for each."""
     if isinstance(reg_m, tuple | list | np.ndarray) and np.ndim(reg_m) > 0:
         if len(reg_m) != 2:
-            raise InvalidInputError(f"reg_m has {len(reg_m)} prices: needs one, or one for a and b")
-        prices = _as_price(reg_m[0], "reg_m[0]"), _as_price(reg_m[1], "reg_m[1]")
+            raise InvalidInputError(
+                f"{name} has {len(reg_m)} prices: needs one, or one for a and b"
+            )
+        prices = _as_price(reg_m[0], f"{name}[0]"), _as_price(reg_m[1], f"{name}[1]")
     else:
-        price = _as_price(reg_m, "reg_m")
+        price = _as_price(reg_m, name)
         prices = price, price
     if prices == (np.inf, np.inf):
         raise InvalidInputError(
-            "reg_m is inf for both marginals: use solve, whose marginals are fixed"
+            f"{name} is inf for both marginals: use solve, whose marginals are fixed"
         )
     return prices
 

@@ -34,7 +34,8 @@ class UnbalancedResult(PlanResult):
     gap : float
         The objective of the plan is at most this far above ``dual_value``, and so above the
         optimum: ``reg_m[0] * KL(P.sum(1) | a * exp(-f / reg_m[0]))``, the same for the columns, and
-        an allowance for rounding.
+        an allowance for rounding. A marginal that is fixed is exact but for rounding, and counts
+        with what it misses times its potential.
     value : float
         The objective of the plan, as :func:`solve_unbalanced` has it.
     value_linear : float
@@ -53,7 +54,7 @@ class UnbalancedResult(PlanResult):
     potentials : tuple of ndarray
         ``(f, g)``, of shapes (n,) and (m,), in the units of the cost:
         ``P = exp((f[:, None] + g - C) / reg)``, with ``reg_type="kl"`` times ``a[:, None] * b``.
-        ``-inf`` for points that have no weight or that no edge leads to.
+        ``-inf`` for points that have no weight, or that no edge leads to and that are missed.
     a, b : ndarray
         The weights used.
     reg : float

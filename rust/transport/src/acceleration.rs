@@ -3,8 +3,9 @@
 //! A sweep maps `x = log v` to `x + r(x)`, where `r = log(b / column sums)` is how far the columns
 //! are from their weights. Near the solution `r` is affine, and its Jacobian
 //! `diag(1/b) P' diag(1/a) P - I` is symmetric in the inner product `<y, z> = sum_j b_j y_j z_j`.
-//! (Where marginals are not fixed, their targets take the place of `a` and `b`, and both `r` and the
-//! first term of the Jacobian are smaller by factors.)
+//! (Where marginals are not fixed, their targets take the place of `a` and `b`, `r` and the first
+//! term of the Jacobian are smaller by factors, and the best mass adds a term of rank one, as
+//! symmetric.)
 //! So of the last few changes `d_k` of `x + r`, with `q_k` the change of `r` (made orthonormal in
 //! that inner product), the best combination is subtracted:
 //!
@@ -19,10 +20,10 @@
 //! residuals), so that a few suffice. With contraction `c` of the plain sweeps the error falls by
 //! `(1 - sqrt(1 - c)) / (1 + sqrt(1 - c))` per sweep: 0.5 becomes 0.17, 0.99 becomes 0.82.
 //!
-//! Plain sweeps never move away from the solution (in Hilbert's metric), these may: where the error
-//! is larger afterwards, or scalings are out of bounds, the sweep is done again as a plain one (both
-//! count as one iteration), and what was learned is forgotten. The error thus never grows, as that
-//! of plain sweeps.
+//! Plain sweeps never move away from the solution (in Hilbert's metric, for fixed marginals), these
+//! may: where the error is larger afterwards, or scalings are out of bounds, the sweep is done again as
+//! a plain one (both count as one iteration), and what was learned is forgotten. With fixed marginals
+//! the error thus never grows, as that of plain sweeps.
 //!
 //! **Cost.** Some ten passes over vectors of length m for each sweep over an n x m plan.
 
@@ -86,7 +87,8 @@ impl Acceleration {
             scalings.v.copy_from_slice(&x);
             linear::add_to(step, &mut scalings.v);
             exp::exp_f64(&mut scalings.v);
-            scalings.v.iter_mut().zip(b).filter(|(_, b)| **b == 0.0).for_each(|(v, _)| *v = 0.0);
+            let weightless = scalings.v.iter_mut().zip(run.problem.b).filter(|(_, b)| **b == 0.0);
+            weightless.for_each(|(v, _)| *v = 0.0);
             scalings.sweep(run, gibbs).map(|()| scalings.error())
         };
         let mut new_error = after(&step, scalings, gibbs)?;

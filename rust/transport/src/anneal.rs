@@ -13,6 +13,7 @@ use crate::candidates::{Candidates, smallest_weight};
 use crate::gibbs::{Gibbs, Storage};
 use crate::level::{self, Outcome};
 use crate::newton::Newton;
+use crate::relaxation::{COLUMNS, ROWS};
 use crate::run::{Ended, Run};
 use crate::scalings::Scalings;
 use crate::subset;
@@ -102,11 +103,13 @@ impl Annealing {
         // Those of a solution differ by what the costs and the logarithms of the weights do.
         let is_possible = most - least <= 2.0 * (range / run.problem.reg + LOG_WEIGHTS);
         if !is_possible || self.error_of_start(run)? >= FAR {
-            let forget = |potentials: &mut Vec<f64>| {
-                potentials.iter_mut().filter(|x| x.is_finite()).for_each(|x| *x = 0.0);
-            };
-            forget(&mut run.phi);
-            forget(&mut run.psi);
+            if let Some(relaxation) = &mut run.problem.relaxation {
+                relaxation.translation = 0.0;
+            }
+            for (side, potentials) in [(ROWS, &mut run.phi), (COLUMNS, &mut run.psi)] {
+                let known = potentials.iter_mut().enumerate().filter(|(_, x)| x.is_finite());
+                known.for_each(|(i, x)| *x = run.problem.log_reference(side, i));
+            }
             return Ok(());
         }
         self.is_thin = is_large(run);

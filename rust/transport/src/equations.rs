@@ -66,7 +66,11 @@ impl Sides<'_> {
     fn shift_diagonal(&self, diagonal: &mut [f64], shift: f64) {
         for ((d, c), b) in diagonal.iter_mut().zip(self.columns).zip(self.targets) {
             // A point without weight has an empty column: any positive number leaves it alone.
-            *d = if *b > 0.0 { *d + self.slack[COLUMNS] * b + shift * c.max(*b) } else { 1.0 };
+            *d = if *b > 0.0 || *c > 0.0 {
+                *d + self.slack[COLUMNS] * b + shift * c.max(*b)
+            } else {
+                1.0
+            };
         }
     }
 }
@@ -76,7 +80,8 @@ pub struct Equations<'a, K> {
     matrix: Matrix<'a, K>,
     /// The diagonal of the columns, with what has been added to it.
     diagonal: Vec<f64>,
-    /// The diagonal of `S`: the former less `P_ij^2 / a_i`, where that is known.
+    /// The diagonal of `S`: the former less `P_ij^2 / a_i`, or what takes its place, where that is
+    /// known.
     own: Vec<f64>,
     row_factor: f64,
 }

@@ -16,8 +16,9 @@ use sparrot_simd::reduce;
 
 use crate::problem::Problem;
 
-/// A set has too much weight by at least this share of the mass: less is rounding.
-const TOO_MUCH: f64 = 1e-12;
+/// A set has too much weight by at least this share of the mass: weights that differ by less are
+/// taken for equal elsewhere, too, as those are that were computed in single precision.
+const TOO_MUCH: f64 = 1e-8;
 
 /// Points named in a message.
 const NAMED: usize = 5;
@@ -85,8 +86,8 @@ struct TooMuch {
     room: f64,
 }
 
-/// Of the sets of first points the one with the most weight too much. `reached_by` is the rank of the
-/// first point that reaches each of the others.
+/// Of the sets of first points the one with the most weight too much, among those that do not reach
+/// all others. `reached_by` is the rank of the first point that reaches each of the others.
 fn worst(
     order: &[usize],
     weights: &[f64],
@@ -95,12 +96,18 @@ fn worst(
     least: f64,
 ) -> Option<TooMuch> {
     let mut room_at = vec![0.0; order.len()];
-    for (rank, room) in reached_by.iter().zip(rooms).filter(|(rank, _)| **rank < order.len()) {
-        room_at[*rank] += room;
+    // The rank of the first point with which all others are reached: a set up to that has the whole
+    // mass to go to.
+    let mut all_at = 0;
+    for (rank, room) in reached_by.iter().zip(rooms).filter(|(_, room)| **room > 0.0) {
+        all_at = all_at.max(*rank);
+        if *rank < order.len() {
+            room_at[*rank] += room;
+        }
     }
     let (mut weight, mut room) = (0.0, 0.0);
     let mut worst: Option<TooMuch> = None;
-    for (rank, i) in order.iter().enumerate() {
+    for (rank, i) in order.iter().enumerate().take_while(|(rank, _)| *rank < all_at) {
         weight += weights[*i];
         room += room_at[rank];
         if weight - room > worst.as_ref().map_or(least, |set| set.weight - set.room) {

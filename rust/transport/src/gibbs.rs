@@ -72,7 +72,7 @@ pub struct Gibbs<T = f64> {
     /// By rows: row i of `T` is `scale_i` times what is stored.
     plan: Vec<T>,
     scale: Vec<f64>,
-    /// The row sums of `T`.
+    /// The row sums of `T`, as [`Gibbs::fill`] has stored it.
     pub row_sums: Vec<f64>,
     /// The column sums of `T`.
     pub column_sums: Vec<f64>,
@@ -212,7 +212,6 @@ impl<T: Storage> Kernel for Gibbs<T> {
             Ok(weight)
         })?;
         self.scale = weights.into_iter().collect::<Result<_, Error>>()?;
-        self.row_sums.copy_from_slice(&self.scale);
         Ok(())
     }
 

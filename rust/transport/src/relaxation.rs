@@ -109,25 +109,24 @@ impl Problem<'_> {
     /// What a row or column should sum to, given its potential. One with weight that no edge leads
     /// to has the potential `-inf`, and is left without mass.
     pub fn target(&self, side: usize, i: usize, potential: f64) -> f64 {
-        let (weight, slack) = (self.weight(side, i), self.slack(side));
-        if weight == 0.0 || (self.relaxation.is_some() && potential == f64::NEG_INFINITY) {
-            0.0
-        } else if slack == 0.0 {
-            weight
-        } else {
-            weight * (-slack * (potential - self.log_reference(side, i))).exp()
+        if self.relaxation.is_none() || self.slack(side) == 0.0 {
+            return self.weight(side, i);
         }
+        self.log_target(side, i, potential).exp()
+    }
+
+    /// Its logarithm, which cannot overflow.
+    pub fn log_target(&self, side: usize, i: usize, potential: f64) -> f64 {
+        let (weight, slack) = (self.weight(side, i), self.slack(side));
+        if weight == 0.0 || potential == f64::NEG_INFINITY {
+            return f64::NEG_INFINITY;
+        }
+        weight.ln() - slack * (potential - self.log_reference(side, i))
     }
 
     /// The logarithm of what all rows or columns should sum to, however large or small.
     fn log_targets(&self, side: usize, potentials: &[f64]) -> f64 {
-        let slack = self.slack(side);
-        let logs = |(i, x): (usize, &f64)| {
-            let weight = self.weight(side, i);
-            let moved = slack * (x - self.log_reference(side, i));
-            if weight > 0.0 && x.is_finite() { weight.ln() - moved } else { f64::NEG_INFINITY }
-        };
-        log_sum_exp(potentials.iter().enumerate().map(logs))
+        log_sum_exp(potentials.iter().enumerate().map(|(i, x)| self.log_target(side, i, *x)))
     }
 
     /// What had best be moved from the potentials of exact rows to those of the columns, and the

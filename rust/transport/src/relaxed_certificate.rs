@@ -36,27 +36,29 @@ pub(crate) fn certificate(
     let missed = rows.missed + columns.missed;
     let gap = rows.gap + columns.gap;
     let dual_value = problem.dual_value(phi, psi, total);
-    let prices: f64 = [&rows, &columns].iter().map(|side| side.price).sum();
+    let prices = rows.price + columns.price;
+    let smooth = rows.against + columns.against + reg * (relaxation.reference_mass - total);
     let size = rows.size + columns.size + reg * (total + relaxation.reference_mass);
     let rounding = ROUNDING * (size + reg * first.cost.abs());
     // A column that no edge leads to restricts nothing: its potential may be as large as you like.
     let unrestricted = |x: &f64| if *x == f64::NEG_INFINITY { f64::INFINITY } else { *x };
-    let bound = bound(problem, &first.transform, &psi.iter().map(unrestricted).collect::<Vec<_>>());
+    let (bound, bound_size) =
+        bound(problem, &first.transform, &psi.iter().map(unrestricted).collect::<Vec<_>>());
     Certificate {
         marginal_error: if missed == 0.0 { 0.0 } else { missed / total },
         gap: gap + rounding,
         total,
         dual_value,
-        value: dual_value + gap,
+        value: smooth + prices,
         value_linear: reg * first.cost,
-        lower_bound: reg * bound - ROUNDING * (reg * bound.abs() + size),
+        lower_bound: reg * (bound - ROUNDING * bound_size) - ROUNDING * size,
         upper_bound: reg * first.cost + prices + rounding,
     }
 }
 
-/// The dual value of the problem without `Omega` at the best translation of these potentials, in
-/// units of `reg`.
-fn bound(problem: &Problem<'_>, phi: &[f64], psi: &[f64]) -> f64 {
+/// The dual value of the problem without `Omega` at the best translation of these potentials, and what
+/// rounding is a share of, in units of `reg`.
+fn bound(problem: &Problem<'_>, phi: &[f64], psi: &[f64]) -> (f64, f64) {
     let sides = [(problem.a, phi, problem.slack(ROWS)), (problem.b, psi, problem.slack(COLUMNS))];
     // `log sum w exp(-q x)`, and the dual value of the side after a move of all `x`.
     let log_targets = sides.map(|(weights, x, slack)| {
@@ -65,11 +67,15 @@ fn bound(problem: &Problem<'_>, phi: &[f64], psi: &[f64]) -> f64 {
     });
     let best = (log_targets[COLUMNS] - log_targets[ROWS]) / (sides[ROWS].2 + sides[COLUMNS].2);
     let tau = if best.is_finite() { best } else { 0.0 };
-    let value = |(weights, x, slack): (&[f64], &[f64], f64), moved: f64| -> f64 {
-        let weighted = weights.iter().zip(x).filter(|(w, _)| **w > 0.0);
-        weighted.map(|(w, x)| gain(slack, *w, x + moved)).sum()
-    };
-    value(sides[ROWS], -tau) + value(sides[COLUMNS], tau)
+    let (mut value, mut size) = (0.0, 0.0);
+    for ((weights, x, slack), moved) in sides.into_iter().zip([-tau, tau]) {
+        for (w, x) in weights.iter().zip(x).filter(|(w, _)| **w > 0.0) {
+            let part = gain(slack, *w, x + moved);
+            value += part;
+            size += part.abs() + w * x.abs().min(1.0 / slack);
+        }
+    }
+    (value, size)
 }
 
 /// What the rows or the columns contribute; all but `missed` in the units of the cost.
@@ -79,6 +85,8 @@ struct Side {
     gap: f64,
     /// `rho KL(r | weights)`.
     price: f64,
+    /// The sums against the potentials.
+    against: f64,
     /// What rounding is a share of.
     size: f64,
 }
@@ -93,7 +101,7 @@ impl Side {
     ) -> Side {
         let rho = relaxation.rho[side];
         let weights = if side == ROWS { problem.a } else { problem.b };
-        let mut all = Side { missed: 0.0, gap: 0.0, price: 0.0, size: 0.0 };
+        let mut all = Side { missed: 0.0, gap: 0.0, price: 0.0, against: 0.0, size: 0.0 };
         for (i, (sum, potential)) in sums.iter().zip(potentials).enumerate() {
             let target = problem.target(side, i, *potential);
             let missed = (sum - target).abs();
@@ -101,31 +109,35 @@ impl Side {
             if weights[i] == 0.0 {
                 continue;
             }
-            let dual = problem.reg * (potential - problem.log_reference(side, i));
+            let reference = problem.log_reference(side, i);
+            let dual = problem.reg * (potential - reference);
+            if *sum > 0.0 {
+                // Without the translation, which rows and columns have with opposite signs.
+                let own = problem.reg * (potential - relaxation.log_reference[side][i]);
+                all.against += own * sum;
+                all.size += (dual.abs() + problem.reg * reference.abs()) * sum;
+            }
             if rho.is_infinite() {
                 all.gap += dual.abs() * missed;
-                all.size += dual.abs() * sum;
             } else {
-                all.gap += rho * divergence(*sum, target);
-                all.price += rho * divergence(*sum, weights[i]);
+                all.gap += rho * divergence(*sum, problem.log_target(side, i, *potential));
+                all.price += rho * divergence(*sum, weights[i].ln());
                 all.size += rho * (sum + target + weights[i]);
-                if *sum > 0.0 {
-                    all.size += dual.abs() * sum;
-                }
             }
         }
         all
     }
 }
 
-/// `x log(x / y) - x + y`, without cancellation where `x` is close to `y`.
-fn divergence(x: f64, y: f64) -> f64 {
+/// `x log(x / y) - x + y`, given the logarithm of `y`, without cancellation where `x` is close to `y`.
+fn divergence(x: f64, log_y: f64) -> f64 {
+    let y = log_y.exp();
     if x == 0.0 {
         return y;
     }
     let change = (y - x) / x;
     if change.abs() >= 1e-3 {
-        return x * (x.ln() - y.ln()) - x + y;
+        return x * (x.ln() - log_y) - x + y;
     }
     // `change - log(1 + change)` by its Taylor series, which ends where rounding does.
     let series =
@@ -144,13 +156,20 @@ mod tests {
             let change = (y - x) / x;
             let term = |k: i32| x * (-change).powi(k) / f64::from(k);
             let exact: f64 = (2..12).rev().map(term).sum();
-            let allowed = if f64::abs(change) < 1e-3 { 1e-14 * exact } else { 4e-15 * x };
-            let found = divergence(x, y);
+            let allowed = if f64::abs(change) < 1e-3 {
+                // `log y` is exact to an ulp, and its derivative is `y - x`.
+                1e-14 * exact + 4e-16 * x * f64::abs(change)
+            } else {
+                4e-15 * x
+            };
+            let found = divergence(x, y.ln());
             assert!((found - exact).abs() <= allowed, "{change}: {found} {exact}");
         }
-        assert_eq!(divergence(0.0, 2.0), 2.0);
-        assert_eq!(divergence(0.0, 0.0), 0.0);
-        assert_eq!(divergence(2.0, 0.0), f64::INFINITY);
-        assert!(divergence(5e-324, 1.0).is_finite());
+        assert_eq!(divergence(0.0, 0.0), 1.0);
+        assert_eq!(divergence(0.0, f64::NEG_INFINITY), 0.0);
+        assert_eq!(divergence(2.0, f64::NEG_INFINITY), f64::INFINITY);
+        assert!(divergence(5e-324, 0.0).is_finite());
+        // Where y is too small for a number.
+        assert!((divergence(1.0, -1000.0) - 999.0).abs() < 1e-10);
     }
 }

@@ -5,6 +5,7 @@ use sparrot_simd::reduce;
 
 use crate::gibbs::Gibbs;
 use crate::problem::Problem;
+use crate::relaxation::Relaxation;
 use crate::scalings::Scalings;
 
 /// Above this marginal error a lack of progress is never put down to rounding.
@@ -46,7 +47,7 @@ pub struct Run<'a> {
     pub phi: Vec<f64>,
     /// Potentials of the columns, in units of `reg`.
     pub psi: Vec<f64>,
-    /// The total mass.
+    /// The total mass of the rows' weights.
     pub mass: f64,
     /// Iterations done.
     pub iteration: usize,
@@ -63,11 +64,19 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Changes the regularisation; the potentials stay what they are in the units of the cost.
+    /// Changes the regularisation; the potentials of the dual stay what they are in the units of the
+    /// cost.
     pub fn set_reg(&mut self, reg: f64) {
         let scale = self.problem.reg / reg;
         if scale != 1.0 {
             self.phi.iter_mut().chain(&mut self.psi).for_each(|x| *x *= scale);
+            if let Some(Relaxation { log_reference: [alpha, beta], .. }) = self.problem.relaxation {
+                // Of `phi`, `log alpha` is no part of the dual's potential.
+                let references = alpha.iter().chain(beta);
+                for (x, reference) in self.phi.iter_mut().chain(&mut self.psi).zip(references) {
+                    *x += (1.0 - scale) * reference;
+                }
+            }
         }
         self.problem.reg = reg;
     }

@@ -30,6 +30,9 @@ pub struct Scalings {
     pub acc: Vec<f64>,
     /// The targets of rows and columns at `u = 1` and `v = 1`.
     targets: [Vec<f64>; 2],
+    /// The logarithms of those of the columns, where these may be missed: a target may be as good as
+    /// nothing while its potential still has far to go.
+    log_targets: Vec<f64>,
     /// `q` of rows and columns.
     pub slack: [f64; 2],
     /// What has been moved from the potentials of the rows to those of the columns.
@@ -44,6 +47,7 @@ impl Scalings {
             v: vec![1.0; m],
             acc: vec![0.0; m],
             targets: [vec![0.0; n], vec![0.0; m]],
+            log_targets: vec![],
             slack: [0.0; 2],
             tau: 0.0,
         }
@@ -60,6 +64,11 @@ impl Scalings {
                 *target = run.problem.target(side, i, *x);
             }
         }
+        self.log_targets.clear();
+        if self.slack[COLUMNS] > 0.0 {
+            let logs = run.psi.iter().enumerate();
+            self.log_targets.extend(logs.map(|(j, x)| run.problem.log_target(COLUMNS, j, *x)));
+        }
         self.tau = 0.0;
         self.translate();
     }
@@ -75,7 +84,7 @@ impl Scalings {
         let ratio = |i: usize, sum: f64| if targets[i] > 0.0 { targets[i] / sum } else { 0.0 };
         let exponent = 1.0 / (1.0 + slack[ROWS]);
         let (team, stop) = (run.team, run.stop);
-        if exponent == 1.0 {
+        if slack[ROWS] == 0.0 {
             gibbs.fused(v, &|i, sum| (ratio(i, sum), ratio(i, sum)), u, acc, team, stop)?;
         } else {
             let row = |i, sum| {
@@ -112,22 +121,35 @@ impl Scalings {
 
     /// What row i sums to.
     pub fn row_target(&self, i: usize) -> f64 {
-        followed(self.slack[ROWS], self.targets[ROWS][i], self.u[i], -self.tau)
+        let (slack, target) = (self.slack[ROWS], self.targets[ROWS][i]);
+        if slack == 0.0 || target == 0.0 {
+            target
+        } else {
+            target * (-slack * (self.u[i].ln() - self.tau)).exp()
+        }
     }
 
     /// What column j should sum to.
     pub fn column_target(&self, j: usize) -> f64 {
-        followed(self.slack[COLUMNS], self.targets[COLUMNS][j], self.v[j], self.tau)
+        if self.slack[COLUMNS] == 0.0 {
+            self.targets[COLUMNS][j]
+        } else {
+            self.log_column_target(j).exp()
+        }
+    }
+
+    /// Its logarithm, where columns may be missed.
+    fn log_column_target(&self, j: usize) -> f64 {
+        let log = self.log_targets[j];
+        if log == f64::NEG_INFINITY {
+            return log; // no weight, or no edge
+        }
+        log - self.slack[COLUMNS] * (self.v[j].ln() + self.tau)
     }
 
     /// What all columns should sum to.
     pub fn column_targets(&self) -> Vec<f64> {
         (0..self.v.len()).map(|j| self.column_target(j)).collect()
-    }
-
-    /// What column j sums to.
-    pub fn column(&self, j: usize) -> f64 {
-        self.acc[j] * self.v[j]
     }
 
     /// The mass of the plan.
@@ -137,9 +159,14 @@ impl Scalings {
 
     /// The change of `log v_j` that makes column j exact for the present `u`.
     pub fn column_step(&self, j: usize) -> f64 {
-        let (target, sum) = (self.column_target(j), self.column(j));
-        if target > 0.0 && (sum > 0.0 || self.slack[COLUMNS] == 0.0) {
-            (target / sum).ln() / (1.0 + self.slack[COLUMNS])
+        let (slack, sum) = (self.slack[COLUMNS], self.acc[j] * self.v[j]);
+        if slack == 0.0 {
+            let target = self.targets[COLUMNS][j];
+            return if target > 0.0 { (target / sum).ln() } else { 0.0 };
+        }
+        let log = self.log_column_target(j);
+        if log > f64::NEG_INFINITY && sum > 0.0 {
+            (log - sum.ln()) / (1.0 + slack)
         } else {
             0.0 // nothing to move, or too little to be told from nothing
         }
@@ -198,14 +225,5 @@ impl Scalings {
         into(&mut run.phi, &self.u);
         into(&mut run.psi, &self.v);
         run.problem.translate(self.tau);
-    }
-}
-
-/// A target after its scaling has changed from 1, and its potential by `moved` besides.
-fn followed(slack: f64, target: f64, scaling: f64, moved: f64) -> f64 {
-    if slack == 0.0 || target == 0.0 {
-        target
-    } else {
-        target * (-slack * (scaling.ln() + moved)).exp()
     }
 }

@@ -110,6 +110,17 @@ pub fn solve_path(
         let message = format!("shape ({n}, {m}): needs 1 to 2^32 - 1 rows and columns");
         return Err(Error::invalid("cost", message));
     }
+    if let Some(relaxation) = &problem.relaxation {
+        let has_method = matches!(settings.method, Method::Anneal { .. });
+        let is_relaxed = relaxation.rho.iter().any(|rho| rho.is_finite());
+        if !has_method
+            || !is_relaxed
+            || relaxation.rho.iter().any(|rho| rho.is_nan() || *rho <= 0.0)
+        {
+            let message = "needs positive prices, one of them finite, and the method Anneal";
+            return Err(Error::invalid("relaxation", message));
+        }
+    }
     let is_thinned = matches!(settings.method, Method::Anneal { .. })
         && problem.cost.can_be_thinned()
         && n.saturating_mul(m) > anneal::LARGE;
@@ -153,7 +164,7 @@ fn by_rows(
 ) -> Result<Vec<Solution>, Error> {
     let (n, m) = problem.cost.shape();
     let problem = &Problem { reg: *regs.first().unwrap_or(&problem.reg), ..*problem };
-    // A point without weight has the potential -inf, one that nothing is known of 0.
+    // A point without weight has the potential -inf, one that nothing is known of 0 in the dual.
     let start = |side: usize, weights: &[f64], init: Option<&Vec<f64>>| -> Vec<f64> {
         let potential = |i: usize| {
             let unknown = problem.log_reference(side, i);
@@ -234,7 +245,9 @@ fn certified(
             }
             Ended::Done => Status::Stalled,
         };
-        if status != Status::Converged && run.problem.relaxation.is_none() {
+        // Who asked to stop gets the best answer so far instead.
+        let got_nowhere = matches!(status, Status::Stalled | Status::MaxIter);
+        if got_nowhere && run.problem.relaxation.is_none() {
             feasibility::check(&run.problem, &run.phi, &run.psi, run.stop)?;
         }
         return Ok(Solution {

@@ -101,7 +101,7 @@ def as_relaxation(value: object, name: str) -> tuple[float, float]:
     numbers = [as_number(part, name) for part in parts]
     if len(numbers) in (1, 2) and set(numbers) == {np.inf}:
         return FIXED
-    return as_prices(numbers[0] if len(numbers) == 1 else numbers)
+    return as_prices(numbers[0] if len(numbers) == 1 else numbers, name)
 
 
 def check_reference(

@@ -125,8 +125,4 @@ def _prices(unbalanced: object, unbalanced_type: object) -> tuple[float, float]:
         raise unsupported(
             "unbalanced_type", unbalanced_type, "use 'KL', or ot.solve of POT for others"
         )
-    try:
-        return as_relaxation(unbalanced, "unbalanced")
-    except InvalidInputError as error:
-        error.add_note("reg_m is what ot.solve calls unbalanced")
-        raise
+    return as_relaxation(unbalanced, "unbalanced")

@@ -113,8 +113,6 @@ def run_relaxed(
             init = _with_weights(init, reg, (a, b))
         fixed = same_mass(a, b)
         return run(costs, a, fixed, reg, limits=limits, init=init, verbose=verbose, warn=warn)
-    if init is not None:  # points that no edge leads to have no potential
-        init = _without_infinities(init[0]), _without_infinities(init[1])
     arguments = _arguments(limits.stop, limits, init, verbose)
     result = solve_relaxed(costs, a, b, reg=reg, reg_m=prices, reg_type=reg_type, **arguments)
     if warn and not _content(result, limits):
@@ -149,10 +147,6 @@ def _with_weights(
         for part, side in zip(init, weights, strict=True)
     )
     return f, g
-
-
-def _without_infinities(potential: FloatArray) -> FloatArray:
-    return np.where(potential == -np.inf, 0.0, potential)
 
 
 def _error(result: Solved, limits: Limits) -> float:
