@@ -205,7 +205,7 @@ def test_bounds_enclose_the_optimum_without_regularisation():
         assert result.lower_bound <= best <= result.upper_bound
         # With one point each the lower bound is the dual's optimum whatever reg is.
         assert result.lower_bound == pytest.approx(best, rel=1e-9)
-    assert result.upper_bound > best + 1e-3
+    assert result.upper_bound > best + 1e-4
 
 
 @pytest.mark.parametrize("ratio", [1e-6, 1e-2, 1.0, 1e3])
@@ -262,7 +262,11 @@ def test_random_problems(family, seed):
     logs = reg * np.abs(np.log(np.where(result.plan > 0, result.plan, 1)))
     terms = (result.plan * (np.abs(np.where(np.isfinite(cost), cost, 0)) + logs)).sum()
     for rho, x, w in zip(reg_m, result.marginals, (a, b), strict=True):
-        terms += rho * (w.sum() + x.sum() + np.abs(x * np.log(np.where(x > 0, x / w, 1))).sum())
+        terms += rho * (
+            w.sum()
+            + x.sum()
+            + np.abs(x * np.log(np.where(x > 0, x / np.where(w > 0, w, 1), 1))).sum()
+        )
     assert result.value == pytest.approx(value, abs=1e-11 * (terms + reg * a.sum() * b.sum()))
     assert result.gap <= 1e-9 * (terms + reg * a.sum() * b.sum())
 

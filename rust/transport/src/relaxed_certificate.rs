@@ -72,7 +72,12 @@ fn bound(problem: &Problem<'_>, phi: &[f64], psi: &[f64]) -> (f64, f64) {
         for (w, x) in weights.iter().zip(x).filter(|(w, _)| **w > 0.0) {
             let part = gain(slack, *w, x + moved);
             value += part;
-            size += part.abs() + w * x.abs().min(1.0 / slack);
+            // Rounding of the potential counts with the derivative of the part.
+            let target = w * (-slack * (x + moved)).exp();
+            size += part.abs();
+            if target > 0.0 {
+                size += target * (x.abs() + moved.abs());
+            }
         }
     }
     (value, size)
