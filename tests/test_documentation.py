@@ -14,6 +14,7 @@ MODULES = [
     "sparrot.interop",
     "sparrot.interop.pot",
     "sparrot.interop.pot.bregman",
+    "sparrot.interop.pot.unbalanced",
     "sparrot.plot",
     "sparrot.special",
     "sparrot.transport",
@@ -31,6 +32,7 @@ NOT_CONSTRUCTED = {
     "sparrot.transport.BatchResult",
     "sparrot.transport.IterationState",
     "sparrot.transport.TransportResult",
+    "sparrot.transport.UnbalancedResult",
 }
 
 
@@ -42,7 +44,10 @@ def public_names():
             if inspect.isclass(value) or inspect.isfunction(value):
                 yield f"{module_name}.{name}"
             if inspect.isclass(value) and value.__module__.startswith("sparrot"):
-                for attribute, member in vars(value).items():
+                # With what it has from bases of ours that are not public themselves.
+                bases = [base for base in value.__mro__ if base.__module__.startswith("sparrot")]
+                members = {k: v for base in reversed(bases) for k, v in vars(base).items()}
+                for attribute, member in members.items():
                     if not attribute.startswith("_") and inspect.isfunction(member):
                         yield f"{module_name}.{name}.{attribute}"
 
