@@ -37,6 +37,9 @@ DIFFERENCES = {
     r"test_solve_sample\[": "calls solve_sample without reg",
     r"test_solve_sample_lazy_emd": "exact transport is not offered",
     r"test_solve_sample_methods": "methods for other problems are not offered",
+    r"test_unbalanced_relaxation_parameters\[.*-inf\]": "infinite prices and weights of different "
+    "sums leave no plan, which is an error; POT returns something",
+    r"test_unbalanced_relaxation_parameters_pair\[.*-inf-inf\]": "likewise",
 }
 
 
@@ -68,8 +71,9 @@ def put_ours_in_place(tally: Tally) -> None:
     import ot
 
     pairs = {getattr(ot, name): getattr(pot, name) for name in NAMES}
-    for name in pot.bregman.__all__:
-        pairs[getattr(ot.bregman, name)] = getattr(pot.bregman, name)
+    for module in ("bregman", "unbalanced"):
+        theirs, own = getattr(ot, module), getattr(pot, module)
+        pairs |= {getattr(theirs, name): getattr(own, name) for name in own.__all__}
     ours = {theirs: tally.recording(own) for theirs, own in pairs.items()}
     for module in [module for name, module in sys.modules.items() if name.split(".")[0] == "ot"]:
         for name, value in list(vars(module).items()):
