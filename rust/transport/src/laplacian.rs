@@ -18,14 +18,7 @@
 
 use std::collections::HashMap;
 
-use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::sparse::linalg::cholesky::{
-    CholeskySymbolicParams, LltRef, SymbolicCholesky, SymmetricOrdering,
-    factorize_symbolic_cholesky,
-};
-use faer::sparse::{SparseColMatRef, SymbolicSparseColMatRef};
-use faer::{Conj, MatMut, Par, Side};
-
+use crate::cholesky::{Cholesky, Lower, Outcome};
 use crate::sparsify::Csr;
 
 /// The share of the smaller of its points' weights from which an entry is kept.
@@ -40,12 +33,10 @@ const LEAST_SHIFT: f64 = 1e-12;
 
 /// A factored approximation of the Newton matrix of rows and columns.
 pub struct Factor {
-    symbolic: SymbolicCholesky<u32>,
-    values: Vec<f64>,
+    cholesky: Cholesky,
     rows: usize,
     /// Right-hand side, then solution, for rows and columns.
     both: Vec<f64>,
-    scratch: MemBuffer,
 }
 
 impl Factor {
@@ -56,36 +47,14 @@ impl Factor {
         let mut share = SHARE;
         loop {
             let edges = backbone(plan, diagonals, share);
-            let matrix = Matrix::new(&edges, plan, diagonals);
-            let pattern = matrix.pattern();
-            let symbolic = factorize_symbolic_cholesky(
-                pattern,
-                Side::Lower,
-                SymmetricOrdering::Amd,
-                CholeskySymbolicParams::default(),
-            )
-            .ok()?;
-            if symbolic.len_val() > cap && share < 1.0 {
-                share *= 3.0;
-                continue;
+            let most = if share < 1.0 { cap } else { usize::MAX };
+            match Cholesky::new(&lower(&edges, plan, diagonals), most) {
+                Outcome::Factored(cholesky) => {
+                    return Some(Factor { cholesky, rows: n, both: vec![0.0; n + m] });
+                }
+                Outcome::TooFull => share *= 3.0,
+                Outcome::Failed => return None,
             }
-            let mut values = vec![0.0; symbolic.len_val()];
-            let need = symbolic.factorize_numeric_llt_scratch::<f64>(Par::Seq, Default::default());
-            let mut scratch = MemBuffer::try_new(need).ok()?;
-            symbolic
-                .factorize_numeric_llt(
-                    &mut values,
-                    SparseColMatRef::new(pattern, &matrix.values),
-                    Side::Lower,
-                    Default::default(),
-                    Par::Seq,
-                    MemStack::new(&mut scratch),
-                    Default::default(),
-                )
-                .ok()?;
-            let need = symbolic.solve_in_place_scratch::<f64>(1, Par::Seq);
-            let scratch = MemBuffer::try_new(need).ok()?;
-            return Some(Factor { symbolic, values, rows: n, both: vec![0.0; n + m], scratch });
         }
     }
 
@@ -93,74 +62,56 @@ impl Factor {
     pub fn solve_columns(&mut self, r: &[f64], out: &mut [f64]) {
         self.both[..self.rows].fill(0.0);
         self.both[self.rows..].copy_from_slice(r);
-        let size = self.both.len();
-        LltRef::new(&self.symbolic, &self.values).solve_in_place_with_conj(
-            Conj::No,
-            MatMut::from_column_major_slice_mut(&mut self.both, size, 1),
-            Par::Seq,
-            MemStack::new(&mut self.scratch),
-        );
+        self.cholesky.solve(&mut self.both);
         out.copy_from_slice(&self.both[self.rows..]);
     }
 }
 
-/// The lower triangle of the approximation, by columns: rows of the plan first, then its columns.
-struct Matrix {
-    starts: Vec<u32>,
-    indices: Vec<u32>,
-    values: Vec<f64>,
-}
-
-impl Matrix {
-    /// The diagonal is that of the edges, plus what the exact matrix has beyond its own entries,
-    /// plus a share of the entries that were not kept: with all of it moves that the exact matrix
-    /// lets through for nothing would be dear, with none of it those of single points too cheap.
-    fn new(edges: &[Edge], plan: &Csr, diagonals: [&[f64]; 2]) -> Matrix {
-        let n = diagonals[0].len();
-        let mut kept = diagonals.map(|d| vec![0.0; d.len()]);
-        let mut all = kept.clone();
-        for edge in edges {
-            kept[0][edge.row as usize] += edge.weight;
-            kept[1][edge.column as usize] += edge.weight;
-        }
-        for edge in entries(plan) {
-            all[0][edge.row as usize] += edge.weight;
-            all[1][edge.column as usize] += edge.weight;
-        }
-        for ((kept, all), exact) in kept.iter_mut().zip(&all).zip(diagonals) {
-            for ((kept, all), exact) in kept.iter_mut().zip(all).zip(exact) {
-                let beyond = (exact - all).max(LEAST_SHIFT * exact);
-                let dropped = (all - *kept).max(0.0);
-                *kept += beyond + RETURNED * dropped;
-                if *kept <= 0.0 {
-                    *kept = 1.0; // a point without weight has no edges: any number will do
-                }
+/// The lower triangle of the approximation: rows of the plan first, then its columns.
+///
+/// The diagonal is that of the edges, plus what the exact matrix has beyond its own entries,
+/// plus a share of the entries that were not kept: with all of it moves that the exact matrix
+/// lets through for nothing would be dear, with none of it those of single points too cheap.
+fn lower(edges: &[Edge], plan: &Csr, diagonals: [&[f64]; 2]) -> Lower {
+    let n = diagonals[0].len();
+    let mut kept = diagonals.map(|d| vec![0.0; d.len()]);
+    let mut all = kept.clone();
+    for edge in edges {
+        kept[0][edge.row as usize] += edge.weight;
+        kept[1][edge.column as usize] += edge.weight;
+    }
+    for edge in entries(plan) {
+        all[0][edge.row as usize] += edge.weight;
+        all[1][edge.column as usize] += edge.weight;
+    }
+    for ((kept, all), exact) in kept.iter_mut().zip(&all).zip(diagonals) {
+        for ((kept, all), exact) in kept.iter_mut().zip(all).zip(exact) {
+            let beyond = (exact - all).max(LEAST_SHIFT * exact);
+            let dropped = (all - *kept).max(0.0);
+            *kept += beyond + RETURNED * dropped;
+            if *kept <= 0.0 {
+                *kept = 1.0; // a point without weight has no edges: any number will do
             }
         }
-        let [row_diagonal, column_diagonal] = kept;
-        let mut matrix = Matrix { starts: vec![0], indices: vec![], values: vec![] };
-        let mut edges = edges.iter().peekable();
-        for (i, diagonal) in row_diagonal.iter().enumerate() {
-            matrix.indices.push(i as u32);
-            matrix.values.push(*diagonal);
-            while let Some(edge) = edges.next_if(|edge| edge.row as usize == i) {
-                matrix.indices.push(n as u32 + edge.column);
-                matrix.values.push(-edge.weight);
-            }
-            matrix.starts.push(matrix.indices.len() as u32);
-        }
-        for (j, diagonal) in column_diagonal.iter().enumerate() {
-            matrix.indices.push((n + j) as u32);
-            matrix.values.push(*diagonal);
-            matrix.starts.push(matrix.indices.len() as u32);
-        }
-        matrix
     }
-
-    fn pattern(&self) -> SymbolicSparseColMatRef<'_, u32> {
-        let size = self.starts.len() - 1;
-        SymbolicSparseColMatRef::new_checked(size, size, &self.starts, None, &self.indices)
+    let [row_diagonal, column_diagonal] = kept;
+    let mut matrix = Lower::default();
+    let mut edges = edges.iter().peekable();
+    for (i, diagonal) in row_diagonal.iter().enumerate() {
+        matrix.indices.push(i as u32);
+        matrix.values.push(*diagonal);
+        while let Some(edge) = edges.next_if(|edge| edge.row as usize == i) {
+            matrix.indices.push(n as u32 + edge.column);
+            matrix.values.push(-edge.weight);
+        }
+        matrix.starts.push(matrix.indices.len() as u32);
     }
+    for (j, diagonal) in column_diagonal.iter().enumerate() {
+        matrix.indices.push((n + j) as u32);
+        matrix.values.push(*diagonal);
+        matrix.starts.push(matrix.indices.len() as u32);
+    }
+    matrix
 }
 
 /// An entry of the plan.

@@ -50,6 +50,7 @@
 //! | [`level`] | one level: sweeps, then Newton steps | - |
 //! | [`newton`] | a Newton step on the semi-dual | - |
 //! | [`equations`] | its equations, and their solution | - |
+//! | [`cholesky`] | sparse factors | - |
 //! | [`laplacian`] | the sparse factor that preconditions them | - |
 //! | [`cg`] | conjugate gradients | Algorithm 1, `CG` |
 //! | [`certificate`] | marginal error, rounding, duality gap, bounds, from the final potentials | - |
@@ -74,6 +75,7 @@ pub mod batch;
 pub mod candidates;
 pub mod certificate;
 pub mod cg;
+pub mod cholesky;
 pub mod equations;
 pub mod feasibility;
 pub mod geometry;
