@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 mod arrays;
 mod batch;
 mod guard;
+mod ksparse;
 mod observer;
 mod relatives;
 mod special;
@@ -20,6 +21,10 @@ mod transport;
 mod _sparrot {
     #[pymodule_export]
     use super::batch::{transport_batch_plans, transport_solve_batch};
+    #[pymodule_export]
+    use super::ksparse::{
+        transport_ksparse_evaluate, transport_ksparse_plan, transport_ksparse_solve,
+    };
     #[pymodule_export]
     use super::relatives::{special_pull_back, special_sparsemax, special_stablemax, special_topk};
     #[pymodule_export]

@@ -12,6 +12,13 @@ pub trait Cost: Sync {
     fn shape(&self) -> (usize, usize);
     /// `out_j = scale * C_ij`, for `scale > 0`.
     fn scaled_row(&self, i: usize, scale: f64, out: &mut [f64]);
+    /// Several rows, one after the other. Faster than one by one where they are read across memory.
+    fn scaled_rows(&self, rows: &[usize], scale: f64, out: &mut [f64]) {
+        let m = self.shape().1;
+        for (i, out) in rows.iter().zip(out.chunks_exact_mut(m)) {
+            self.scaled_row(*i, scale, out);
+        }
+    }
     /// Whether computing a row takes clearly longer than reading it, so that a solve, which asks
     /// for each row many times, had better store them all.
     fn is_dear(&self) -> bool {
@@ -26,8 +33,10 @@ pub trait Cost: Sync {
     fn some(&self, _rows: &[usize], _columns: &[usize]) -> Option<Box<dyn Cost + '_>> {
         None
     }
-    /// The cost of the reverse problem, if that is the one to solve: a solver reads along rows, and
-    /// does its smaller part on the columns.
+    /// The cost of the reverse problem: that from targets to sources.
+    fn transposed(&self) -> Box<dyn Cost + '_>;
+    /// The same if that is the one to solve: a solver reads along rows, and does its smaller part
+    /// on the columns.
     fn reversed(&self) -> Option<Box<dyn Cost + '_>>;
 }
 
@@ -83,11 +92,33 @@ impl<T: Element> Cost for MatrixView<'_, T> {
         }
     }
 
+    fn scaled_rows(&self, rows: &[usize], scale: f64, out: &mut [f64]) {
+        const GROUP: usize = 8; // columns, of which each row gets a cache line
+        let m = self.shape().1;
+        if !self.by_columns {
+            for (i, out) in rows.iter().zip(out.chunks_exact_mut(m)) {
+                T::scaled(scale, self.lines[*i], out);
+            }
+            return;
+        }
+        for (group, columns) in self.lines.chunks(GROUP).enumerate() {
+            for (i, out) in rows.iter().zip(out.chunks_exact_mut(m)) {
+                for (out, column) in out[group * GROUP..].iter_mut().zip(columns) {
+                    *out = scale * column[*i].to_f64();
+                }
+            }
+        }
+    }
+
+    fn transposed(&self) -> Box<dyn Cost + '_> {
+        Box::new(MatrixView { by_columns: !self.by_columns, ..self.clone() })
+    }
+
     /// Reading across memory is put up with for columns that are less than half as many as rows.
     fn reversed(&self) -> Option<Box<dyn Cost + '_>> {
         let (n, m) = self.shape();
         let reverse = if self.by_columns { 2 * m >= n } else { 2 * n < m };
-        reverse.then(|| Box::new(MatrixView { by_columns: !self.by_columns, ..self.clone() }) as _)
+        reverse.then(|| self.transposed())
     }
 }
 
@@ -186,12 +217,15 @@ impl Cost for Points {
         Some(Box::new(Points::between(self.metric, sources, targets, d, shape)))
     }
 
+    fn transposed(&self) -> Box<dyn Cost + '_> {
+        let (n, m) = self.shape;
+        let (sources, targets) = (self.targets.clone(), self.sources.clone());
+        Box::new(Points::between(self.metric, sources, targets, self.dimension, (m, n)))
+    }
+
     fn reversed(&self) -> Option<Box<dyn Cost + '_>> {
         let (n, m) = self.shape;
-        (n < m).then(|| {
-            let (sources, targets) = (self.targets.clone(), self.sources.clone());
-            Box::new(Points::between(self.metric, sources, targets, self.dimension, (m, n))) as _
-        })
+        (n < m).then(|| self.transposed())
     }
 
     fn scaled_row(&self, i: usize, scale: f64, out: &mut [f64]) {
@@ -237,6 +271,12 @@ mod tests {
         assert_eq!(by_columns.shape(), (4, 3));
         assert_eq!(all_rows(&by_columns)[..4], [0.0, 8.0, 16.0, 2.0]);
         assert_eq!(all_rows(&*by_columns.reversed().unwrap()), expected);
+        let transposed = by_rows.transposed();
+        let mut rows = vec![0.0; 6];
+        transposed.scaled_rows(&[3, 1], 1.0, &mut rows);
+        assert_eq!(rows, [3.0, 7.0, 11.0, 1.0, 5.0, 9.0]);
+        transposed.transposed().scaled_rows(&[2], 0.5, &mut rows[..4]);
+        assert_eq!(rows[..4], [4.0, 4.5, 5.0, 5.5]);
         assert!(by_rows.reversed().is_none());
     }
 

@@ -18,7 +18,7 @@
 
 use std::collections::HashMap;
 
-use crate::cholesky::{Cholesky, Lower, Outcome};
+use crate::cholesky::{Cholesky, Lower, NoFactor};
 use crate::sparsify::Csr;
 
 /// The share of the smaller of its points' weights from which an entry is kept.
@@ -49,11 +49,11 @@ impl Factor {
             let edges = backbone(plan, diagonals, share);
             let most = if share < 1.0 { cap } else { usize::MAX };
             match Cholesky::new(&lower(&edges, plan, diagonals), most) {
-                Outcome::Factored(cholesky) => {
+                Ok(cholesky) => {
                     return Some(Factor { cholesky, rows: n, both: vec![0.0; n + m] });
                 }
-                Outcome::TooFull => share *= 3.0,
-                Outcome::Failed => return None,
+                Err(NoFactor::TooFull) => share *= 3.0,
+                Err(NoFactor::Failed) => return None,
             }
         }
     }

@@ -82,6 +82,7 @@ pub mod geometry;
 pub mod gibbs;
 pub mod hessian;
 pub mod kernel;
+pub mod ksparse;
 pub mod laplacian;
 pub mod level;
 pub mod log_domain;

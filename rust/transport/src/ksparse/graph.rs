@@ -1,0 +1,241 @@
+//! The equations of a Newton step: the Laplacian of a graph.
+//!
+//! The mass that a line gives to its points changes with their potentials `x` as a network of
+//! conductors would let it: every full entry joins its point to a node of the line by `1 / (gamma +
+//! sigma)`, every entry of the band joins it to a second node by `1 / sigma`, and the two nodes are
+//! joined by `(k - full) / gamma`. The lines' nodes take up no current; eliminating them gives the
+//! matrix on the points,
+//!
+//! ```text
+//! S = -Hessian of the smooth semi-dual,   S x = gradient,
+//! ```
+//!
+//! which conjugate gradients multiply by in two reads of the entries. Where those take long, as with
+//! few entries a line, whose graph is nearly a tree, the whole Laplacian is factored instead.
+
+use sparrot_foundation::{Error, Stop};
+use sparrot_simd::reduce;
+
+use crate::cg::Iterate;
+use crate::cholesky::{Cholesky, Lower};
+
+use super::line::Weights;
+
+/// Iterations before a factor is tried, and at most.
+const BEFORE_FACTOR: usize = 80;
+const MOST_ITERATIONS: usize = 1000;
+
+/// Entries of a factor, at most: this many times those of the graph. Solving with it then takes as
+/// long as so many iterations, and making it longer by the fill of its columns.
+const FILL: usize = 5;
+
+/// What is added to every diagonal at least, as a share of it: a part of the graph may have nothing
+/// that pins it down.
+const PINNED: f64 = 1e-12;
+
+/// A diagonal of up to this share of an entry's conductance is rounding.
+const UNHELD: f64 = 1e-12;
+
+/// The entries of all lines that get mass.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// The points: of each line the full entries, then those of the band.
+    points: Vec<u32>,
+    lines: Vec<Node>,
+    full: f64,
+    band: f64,
+    gamma: f64,
+    k: usize,
+    diagonal: Vec<f64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    start: usize,
+    middle: usize,
+    end: usize,
+}
+
+impl Node {
+    /// The conductance of the full entries, of the band, and between the two nodes.
+    fn conductances(&self, graph: &Graph) -> [f64; 3] {
+        let full = self.middle - self.start;
+        let between = graph.k.saturating_sub(full) as f64 / graph.gamma;
+        [full as f64 * graph.full, (self.end - self.middle) as f64 * graph.band, between]
+    }
+}
+
+impl Graph {
+    /// No entries yet, of `n` points.
+    pub fn new(n: usize, weights: &Weights) -> Graph {
+        let Weights { gamma, sigma, k } = *weights;
+        Graph {
+            points: vec![],
+            lines: vec![],
+            full: 1.0 / (gamma + sigma),
+            band: if sigma > 0.0 { 1.0 / sigma } else { 0.0 }, // then there is none
+            gamma,
+            k,
+            diagonal: vec![0.0; n],
+        }
+    }
+
+    /// Adds a line.
+    pub fn add(&mut self, full: impl Iterator<Item = u32>, band: impl Iterator<Item = u32>) {
+        let start = self.points.len();
+        self.points.extend(full);
+        let middle = self.points.len();
+        self.points.extend(band);
+        let node = Node { start, middle, end: self.points.len() };
+        let [to_full, to_band, between] = node.conductances(self);
+        // What leaves a point through the line when all other points are held at 0.
+        let beyond = |own: f64, other: f64| {
+            own + if other > 0.0 { between * other / (between + other) } else { 0.0 }
+        };
+        let (of_full, of_band) = (beyond(to_full, to_band), beyond(to_band, to_full));
+        for i in &self.points[start..middle] {
+            self.diagonal[*i as usize] += self.full * (1.0 - self.full / of_full);
+        }
+        for i in &self.points[middle..] {
+            self.diagonal[*i as usize] += self.band * (1.0 - self.band / of_band);
+        }
+        self.lines.push(node);
+    }
+
+    /// The entries.
+    pub fn entries(&self) -> usize {
+        self.points.len()
+    }
+
+    /// `out = S x + shift x`.
+    fn apply(&self, shift: &[f64], x: &[f64], out: &mut [f64]) {
+        for ((out, x), shift) in out.iter_mut().zip(x).zip(shift) {
+            *out = shift * x;
+        }
+        for node in &self.lines {
+            let full = &self.points[node.start..node.middle];
+            let band = &self.points[node.middle..node.end];
+            let sum = |points: &[u32]| points.iter().map(|i| x[*i as usize]).sum::<f64>();
+            let [to_full, to_band, between] = node.conductances(self);
+            // Potentials of the two nodes: of the line's, and of the band's.
+            let (of_line, of_band) = if band.is_empty() {
+                (sum(full) / full.len() as f64, 0.0)
+            } else if full.is_empty() {
+                (0.0, sum(band) / band.len() as f64)
+            } else {
+                let (from_full, from_band) = (self.full * sum(full), self.band * sum(band));
+                let through = between / (between + to_band);
+                let of_line = (from_full + through * from_band) / (to_full + through * to_band);
+                (of_line, (from_band + between * of_line) / (to_band + between))
+            };
+            for i in full {
+                out[*i as usize] += self.full * (x[*i as usize] - of_line);
+            }
+            for i in band {
+                out[*i as usize] += self.band * (x[*i as usize] - of_band);
+            }
+        }
+    }
+
+    /// The whole Laplacian, points first.
+    fn lower(&self, shift: &[f64]) -> Lower {
+        let n = self.diagonal.len();
+        let mut diagonal = shift.to_vec();
+        let mut below: Vec<Vec<(u32, f64)>> = vec![vec![]; n];
+        let mut nodes: Vec<(f64, Option<f64>)> = vec![];
+        for node in &self.lines {
+            let [to_full, to_band, between] = node.conductances(self);
+            let both = node.middle > node.start && node.end > node.middle;
+            let between = if both { between } else { 0.0 };
+            let mut join = |points: &[u32], weight: f64, name: usize| {
+                for i in points {
+                    diagonal[*i as usize] += weight;
+                    below[*i as usize].push((name as u32, -weight));
+                }
+            };
+            if node.middle > node.start {
+                join(&self.points[node.start..node.middle], self.full, n + nodes.len());
+                nodes.push((to_full + between, both.then_some(-between)));
+            }
+            if node.end > node.middle {
+                join(&self.points[node.middle..node.end], self.band, n + nodes.len());
+                nodes.push((to_band + between, None));
+            }
+        }
+        let mut matrix = Lower::default();
+        let mut column = |at: usize, diagonal: f64, below: &mut dyn Iterator<Item = (u32, f64)>| {
+            matrix.indices.push(at as u32);
+            matrix.values.push(if diagonal > 0.0 { diagonal * (1.0 + PINNED) } else { 1.0 });
+            for (row, value) in below {
+                matrix.indices.push(row);
+                matrix.values.push(value);
+            }
+            matrix.starts.push(matrix.indices.len() as u32);
+        };
+        for (i, (diagonal, below)) in diagonal.iter().zip(&below).enumerate() {
+            column(i, *diagonal, &mut below.iter().copied());
+        }
+        for (q, (diagonal, next)) in nodes.iter().enumerate() {
+            let at = n + q;
+            column(at, *diagonal, &mut next.iter().map(|value| (at as u32 + 1, *value)));
+        }
+        matrix
+    }
+
+    /// Solves `(S + damping) x = rhs` until the L1 norm of the residual is at most `goal`, or as far as
+    /// it gets; `x`, and the iterations. Points that nothing holds are damped by at least `held`.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn solve(
+        &self,
+        rhs: &[f64],
+        damping: f64,
+        held: f64,
+        goal: f64,
+        stop: &Stop<'_>,
+    ) -> Result<(Vec<f64>, usize), Error> {
+        // A point that gets nothing, or all of a line whatever happens, has nothing to hold it.
+        let shift = |d: &f64| {
+            if *d > UNHELD * self.full { damping.max(PINNED * d) } else { damping.max(held) }
+        };
+        let shift: Vec<f64> = self.diagonal.iter().map(shift).collect();
+        let inverse: Vec<f64> =
+            self.diagonal.iter().zip(&shift).map(|(d, shift)| 1.0 / (d + shift)).collect();
+        let jacobi = |r: &[f64], out: &mut [f64]| {
+            out.iter_mut().zip(r).zip(&inverse).for_each(|((out, r), d)| *out = r * d);
+        };
+        let apply = |x: &[f64], out: &mut [f64]| {
+            self.apply(&shift, x, out);
+            stop.poll()
+        };
+        let mut iterate = Iterate::new(rhs);
+        let mut done = iterate.advance(apply, jacobi, goal, BEFORE_FACTOR, stop)?;
+        if reduce::l1_norm(&iterate.residual) <= goal {
+            return Ok((iterate.x, done));
+        }
+        if let Ok(mut factor) =
+            Cholesky::new(&self.lower(&shift), FILL * (self.points.len() + self.diagonal.len()))
+        {
+            let n = rhs.len();
+            let mut both = vec![0.0; n + self.nodes()];
+            let exact = |r: &[f64], out: &mut [f64]| {
+                both.fill(0.0);
+                both[..n].copy_from_slice(r);
+                factor.solve(&mut both);
+                out.copy_from_slice(&both[..n]);
+            };
+            done += iterate.advance(apply, exact, goal, BEFORE_FACTOR, stop)?;
+        } else {
+            done += iterate.advance(apply, jacobi, goal, MOST_ITERATIONS, stop)?;
+        }
+        Ok((iterate.x, done))
+    }
+
+    fn nodes(&self) -> usize {
+        let has = |node: &Node| {
+            usize::from(node.middle > node.start) + usize::from(node.end > node.middle)
+        };
+        self.lines.iter().map(has).sum()
+    }
+}
