@@ -21,6 +21,9 @@ __all__ = [
     "special_topk",
     "transport_apply",
     "transport_batch_plans",
+    "transport_ksparse_evaluate",
+    "transport_ksparse_plan",
+    "transport_ksparse_solve",
     "transport_map",
     "transport_plan",
     "transport_round",
@@ -101,6 +104,23 @@ def transport_solve(
     callback: Callable[..., bool] | None,
     n_threads: int | None,
 ) -> list[dict[str, Any]]: ...
+def transport_ksparse_evaluate(
+    problem: Mapping[str, Any], alpha: _Vector, beta: _Vector | None
+) -> tuple[float, _Vector, _Vector]: ...
+def transport_ksparse_plan(
+    problem: Mapping[str, Any], alpha: _Vector, beta: _Vector | None
+) -> tuple[_Vector, npt.NDArray[np.int64], npt.NDArray[np.int64]]: ...
+def transport_ksparse_solve(
+    problem: Mapping[str, Any],
+    range: float,
+    init: _Vector | None,
+    recover: str,
+    tol: float,
+    marginal_tol: float,
+    max_iter: int,
+    max_time: float | None,
+    callback: Callable[..., bool] | None,
+) -> dict[str, Any]: ...
 def transport_solve_batch(
     batch: Mapping[str, Any],
     method: tuple[Any, ...],

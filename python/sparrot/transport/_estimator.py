@@ -13,13 +13,11 @@ except ImportError as error:
         "pip install 'sparrot[sklearn]'"
     ) from error
 
-import warnings
-
 from sparrot import _sparrot
-from sparrot._validation import FloatArray, as_points, as_threads
-from sparrot.errors import InvalidInputError
+from sparrot._validation import FloatArray, as_threads
 from sparrot.transport._cost import cost_from_points
 from sparrot.transport._solve import solve_sample
+from sparrot.transport._target import target_of
 
 
 class EntropicTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -148,7 +146,7 @@ class EntropicTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
                 sample_weight, points, dtype=np.float64, ensure_non_negative=True
             )
             weights = weights / weights.sum()
-        target, target_weights = self._target(points, y, weights)
+        target, target_weights = target_of(self.target, points, y, weights)
         result = solve_sample(
             points,
             target,
@@ -168,34 +166,6 @@ class EntropicTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
         self.reg_ = result.reg
         self.n_iter_ = max(1, result.n_iter)
         return self
-
-    def _target(
-        self, X: FloatArray, y: object, weights: FloatArray | None
-    ) -> tuple[FloatArray, FloatArray | None]:
-        """Return the target points and their weights."""
-        labels = y is not None and np.asarray(y).ndim == 1
-        if labels and self.target is None:
-            if X.shape[1] == 1:
-                raise InvalidInputError(
-                    "X has 1 feature(s) (n_features = 1) and y is one-dimensional: pass target "
-                    "points as y.reshape(-1, 1), or labels together with the parameter target"
-                )
-            warnings.warn(
-                "y is one-dimensional: taken for labels and not used; without the parameter "
-                "target, X is transported onto itself",
-                UserWarning,
-                stacklevel=3,
-            )
-        given = self.target if y is None or labels else y
-        if given is None:
-            return X, weights
-        target = as_points(given, "y")
-        if target.shape[1] != X.shape[1]:
-            raise InvalidInputError(
-                f"y has {target.shape[1]} columns but X has {X.shape[1]}: points of both must "
-                "have the same coordinates"
-            )
-        return target, None
 
     def transform(self, X: object) -> FloatArray:
         """Map points of the source space to the target.

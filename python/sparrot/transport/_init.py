@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from sparrot._result import Result
 from sparrot._validation import FloatArray, as_floats
 from sparrot.errors import InvalidInputError
 from sparrot.transport._marginals import Pair
-from sparrot.transport._plan import PlanResult
 
 
 def as_init(
@@ -19,7 +19,7 @@ def as_init(
     """
     if init is None:
         return None
-    if isinstance(init, PlanResult):
+    if isinstance(init, Result) and "potentials" in init:
         init = init.potentials
     if not isinstance(init, tuple | list) or len(init) != 2:
         raise InvalidInputError(

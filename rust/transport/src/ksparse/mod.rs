@@ -38,7 +38,7 @@
 //!
 //! | file | what it does | in the paper |
 //! |---|---|---|
-//! | [`oracle`] | dual and semi-dual: value, gradient, plan | (7) to (11), Table 1 |
+//! | [`oracle`] | value, gradient and plan of both | dual and semi-dual |
 //! | [`norm`] | the k-support norm | - |
 //! | [`line`](mod@line) | the proximal problem of one line, solved exactly | - |
 //! | [`lines`] | all lines: the entries that may matter, value and gradient of the smooth dual | - |

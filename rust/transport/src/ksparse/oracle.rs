@@ -133,6 +133,7 @@ struct Block {
     beta: Vec<f64>,
     plan: Plan,
     top: Top,
+    scratch: Vec<f64>,
 }
 
 /// Evaluates the function; `keeps_plan` asks for the plan too.
@@ -164,7 +165,10 @@ pub fn evaluate(
         let beta = match formulation {
             Formulation::Dual(_) => beta,
             Formulation::SemiDual if is_empty => f64::NEG_INFINITY, // as of any point without weight
-            Formulation::SemiDual => -simplex_threshold(&mut block.top.values.clone(), gamma * b),
+            Formulation::SemiDual => {
+                block.scratch.clone_from(&block.top.values);
+                -simplex_threshold(&mut block.scratch, gamma * b)
+            }
         };
         let (mut sum, mut conjugate) = (0.0, 0.0);
         for (i, score) in block.top.positions.iter().zip(&block.top.values) {
