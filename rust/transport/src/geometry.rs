@@ -101,9 +101,20 @@ impl<T: Element> Cost for MatrixView<'_, T> {
             }
             return;
         }
+        let follow = rows.windows(2).all(|pair| pair[1] == pair[0] + 1);
+        let first = rows.first().copied().unwrap_or(0);
         for (group, columns) in self.lines.chunks(GROUP).enumerate() {
+            let at = group * GROUP;
+            if let (true, Ok(columns)) = (follow, <&[&[T]; GROUP]>::try_from(columns)) {
+                let parts = columns.map(|column| &column[first..first + rows.len()]);
+                for (r, out) in out.chunks_exact_mut(m).take(rows.len()).enumerate() {
+                    let values: [f64; GROUP] = parts.map(|part| scale * part[r].to_f64());
+                    out[at..at + GROUP].copy_from_slice(&values);
+                }
+                continue;
+            }
             for (i, out) in rows.iter().zip(out.chunks_exact_mut(m)) {
-                for (out, column) in out[group * GROUP..].iter_mut().zip(columns) {
+                for (out, column) in out[at..].iter_mut().zip(columns) {
                     *out = scale * column[*i].to_f64();
                 }
             }

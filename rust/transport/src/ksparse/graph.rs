@@ -42,11 +42,9 @@ pub struct Graph {
     /// The points: of each line the full entries, then those of the band.
     points: Vec<u32>,
     lines: Vec<Node>,
-    full: f64,
-    band: f64,
-    gamma: f64,
-    k: usize,
     diagonal: Vec<f64>,
+    /// The least conductance of a full entry.
+    least: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,50 +52,59 @@ struct Node {
     start: usize,
     middle: usize,
     end: usize,
+    /// The conductance of a full entry, of one of the band, and between the two nodes.
+    full: f64,
+    band: f64,
+    between: f64,
 }
 
 impl Node {
-    /// The conductance of the full entries, of the band, and between the two nodes.
-    fn conductances(&self, graph: &Graph) -> [f64; 3] {
-        let full = self.middle - self.start;
-        let between = graph.k.saturating_sub(full) as f64 / graph.gamma;
-        [full as f64 * graph.full, (self.end - self.middle) as f64 * graph.band, between]
+    /// The conductance of all full entries, and of the whole band.
+    fn totals(&self) -> [f64; 2] {
+        let count = |from: usize, to: usize| (to - from) as f64;
+        [count(self.start, self.middle) * self.full, count(self.middle, self.end) * self.band]
     }
 }
 
 impl Graph {
     /// No entries yet, of `n` points.
-    pub fn new(n: usize, weights: &Weights) -> Graph {
-        let Weights { gamma, sigma, k } = *weights;
-        Graph {
-            points: vec![],
-            lines: vec![],
-            full: 1.0 / (gamma + sigma),
-            band: if sigma > 0.0 { 1.0 / sigma } else { 0.0 }, // then there is none
-            gamma,
-            k,
-            diagonal: vec![0.0; n],
-        }
+    pub fn new(n: usize) -> Graph {
+        Graph { points: vec![], lines: vec![], diagonal: vec![0.0; n], least: f64::INFINITY }
     }
 
     /// Adds a line.
-    pub fn add(&mut self, full: impl Iterator<Item = u32>, band: impl Iterator<Item = u32>) {
+    pub fn add(
+        &mut self,
+        weights: &Weights,
+        full: impl Iterator<Item = u32>,
+        band: impl Iterator<Item = u32>,
+    ) {
+        let Weights { gamma, sigma, k } = *weights;
         let start = self.points.len();
         self.points.extend(full);
         let middle = self.points.len();
         self.points.extend(band);
-        let node = Node { start, middle, end: self.points.len() };
-        let [to_full, to_band, between] = node.conductances(self);
+        let node = Node {
+            start,
+            middle,
+            end: self.points.len(),
+            full: 1.0 / (gamma + sigma),
+            band: if sigma > 0.0 { 1.0 / sigma } else { 0.0 }, // then there is none
+            between: k.saturating_sub(middle - start) as f64 / gamma,
+        };
+        let between = node.between;
+        let [to_full, to_band] = node.totals();
+        self.least = self.least.min(node.full);
         // What leaves a point through the line when all other points are held at 0.
         let beyond = |own: f64, other: f64| {
             own + if other > 0.0 { between * other / (between + other) } else { 0.0 }
         };
         let (of_full, of_band) = (beyond(to_full, to_band), beyond(to_band, to_full));
         for i in &self.points[start..middle] {
-            self.diagonal[*i as usize] += self.full * (1.0 - self.full / of_full);
+            self.diagonal[*i as usize] += node.full * (1.0 - node.full / of_full);
         }
         for i in &self.points[middle..] {
-            self.diagonal[*i as usize] += self.band * (1.0 - self.band / of_band);
+            self.diagonal[*i as usize] += node.band * (1.0 - node.band / of_band);
         }
         self.lines.push(node);
     }
@@ -116,23 +123,23 @@ impl Graph {
             let full = &self.points[node.start..node.middle];
             let band = &self.points[node.middle..node.end];
             let sum = |points: &[u32]| points.iter().map(|i| x[*i as usize]).sum::<f64>();
-            let [to_full, to_band, between] = node.conductances(self);
+            let ([to_full, to_band], between) = (node.totals(), node.between);
             // Potentials of the two nodes: of the line's, and of the band's.
             let (of_line, of_band) = if band.is_empty() {
                 (sum(full) / full.len() as f64, 0.0)
             } else if full.is_empty() {
                 (0.0, sum(band) / band.len() as f64)
             } else {
-                let (from_full, from_band) = (self.full * sum(full), self.band * sum(band));
+                let (from_full, from_band) = (node.full * sum(full), node.band * sum(band));
                 let through = between / (between + to_band);
                 let of_line = (from_full + through * from_band) / (to_full + through * to_band);
                 (of_line, (from_band + between * of_line) / (to_band + between))
             };
             for i in full {
-                out[*i as usize] += self.full * (x[*i as usize] - of_line);
+                out[*i as usize] += node.full * (x[*i as usize] - of_line);
             }
             for i in band {
-                out[*i as usize] += self.band * (x[*i as usize] - of_band);
+                out[*i as usize] += node.band * (x[*i as usize] - of_band);
             }
         }
     }
@@ -144,9 +151,9 @@ impl Graph {
         let mut below: Vec<Vec<(u32, f64)>> = vec![vec![]; n];
         let mut nodes: Vec<(f64, Option<f64>)> = vec![];
         for node in &self.lines {
-            let [to_full, to_band, between] = node.conductances(self);
+            let [to_full, to_band] = node.totals();
             let both = node.middle > node.start && node.end > node.middle;
-            let between = if both { between } else { 0.0 };
+            let between = if both { node.between } else { 0.0 };
             let mut join = |points: &[u32], weight: f64, name: usize| {
                 for i in points {
                     diagonal[*i as usize] += weight;
@@ -154,11 +161,11 @@ impl Graph {
                 }
             };
             if node.middle > node.start {
-                join(&self.points[node.start..node.middle], self.full, n + nodes.len());
+                join(&self.points[node.start..node.middle], node.full, n + nodes.len());
                 nodes.push((to_full + between, both.then_some(-between)));
             }
             if node.end > node.middle {
-                join(&self.points[node.middle..node.end], self.band, n + nodes.len());
+                join(&self.points[node.middle..node.end], node.band, n + nodes.len());
                 nodes.push((to_band + between, None));
             }
         }
@@ -182,8 +189,13 @@ impl Graph {
         matrix
     }
 
+    /// Whether something holds a point: not if it gets nothing, or all of a line whatever happens.
+    pub fn holds(&self, i: usize) -> bool {
+        self.diagonal[i] > UNHELD * self.least
+    }
+
     /// Solves `(S + damping) x = rhs` until the L1 norm of the residual is at most `goal`, or as far as
-    /// it gets; `x`, and the iterations. Points that nothing holds are damped by at least `held`.
+    /// it gets; `x`, and the iterations. `rhs` is 0 for points that nothing holds.
     ///
     /// # Errors
     /// [`Error::Interrupted`].
@@ -191,15 +203,12 @@ impl Graph {
         &self,
         rhs: &[f64],
         damping: f64,
-        held: f64,
         goal: f64,
         stop: &Stop<'_>,
     ) -> Result<(Vec<f64>, usize), Error> {
-        // A point that gets nothing, or all of a line whatever happens, has nothing to hold it.
-        let shift = |d: &f64| {
-            if *d > UNHELD * self.full { damping.max(PINNED * d) } else { damping.max(held) }
-        };
-        let shift: Vec<f64> = self.diagonal.iter().map(shift).collect();
+        let shift: Vec<f64> = (self.diagonal.iter().enumerate())
+            .map(|(i, d)| if self.holds(i) { damping.max(PINNED * d) } else { self.least })
+            .collect();
         let inverse: Vec<f64> =
             self.diagonal.iter().zip(&shift).map(|(d, shift)| 1.0 / (d + shift)).collect();
         let jacobi = |r: &[f64], out: &mut [f64]| {

@@ -1,6 +1,7 @@
 //! All lines: the entries that may matter, value and gradient of the smooth dual.
 //!
-//! For a proximal term around the plan `T`, the dual of the proximal problem with the best
+//! For a proximal term around the plan `T`, whose weight is `sigma` times the mean mass of a line over
+//! that of the line, the dual of the proximal problem with the best
 //! potentials of the lines for those of the points is
 //!
 //! ```text
@@ -21,7 +22,7 @@ use sparrot_simd::{linear, reduce};
 use super::graph::Graph;
 use super::line::{Shares, Weights};
 use super::norm;
-use super::oracle::{Plan, weighted};
+use super::oracle::{Plan, read_lines, weighted};
 use super::{Problem, lines_per_block};
 
 /// How far below what gets mass a list reaches, as a share of the distance from there to the top.
@@ -54,6 +55,8 @@ struct Line {
 pub struct Lines<'a> {
     problem: Problem<'a>,
     weights: Weights,
+    /// The mean mass of a line.
+    mean: f64,
     lines: Vec<Line>,
     anchor: Vec<f64>,
 }
@@ -169,6 +172,12 @@ impl Line {
     }
 }
 
+/// The weights of a line of mass `b`: its proximal term is about shares of its mass, so that a line
+/// with little is spread over as many entries as one with much.
+fn of_line(common: &Weights, mean: f64, b: f64) -> Weights {
+    Weights { sigma: if b > 0.0 { common.sigma * mean / b } else { common.sigma }, ..*common }
+}
+
 /// Sorts scores downwards, and the names of their entries along, from an order that is nearly right.
 fn sort_downwards(scores: &mut [f64], names: &mut [u32]) {
     /// Moves for an entry, on average, beyond which the order is not nearly right.
@@ -200,7 +209,8 @@ impl<'a> Lines<'a> {
     pub fn new(problem: &Problem<'a>, weights: Weights) -> Lines<'a> {
         let (n, m) = problem.shape();
         let unread = Line { floor: f64::INFINITY, ..Line::default() };
-        Lines { problem: *problem, weights, lines: vec![unread; m], anchor: vec![0.0; n] }
+        let mean = problem.b.iter().sum::<f64>() / m as f64;
+        Lines { problem: *problem, weights, mean, lines: vec![unread; m], anchor: vec![0.0; n] }
     }
 
     /// What all lines have in common.
@@ -210,8 +220,8 @@ impl<'a> Lines<'a> {
 
     /// The present plan becomes the proximal term's, and the weights are new.
     pub fn settle(&mut self, weights: Weights) {
-        for line in &mut self.lines {
-            line.settle(&self.anchor, &self.weights);
+        for (line, b) in self.lines.iter_mut().zip(self.problem.b) {
+            line.settle(&self.anchor, &of_line(&self.weights, self.mean, *b));
         }
         self.weights = weights;
     }
@@ -234,7 +244,8 @@ impl<'a> Lines<'a> {
         };
         let rise = changes().fold(0.0, f64::max);
         let fall = changes().fold(0.0, f64::min);
-        let (weights, problem) = (self.weights, self.problem);
+        let (problem, common, mean) = (self.problem, self.weights, self.mean);
+        let of = |b: f64| of_line(&common, mean, b);
         let blocks: Vec<_> = self.lines.chunks_mut(per_block).enumerate().collect();
         let work = m.saturating_mul(PER_LINE);
         let parts = team.for_work(work).run(stop, blocks, |(block, lines)| {
@@ -243,7 +254,7 @@ impl<'a> Lines<'a> {
             for (q, line) in lines.iter_mut().enumerate() {
                 let b = problem.b[first + q];
                 if b > 0.0 {
-                    line.score(alpha, b, &weights);
+                    line.score(alpha, b, &of(b));
                     if line.floor + rise > line.eta() {
                         stale.push(q);
                     }
@@ -255,8 +266,8 @@ impl<'a> Lines<'a> {
                 let names: Vec<usize> = group.iter().map(|q| first + q).collect();
                 problem.lines.scaled_rows(&names, 1.0, &mut costs);
                 for (q, costs) in group.iter().zip(costs.chunks_exact(n)) {
-                    let line = &mut lines[*q];
-                    line.read(costs, alpha, problem.b[first + q], &weights, &mut top);
+                    let (line, b) = (&mut lines[*q], problem.b[first + q]);
+                    line.read(costs, alpha, b, &of(b), &mut top);
                     line.floor -= fall; // as of the anchor
                 }
             }
@@ -264,6 +275,7 @@ impl<'a> Lines<'a> {
             for (q, line) in lines.iter().enumerate() {
                 let Some(shares) = line.shares else { continue };
                 let b = problem.b[first + q];
+                let weights = of(b);
                 value += b * shares.beta - shares.conjugate(&line.scores, &weights);
                 for (p, mass) in line.masses(&weights) {
                     taken[line.points[p] as usize] -= mass;
@@ -280,6 +292,43 @@ impl<'a> Lines<'a> {
         Ok(smooth)
     }
 
+    /// The potentials with those of the given points, which miss that mass, raised to where the first
+    /// line that gives them nothing would give it.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn lifted(
+        &self,
+        alpha: &[f64],
+        points: &[(usize, f64)],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Vec<f64>, Error> {
+        let found = read_lines(&self.problem, team, stop, |j, costs, best: &mut Vec<f64>| {
+            best.resize(points.len(), f64::INFINITY);
+            let (line, b) = (&self.lines[j], self.problem.b[j]);
+            let Some(shares) = line.shares else { return };
+            let Weights { gamma, sigma, .. } = of_line(&self.weights, self.mean, b);
+            let per_mass = if shares.theta > 0.0 { sigma } else { gamma + sigma };
+            for ((i, missing), best) in points.iter().zip(best) {
+                let listed = line.points.binary_search(&(*i as u32));
+                let center = listed.map_or(0.0, |p| sigma * line.centers[p]);
+                let from = costs[*i] + shares.eta - center;
+                if from >= alpha[*i] {
+                    *best = best.min(from + per_mass * missing);
+                }
+            }
+        })?;
+        let mut lifted = alpha.to_vec();
+        for (q, (i, _)) in points.iter().enumerate() {
+            let best = found.iter().map(|best| best[q]).fold(f64::INFINITY, f64::min);
+            if best.is_finite() {
+                lifted[*i] = best;
+            }
+        }
+        Ok(lifted)
+    }
+
     /// Potentials that later ones will be near.
     pub fn anchor(&mut self, alpha: &[f64]) {
         let pairs = alpha.iter().zip(&self.anchor).filter(|(x, _)| x.is_finite());
@@ -292,12 +341,13 @@ impl<'a> Lines<'a> {
 
     /// The graph of the entries that get mass.
     pub fn graph(&self) -> Graph {
-        let mut graph = Graph::new(self.problem.a.len(), &self.weights);
-        for line in &self.lines {
+        let mut graph = Graph::new(self.problem.a.len());
+        for (line, b) in self.lines.iter().zip(self.problem.b) {
             if let Some(shares) = line.shares {
                 let end = shares.full + shares.band;
                 let name = |p: &u32| line.points[*p as usize];
                 graph.add(
+                    &of_line(&self.weights, self.mean, *b),
                     line.order[..shares.full].iter().map(name),
                     line.order[shares.full..end].iter().map(name),
                 );
@@ -314,8 +364,9 @@ impl<'a> Lines<'a> {
     /// The present plan.
     pub fn plan(&self) -> Plan {
         let mut plan = Plan::default();
-        for line in &self.lines {
-            let mut entries: Vec<_> = line.masses(&self.weights).collect();
+        for (line, b) in self.lines.iter().zip(self.problem.b) {
+            let weights = of_line(&self.weights, self.mean, *b);
+            let mut entries: Vec<_> = line.masses(&weights).collect();
             entries.sort_unstable_by_key(|(p, _)| *p);
             for (p, mass) in entries {
                 plan.push(line.points[p], line.costs[p], mass);

@@ -9,6 +9,7 @@
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_simd::reduce;
 
+use super::graph::Graph;
 use super::lines::{Lines, Smooth};
 
 /// Trials of a line search, at most; how much of the predicted gain one must bring; and what the
@@ -31,8 +32,8 @@ const SHRINK: f64 = 0.2;
 const GROWTH: f64 = 4.0;
 const AS_SHORT: f64 = 0.3;
 
-/// A point that nothing holds moves by this share of the reach at most.
-const UNHELD: f64 = 0.1;
+/// Points that nothing holds are lifted once they miss this share of the error.
+const LIFTED: f64 = 0.1;
 
 /// Where the dual is climbed from.
 pub struct Climb {
@@ -95,6 +96,34 @@ impl Climb {
         x.iter().zip(&self.alpha).map(|(x, alpha)| moves(alpha) * (x - sum / count)).collect()
     }
 
+    /// Raises points that miss mass, and that nothing holds, to where the first line that gives them
+    /// nothing would begin to; the graph there. How far that is no derivative says.
+    fn lifted(
+        &mut self,
+        lines: &mut Lines<'_>,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Graph, Error> {
+        let graph = lines.graph();
+        let misses = |(i, g): (usize, &f64)| {
+            (*g > 0.0 && self.alpha[i].is_finite() && !graph.holds(i)).then_some((i, *g))
+        };
+        let points: Vec<(usize, f64)> =
+            self.smooth.gradient.iter().enumerate().filter_map(misses).collect();
+        if points.iter().map(|(_, g)| g).sum::<f64>() < LIFTED * self.error() {
+            return Ok(graph);
+        }
+        let alpha = lines.lifted(&self.alpha, &points, team, stop)?;
+        let trial = lines.evaluate(&alpha, team, stop)?;
+        if trial.value > self.smooth.value {
+            (self.alpha, self.smooth) = (alpha, trial);
+            lines.anchor(&self.alpha);
+        } else {
+            self.smooth = lines.evaluate(&self.alpha, team, stop)?;
+        }
+        Ok(lines.graph())
+    }
+
     /// One step, for masses that sum to `mass`; whether it got anywhere.
     ///
     /// # Errors
@@ -106,13 +135,17 @@ impl Climb {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<bool, Error> {
+        let graph = self.lifted(lines, team, stop)?;
         let error = self.error();
         let goal = error * (error / mass).min(LOOSEST);
-        let rhs = self.centred(&self.smooth.gradient);
-        let graph = lines.graph();
+        let mut rhs = self.smooth.gradient.clone();
+        for (i, g) in rhs.iter_mut().enumerate() {
+            if !self.alpha[i].is_finite() || !graph.holds(i) {
+                *g = 0.0;
+            }
+        }
         let largest = rhs.iter().fold(0.0f64, |most, g| most.max(g.abs()));
-        let held = largest / (UNHELD * self.reach);
-        let (direction, done) = graph.solve(&rhs, self.damping, held, goal, stop)?;
+        let (direction, done) = graph.solve(&rhs, self.damping, goal, stop)?;
         let direction = self.centred(&direction);
         let longest = direction.iter().fold(0.0f64, |most, d| most.max(d.abs()));
         self.cg_iterations += done;

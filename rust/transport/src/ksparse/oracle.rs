@@ -11,7 +11,7 @@ use sparrot_simd::{linear, reduce, select::Top};
 use super::{Problem, lines_per_block};
 
 /// Lines that are read together where the costs lie across memory.
-const TOGETHER: usize = 16;
+const TOGETHER: usize = 32;
 
 /// Nanoseconds for an entry, roughly: what decides whether helpers are woken.
 const PER_ENTRY: usize = 1;
