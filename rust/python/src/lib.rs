@@ -11,6 +11,7 @@ mod batch;
 mod guard;
 mod observer;
 mod relatives;
+mod router;
 mod special;
 mod system;
 mod transport;
@@ -22,6 +23,8 @@ mod _sparrot {
     use super::batch::{transport_batch_plans, transport_solve_batch};
     #[pymodule_export]
     use super::relatives::{special_pull_back, special_sparsemax, special_stablemax, special_topk};
+    #[pymodule_export]
+    use super::router::transport_route;
     #[pymodule_export]
     use super::special::{
         special_finalize, special_merge, special_normalise, special_run, special_softmax,
