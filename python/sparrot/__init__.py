@@ -5,7 +5,7 @@ Submodules are imported when they are first used:
 ========================  ==================================================================
 ``sparrot.transport``     entropic optimal transport: ``solve``, ``solve_sample``,
                           ``solve_path``, ``solve_batch``, ``sinkhorn_divergence``,
-                          ``round_plan``, the estimator ``EntropicTransport``
+                          ``round_plan``, the estimators ``EntropicTransport``, ``TopKRouter``
 ``sparrot.special``       softmax, log_softmax, logsumexp and their relatives
 ``sparrot.interop``       the names of other packages: ``sparrot.interop.pot``
 ``sparrot.errors``        the exceptions and warnings of the package

@@ -14,8 +14,10 @@
 :func:`monge_gap`                how far a map is from an optimal one
 :func:`round_plan`               the nearest plan with exact marginals, for any plan
 :class:`EntropicTransport`       scikit-learn estimator: maps points of one set onto another
+:class:`TopKRouter`              tokens to experts with capacities, exactly
 :class:`TransportResult`         what the functions return
 :class:`UnbalancedResult`        what those for unbalanced transport return
+:class:`RoutingResult`           what the router returns
 ===============================  ==========================================================
 """
 
@@ -27,6 +29,7 @@ from sparrot.transport._monge_gap import MongeGapResult, monge_gap
 from sparrot.transport._path import solve_path
 from sparrot.transport._result import TransportResult
 from sparrot.transport._round import round_plan
+from sparrot.transport._routing_result import RoutingResult
 from sparrot.transport._run import IterationState
 from sparrot.transport._solve import solve, solve_sample
 from sparrot.transport._unbalanced import solve_unbalanced, solve_unbalanced_sample
@@ -34,6 +37,7 @@ from sparrot.transport._unbalanced_result import UnbalancedResult
 
 if TYPE_CHECKING:
     from sparrot.transport._estimator import EntropicTransport
+    from sparrot.transport._router import TopKRouter
 
 __all__ = [
     "BatchResult",
@@ -41,6 +45,8 @@ __all__ = [
     "EntropicTransport",
     "IterationState",
     "MongeGapResult",
+    "RoutingResult",
+    "TopKRouter",
     "TransportResult",
     "UnbalancedResult",
     "monge_gap",
@@ -56,8 +62,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "EntropicTransport":  # only this one needs scikit-learn
+    # Only these need scikit-learn.
+    if name == "EntropicTransport":
         from sparrot.transport._estimator import EntropicTransport
 
         return EntropicTransport
+    if name == "TopKRouter":
+        from sparrot.transport._router import TopKRouter
+
+        return TopKRouter
     raise AttributeError(f"module 'sparrot.transport' has no attribute {name!r}")
