@@ -42,13 +42,13 @@
 //! | `certificate` | total, bound and gap, from what is returned |
 //!
 //! **What we changed.** The paper's dual in all potentials is reduced to one price per expert, where
-//! coordinate descent is a selection. It stops early: its steps are worth their time only while they
-//! set many tokens right. Augmenting paths in the graph of the experts, with the prices for
+//! coordinate descent is a selection. It begins with some of the tokens and stops early: its steps are
+//! worth their time only while they set many tokens right. Augmenting paths in the graph of the experts, with the prices for
 //! potentials, make the rest exact: choices stay the best at the current prices, so when the loads are
 //! right the bound is attained, up to rounding.
 //!
 //! **Cost.** `O(n E)` for the first choices, `O(n k)` for a step of descent, `O(E^2)` for a path; of
-//! memory `O(n k + E^2)`. A problem is solved by one thread, so its bits do not depend on their number.
+//! memory `O(n (k + E) + E^2)`. A problem is solved by one thread, so its bits do not depend on their number.
 //! Ties go to the lower token, then to the lower expert.
 
 mod assignment;

@@ -1,16 +1,20 @@
 //! For each pair of nodes, the tokens that lose least by a move from one to the other.
 //!
-//! A list holds the tokens that lose least, in order, and where it ends. A token that has left is
-//! dropped when it comes to the front; when a list runs out it is made anew from the tokens of its
-//! node. So a move costs little, and the memory does not grow with the number of tokens.
+//! A list holds the tokens that lose least, in order, and where it ends: at first the best alone, as
+//! few pairs ever need another. A token that has left is dropped when it comes to the front. When a
+//! list runs out it is made anew from the tokens of its node, each time a longer one. So a move costs
+//! little, and few lists are long.
 
 use sparrot_foundation::Scalar;
 
 use super::assignment::Assignment;
 use super::market::Market;
 
-/// Tokens in a new list; one that has grown to twice that is cut to it.
+/// Tokens in a list that has run out once. One that has grown to twice its length is cut to it.
 const KEPT: usize = 16;
+
+/// How much longer a list is each time it runs out.
+const GROWTH: usize = 4;
 
 /// What a token loses by a move, and the token.
 type Offer = (f64, u32);
@@ -25,6 +29,8 @@ struct List {
     offers: Vec<Offer>,
     /// No offer before this one is missing; none at all if there is none.
     end: Option<Offer>,
+    /// Its length when it is made anew.
+    kept: usize,
 }
 
 impl List {
@@ -34,8 +40,8 @@ impl List {
         }
         let at = self.offers.partition_point(|other| is_before(&offer, other));
         self.offers.insert(at, offer);
-        if self.offers.len() == 2 * KEPT {
-            self.end = self.offers.drain(..KEPT).next_back();
+        if self.offers.len() == 2 * self.kept {
+            self.end = self.offers.drain(..self.kept).next_back();
         }
     }
 }
@@ -55,7 +61,7 @@ impl Pairs {
     pub fn new(nodes: usize) -> Pairs {
         Pairs {
             nodes,
-            lists: vec![List::default(); nodes * nodes],
+            lists: vec![List { kept: KEPT, ..List::default() }; nodes * nodes],
             losses: vec![f64::INFINITY; nodes * nodes],
             is_made: vec![false; nodes],
             offers: vec![],
@@ -71,10 +77,7 @@ impl Pairs {
     ) -> &[f64] {
         if !self.is_made[from] {
             self.is_made[from] = true;
-            for to in (0..self.nodes).filter(|to| *to != from) {
-                self.make(market, assignment, from, to);
-                self.refresh(market, assignment, from, to);
-            }
+            self.start(market, assignment, from);
         }
         &self.losses[from * self.nodes..(from + 1) * self.nodes]
     }
@@ -164,6 +167,30 @@ impl Pairs {
         }
     }
 
+    /// Puts the best offer on each of the lists from a node.
+    fn start<T: Scalar>(&mut self, market: &Market<'_, T>, assignment: &Assignment, from: usize) {
+        let offers = &mut self.offers;
+        offers.clear();
+        offers.resize(self.nodes, (f64::INFINITY, u32::MAX));
+        for token in &assignment.members[from] {
+            let i = *token as usize;
+            let own = market.score(i, from);
+            for (to, best) in offers.iter_mut().enumerate() {
+                let loss = own - market.score(i, to);
+                let is_better = loss < best.0 || loss == best.0 && *token < best.1;
+                if is_better && may_move(market, assignment, i, to) {
+                    *best = (loss, *token);
+                }
+            }
+        }
+        for (to, best) in offers.iter().enumerate().filter(|(_, best)| best.0 < f64::INFINITY) {
+            let pair = from * self.nodes + to;
+            self.lists[pair].offers.push(*best);
+            self.lists[pair].end = Some(*best);
+            self.losses[pair] = best.0;
+        }
+    }
+
     /// Makes a list anew.
     fn make<T: Scalar>(
         &mut self,
@@ -182,9 +209,10 @@ impl Pairs {
         let ascending = |x: &Offer, y: &Offer| x.0.total_cmp(&y.0).then(x.1.cmp(&y.1));
         let list = &mut self.lists[from * self.nodes + to];
         list.end = None;
-        if offers.len() > KEPT {
-            list.end = Some(*offers.select_nth_unstable_by(KEPT, ascending).1);
-            offers.truncate(KEPT);
+        if offers.len() > list.kept {
+            list.end = Some(*offers.select_nth_unstable_by(list.kept, ascending).1);
+            offers.truncate(list.kept);
+            list.kept *= GROWTH;
         }
         offers.sort_unstable_by(|x, y| ascending(y, x));
         list.offers.clear();

@@ -7,7 +7,8 @@
 //! middle of the two is taken, at which no choice is a tie.
 //!
 //! The expert whose load is the furthest from its capacity goes first. A step reads the choices of
-//! every token, and makes those anew that have the expert among them.
+//! every token, and makes those anew that have the expert among them. So most steps are made on some
+//! of the tokens, with as large a share of the places: their prices are nearly those of all.
 
 use sparrot_foundation::{Error, Scalar, Stop};
 
@@ -15,11 +16,17 @@ use super::market::Market;
 
 /// A step is worth its time if it sets at least this many tokens right, times `tokens / experts^2`:
 /// what it takes, `O(tokens)`, against what the paths of those tokens would, `O(experts^2)` each.
-const WORTH: usize = 4;
+const WORTH: usize = 8;
 
 /// Steps per expert, at most. Descent may come to a halt where loads are wrong, as the bound is not
 /// smooth; with ties it may do so slowly.
 const STEPS: usize = 4;
+
+/// One token in so many is kept for a coarser problem...
+const THINNING: usize = 4;
+
+/// ...as long as it has this many for each expert; prices of fewer say little.
+const TOKENS_PER_EXPERT: usize = 8;
 
 /// Tokens between two looks at the stop token.
 const TOKENS_AT_A_TIME: usize = 4096;
@@ -73,10 +80,16 @@ impl Choices {
     }
 
     /// Makes the choices anew that a new price of an expert may change.
-    fn reprice<T: Scalar>(&mut self, market: &Market<'_, T>, prices: &[f64], expert: usize) {
-        for token in 0..market.tokens {
+    fn reprice<T: Scalar>(
+        &mut self,
+        market: &Market<'_, T>,
+        prices: &[f64],
+        expert: usize,
+        scores: &[f64],
+    ) {
+        for (token, score) in scores.iter().enumerate() {
             let (values, nodes) = self.of(token);
-            let comes_in = market.score(token, expert) - prices[expert] > values[self.width - 1];
+            let comes_in = score - prices[expert] > values[self.width - 1];
             if comes_in || nodes.contains(&(expert as u32)) {
                 for at in token * self.width..(token + 1) * self.width - 1 {
                     self.loads[self.nodes[at] as usize] -= 1;
@@ -96,9 +109,22 @@ pub(super) fn descend<T: Scalar>(
     stop: &Stop<'_>,
 ) -> Result<(Vec<f64>, Choices), Error> {
     let mut prices = market.first_prices();
+    if market.tokens >= THINNING * TOKENS_PER_EXPERT * market.experts {
+        let scores: Vec<f64> = (0..market.tokens)
+            .step_by(THINNING)
+            .flat_map(|token| market.row(token).iter().map(|score| score.to_f64()))
+            .collect();
+        // An expert keeps some place, if it has any.
+        let capacities = market.capacities[..market.experts].iter();
+        let fewer: Vec<usize> = capacities.map(|c| c.div_ceil(THINNING)).collect();
+        let (coarse, _) = descend(&Market::new(&scores, &fewer, market.top_k), stop)?;
+        for (price, coarse) in prices[..market.experts].iter_mut().zip(coarse) {
+            *price = coarse.max(market.floor());
+        }
+    }
     let mut choices = Choices::new(market, &prices, stop)?;
     let worth = WORTH * market.tokens / (market.experts * market.experts);
-    let mut margins = Vec::with_capacity(market.tokens);
+    let (mut scores, mut margins) = (vec![0.0; market.tokens], vec![]);
     // Where a step has found the price to be the best already.
     let mut at_rest = vec![false; market.experts];
     for _ in 0..STEPS * market.experts {
@@ -111,32 +137,35 @@ pub(super) fn descend<T: Scalar>(
         // The first of the furthest off.
         let open = (0..market.experts).filter(|j| market.capacities[*j] > 0 && !at_rest[*j]);
         let Some(j) = open.rev().max_by_key(off).filter(|j| off(j) > worth) else { break };
-        let price = best_price(market, &choices, prices[j], j, &mut margins);
+        for (token, score) in scores.iter_mut().enumerate() {
+            *score = market.score(token, j);
+        }
+        let price = best_price(market, &choices, (j, prices[j]), &scores, &mut margins);
         if price == prices[j] {
             at_rest[j] = true;
         } else {
             at_rest.fill(false);
             prices[j] = price;
-            choices.reprice(market, &prices, j);
+            choices.reprice(market, &prices, j, &scores);
         }
     }
     Ok((prices, choices))
 }
 
-/// The price of an expert at which the bound is least; `margins` is room to work in.
+/// The price of an expert at which the bound is least, from its scores; `margins` is room to work in.
 fn best_price<T: Scalar>(
     market: &Market<'_, T>,
     choices: &Choices,
-    price: f64,
-    expert: usize,
+    (expert, price): (usize, f64),
+    scores: &[f64],
     margins: &mut Vec<f64>,
 ) -> f64 {
     let k = market.top_k;
     margins.clear();
-    margins.extend((0..market.tokens).map(|token| {
+    margins.extend(scores.iter().enumerate().map(|(token, score)| {
         let (values, nodes) = choices.of(token);
         let is_chosen = nodes[..k].contains(&(expert as u32));
-        market.score(token, expert) - values[if is_chosen { k } else { k - 1 }]
+        score - values[if is_chosen { k } else { k - 1 }]
     }));
     let capacity = market.capacities[expert];
     let (_, upper, rest) = margins.select_nth_unstable_by(capacity - 1, |x, y| y.total_cmp(x));
