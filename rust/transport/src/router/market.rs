@@ -80,7 +80,7 @@ impl<'a, T: Scalar> Market<'a, T> {
     /// Shifts prices, which only matter against each other, so that the price of an empty slot, or of
     /// the cheapest expert, is 0; and lowers that of an expert that takes nobody to what the first
     /// place there would add.
-    pub fn normalise(&self, prices: &mut Vec<f64>) {
+    pub fn normalise(&self, prices: &mut [f64]) {
         let lowest = prices[..self.experts].iter().copied().fold(f64::INFINITY, f64::min);
         let zero = prices.get(self.experts).copied().unwrap_or(lowest);
         // Without any place there is no price to measure by.
