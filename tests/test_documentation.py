@@ -31,6 +31,7 @@ NOT_CONSTRUCTED = {
     "sparrot.interop.pot.OTResult",
     "sparrot.transport.BatchResult",
     "sparrot.transport.IterationState",
+    "sparrot.transport.RoutingResult",
     "sparrot.transport.TransportResult",
     "sparrot.transport.UnbalancedResult",
 }

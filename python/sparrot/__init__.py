@@ -3,9 +3,10 @@
 Submodules are imported when they are first used:
 
 ========================  ==================================================================
-``sparrot.transport``     entropic optimal transport: ``solve``, ``solve_sample``,
-                          ``solve_path``, ``solve_batch``, ``sinkhorn_divergence``,
-                          ``round_plan``, the estimator ``EntropicTransport``
+``sparrot.transport``     optimal transport, entropic (``solve``, ``solve_sample``,
+                          ``solve_path``, ``solve_batch``, ``sinkhorn_divergence``) and with
+                          sparse plans (``solve_ksparse``, ``solve_quadratic``); the estimators
+                          ``EntropicTransport``, ``KSparseTransport``, ``TopKRouter``
 ``sparrot.special``       softmax, log_softmax, logsumexp and their relatives
 ``sparrot.interop``       the names of other packages: ``sparrot.interop.pot``
 ``sparrot.errors``        the exceptions and warnings of the package

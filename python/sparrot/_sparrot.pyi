@@ -27,6 +27,7 @@ __all__ = [
     "transport_map",
     "transport_plan",
     "transport_round",
+    "transport_route",
     "transport_solve",
     "transport_solve_batch",
     "transport_sparse_plan",
@@ -140,3 +141,6 @@ def transport_map(
     cost: Any, g: _Vector, reg: float, vectors: _Matrix, n_threads: int | None
 ) -> _Vector: ...
 def transport_round(plan: _Matrix, a: _Vector, b: _Vector, n_threads: int | None) -> None: ...
+def transport_route(
+    scores: npt.NDArray[Any], capacities: npt.NDArray[np.int64], top_k: int, n_threads: int | None
+) -> dict[str, Any]: ...

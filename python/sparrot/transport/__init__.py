@@ -21,6 +21,8 @@
 :class:`TransportResult`         what the functions return
 :class:`UnbalancedResult`        what those for unbalanced transport return
 :class:`SparseTransportResult`   what those for sparse plans return
+:class:`TopKRouter`              tokens to experts with capacities, exactly
+:class:`RoutingResult`           what the router returns
 ===============================  ==========================================================
 """
 
@@ -34,6 +36,7 @@ from sparrot.transport._monge_gap import MongeGapResult, monge_gap
 from sparrot.transport._path import solve_path
 from sparrot.transport._result import TransportResult
 from sparrot.transport._round import round_plan
+from sparrot.transport._routing_result import RoutingResult
 from sparrot.transport._run import IterationState
 from sparrot.transport._solve import solve, solve_sample
 from sparrot.transport._sparse_result import SparseTransportResult
@@ -43,6 +46,7 @@ from sparrot.transport._unbalanced_result import UnbalancedResult
 if TYPE_CHECKING:
     from sparrot.transport._estimator import EntropicTransport
     from sparrot.transport._ksparse_estimator import KSparseTransport
+    from sparrot.transport._router import TopKRouter
 
 __all__ = [
     "BatchResult",
@@ -53,6 +57,8 @@ __all__ = [
     "KSparseTransport",
     "MongeGapResult",
     "SparseTransportResult",
+    "RoutingResult",
+    "TopKRouter",
     "TransportResult",
     "UnbalancedResult",
     "monge_gap",
@@ -79,4 +85,8 @@ def __getattr__(name: str) -> Any:
         from sparrot.transport._ksparse_estimator import KSparseTransport
 
         return KSparseTransport
+    if name == "TopKRouter":
+        from sparrot.transport._router import TopKRouter
+
+        return TopKRouter
     raise AttributeError(f"module 'sparrot.transport' has no attribute {name!r}")

@@ -12,6 +12,7 @@ mod guard;
 mod ksparse;
 mod observer;
 mod relatives;
+mod router;
 mod special;
 mod system;
 mod transport;
@@ -27,6 +28,8 @@ mod _sparrot {
     };
     #[pymodule_export]
     use super::relatives::{special_pull_back, special_sparsemax, special_stablemax, special_topk};
+    #[pymodule_export]
+    use super::router::transport_route;
     #[pymodule_export]
     use super::special::{
         special_finalize, special_merge, special_normalise, special_run, special_softmax,

@@ -124,9 +124,9 @@ fn in_problem(k: usize, error: Error) -> Error {
 }
 
 /// The stop of all problems, as one of them sees it: only the calling thread may ask the user.
-struct Outer<'a> {
-    stop: &'a Stop<'a>,
-    caller: ThreadId,
+pub(crate) struct Outer<'a> {
+    pub stop: &'a Stop<'a>,
+    pub caller: ThreadId,
 }
 
 impl Observer for Outer<'_> {

@@ -60,6 +60,7 @@
 //! | [`run`] | a solve under way: potentials, counts, trace | - |
 //! | [`solve`](mod@solve) | settings, choice of method, paths, solution | - |
 //! | [`batch`] | many small problems | - |
+//! | [`router`] | a problem of its own: tokens to experts with capacities, exactly | - |
 //!
 //! **Cost.** A Sinkhorn sweep reads the n x m plan once. A Newton step of "auto" reads it two or
 //! three times and solves with as many entries as matter; one of SNS costs a pass of exponentials
@@ -91,6 +92,7 @@ pub mod plan;
 pub mod problem;
 pub mod relaxation;
 pub mod relaxed_certificate;
+pub mod router;
 pub mod run;
 pub mod scalings;
 pub mod sinkhorn;

@@ -166,16 +166,6 @@ pub fn solve(
         let dual = evaluate(problem, alpha, Formulation::SemiDual, false, team, stop)?.value;
         let [_, value] = values(&plan, gamma, k);
         let gap = (value - dual).max(0.0) / scale(value, range, mass);
-            eprintln!(
-                "sigma {:.1e} steps {taken} goal {target:.1e} err {:.1e} D {dual:.9} gap {gap:.2e} nnz {:.2} cg {} bound {} t {:.4}",
-                stage.lines.weights().sigma / first,
-                stage.error(),
-                plan.masses.len() as f64 / m as f64,
-                stage.climb.cg_iterations,
-                stage.lines.bound(),
-                stop.seconds()
-            );
-        }
         let is_exact = stage.error() <= settings.marginal_tol;
         let status = if is_exact && gap <= settings.tol {
             Some(Status::Converged)
