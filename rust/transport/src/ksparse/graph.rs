@@ -248,3 +248,99 @@ impl Graph {
         self.lines.iter().map(has).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use sparrot_foundation::stop::Unobserved;
+
+    const POINTS: usize = 6;
+
+    /// Lines given by how each point belongs to them: 0 not, 1 full, 2 in the band.
+    fn graph(kinds: &[[u8; POINTS]], weights: &Weights) -> Graph {
+        let mut graph = Graph::new(POINTS);
+        for kinds in kinds {
+            let of = |kind: u8| (0..POINTS as u32).filter(move |i| kinds[*i as usize] == kind);
+            graph.add(weights, of(1), of(2));
+        }
+        graph
+    }
+
+    /// The whole Laplacian times `x` at the points and `nodes` at the lines' nodes.
+    fn currents(graph: &Graph, x: &[f64], nodes: &[[f64; 2]]) -> (Vec<f64>, Vec<[f64; 2]>) {
+        let (mut at_points, mut at_nodes) = (vec![0.0; POINTS], vec![[0.0; 2]; nodes.len()]);
+        for (line, (node, potentials)) in graph.lines.iter().zip(nodes).enumerate() {
+            let mut join = |i: u32, kind: usize, weight: f64| {
+                let current = weight * (x[i as usize] - potentials[kind]);
+                at_points[i as usize] += current;
+                at_nodes[line][kind] -= current;
+            };
+            graph.points[node.start..node.middle].iter().for_each(|i| join(*i, 0, node.full));
+            graph.points[node.middle..node.end].iter().for_each(|i| join(*i, 1, node.band));
+            if node.middle > node.start && node.end > node.middle {
+                let between = node.between * (potentials[0] - potentials[1]);
+                at_nodes[line][0] += between;
+                at_nodes[line][1] -= between;
+            }
+        }
+        (at_points, at_nodes)
+    }
+
+    proptest! {
+        #[test]
+        fn eliminates_the_nodes_of_the_lines(
+            kinds in prop::collection::vec(prop::array::uniform6(0u8..3), 1..6),
+            x in prop::collection::vec(-1.0f64..1.0, POINTS),
+            gamma in 0.1f64..2.0, sigma in 0.01f64..1.0,
+        ) {
+            let weights = Weights { gamma, sigma, k: POINTS + 1 };
+            let graph = graph(&kinds, &weights);
+            let mut out = vec![0.0; POINTS];
+            graph.apply(&[0.0; POINTS], &x, &mut out);
+            // Potentials of the nodes by repeated averaging, until no current enters or leaves them.
+            let mut nodes = vec![[0.0; 2]; graph.lines.len()];
+            for _ in 0..20_000 {
+                let (_, rest) = currents(&graph, &x, &nodes);
+                for ((node, rest), of) in nodes.iter_mut().zip(rest).zip(&graph.lines) {
+                    let [full, band] = of.totals();
+                    let between = if full > 0.0 && band > 0.0 { of.between } else { 0.0 };
+                    node[0] -= rest[0] / (2.0 * (full + between)).max(1e-300);
+                    node[1] -= rest[1] / (2.0 * (band + between)).max(1e-300);
+                }
+            }
+            let (expected, _) = currents(&graph, &x, &nodes);
+            for (out, expected) in out.iter().zip(&expected) {
+                prop_assert!((out - expected).abs() <= 1e-7 * (1.0 + expected.abs()), "{out} {expected}");
+            }
+        }
+
+        #[test]
+        fn solves_what_it_applies(
+            kinds in prop::collection::vec(prop::array::uniform6(0u8..3), 1..6),
+            x in prop::collection::vec(-1.0f64..1.0, POINTS), damping in 1e-6f64..1.0,
+        ) {
+            let graph = graph(&kinds, &Weights { gamma: 1.0, sigma: 0.1, k: 9 });
+            let held = |i: usize| if graph.holds(i) { x[i] } else { 0.0 };
+            let x: Vec<f64> = (0..POINTS).map(held).collect();
+            let shift = [damping; POINTS];
+            let mut rhs = vec![0.0; POINTS];
+            graph.apply(&shift, &x, &mut rhs);
+            let stop = Stop::new(&Unobserved, None);
+            let (found, _) = graph.solve(&rhs, damping, 1e-13, &stop).unwrap();
+            let mut image = vec![0.0; POINTS];
+            graph.apply(&shift, &found, &mut image);
+            for (image, rhs) in image.iter().zip(&rhs) {
+                prop_assert!((image - rhs).abs() <= 1e-11);
+            }
+            // The factor is that of the same matrix.
+            let mut both = rhs.clone();
+            both.resize(POINTS + graph.nodes(), 0.0);
+            let mut factor = Cholesky::new(&graph.lower(&shift), usize::MAX).unwrap();
+            factor.solve(&mut both);
+            for (found, direct) in found.iter().zip(&both) {
+                prop_assert!((found - direct).abs() <= 1e-6 * (1.0 + found.abs()), "{found} {direct}");
+            }
+        }
+    }
+}
