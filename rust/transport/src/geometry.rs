@@ -12,6 +12,10 @@ pub trait Cost: Sync {
     fn shape(&self) -> (usize, usize);
     /// `out_j = scale * C_ij`, for `scale > 0`.
     fn scaled_row(&self, i: usize, scale: f64, out: &mut [f64]);
+    /// A row as it lies in memory, if it does, in f64.
+    fn row(&self, _i: usize) -> Option<&[f64]> {
+        None
+    }
     /// Several rows, one after the other. Faster than one by one where they are read across memory.
     fn scaled_rows(&self, rows: &[usize], scale: f64, out: &mut [f64]) {
         let m = self.shape().1;
@@ -44,9 +48,17 @@ pub trait Cost: Sync {
 pub trait Element: sparrot_foundation::Scalar {
     /// `out_j = scale * x_j`.
     fn scaled(scale: f64, x: &[Self], out: &mut [f64]);
+    /// The same numbers, if they are f64 already.
+    fn as_f64(_x: &[Self]) -> Option<&[f64]> {
+        None
+    }
 }
 
 impl Element for f64 {
+    fn as_f64(x: &[f64]) -> Option<&[f64]> {
+        Some(x)
+    }
+
     fn scaled(scale: f64, x: &[f64], out: &mut [f64]) {
         linear::scaled_f64(scale, x, out);
     }
@@ -90,6 +102,10 @@ impl<T: Element> Cost for MatrixView<'_, T> {
         } else {
             T::scaled(scale, self.lines[i], out);
         }
+    }
+
+    fn row(&self, i: usize) -> Option<&[f64]> {
+        if self.by_columns { None } else { T::as_f64(self.lines[i]) }
     }
 
     fn scaled_rows(&self, rows: &[usize], scale: f64, out: &mut [f64]) {
@@ -282,7 +298,9 @@ mod tests {
         assert_eq!(by_columns.shape(), (4, 3));
         assert_eq!(all_rows(&by_columns)[..4], [0.0, 8.0, 16.0, 2.0]);
         assert_eq!(all_rows(&*by_columns.reversed().unwrap()), expected);
+        assert_eq!(by_rows.row(1), Some(&data[4..8]));
         let transposed = by_rows.transposed();
+        assert_eq!(transposed.row(1), None);
         let mut rows = vec![0.0; 6];
         transposed.scaled_rows(&[3, 1], 1.0, &mut rows);
         assert_eq!(rows, [3.0, 7.0, 11.0, 1.0, 5.0, 9.0]);

@@ -114,6 +114,14 @@ pub(super) fn read_lines<S: Default + Send>(
     team.for_work(n.saturating_mul(m).saturating_mul(PER_ENTRY)).run(stop, blocks, |first| {
         let mut state = S::default();
         let lines: Vec<usize> = (first..m.min(first + rows)).collect();
+        if problem.lines.row(first).is_some() {
+            for j in lines {
+                if let Some(costs) = problem.lines.row(j) {
+                    work(j, costs, &mut state);
+                }
+            }
+            return state;
+        }
         let mut costs = vec![0.0; n * TOGETHER.min(lines.len())];
         for group in lines.chunks(TOGETHER) {
             problem.lines.scaled_rows(group, 1.0, &mut costs);
