@@ -14,6 +14,7 @@ MODULES = [
     "sparrot.interop",
     "sparrot.interop.pot",
     "sparrot.interop.pot.bregman",
+    "sparrot.interop.pot.smooth",
     "sparrot.interop.pot.unbalanced",
     "sparrot.plot",
     "sparrot.special",
@@ -32,6 +33,7 @@ NOT_CONSTRUCTED = {
     "sparrot.transport.BatchResult",
     "sparrot.transport.IterationState",
     "sparrot.transport.RoutingResult",
+    "sparrot.transport.SparseTransportResult",
     "sparrot.transport.TransportResult",
     "sparrot.transport.UnbalancedResult",
 }

@@ -1,5 +1,6 @@
 """The scripts of the gallery run, say what they should and write their picture."""
 
+import itertools
 import runpy
 from pathlib import Path
 
@@ -17,6 +18,10 @@ SMALL = {
     "plot_error_against_time": (
         ["--colours", "80", "--points", "60", "--seconds", "1"],
         ["colours, n = 80", "assignment, n = 60", "auto", "sns", "sinkhorn"],
+    ),
+    "plot_ksparse_transport": (
+        ["--grid", "50", "--points", "40", "--evaluations", "100"],
+        ["entropic", "quadratic", "k-sparse", "two clouds: solve_ksparse", "L-BFGS-B"],
     ),
 }
 
@@ -49,3 +54,52 @@ def test_example(name, tmp_path, capsys):
 def test_examples_open_as_a_page_of_the_gallery(name):
     title, underline, *_ = (EXAMPLES / f"{name}.py").read_text().removeprefix('"""\n').splitlines()
     assert underline == "=" * len(title)
+
+
+@pytest.fixture(scope="module")
+def ksparse():
+    return runpy.run_path(str(EXAMPLES / "plot_ksparse_transport.py"))
+
+
+@pytest.fixture(scope="module")
+def clouds(ksparse):
+    problem = ksparse["clouds"](80)
+    return problem, ksparse["solve_by_k"](*problem)
+
+
+def test_plans_have_fewer_entries_per_column_from_entropic_to_quadratic_to_ksparse(ksparse):
+    solved = ksparse["plans"](*ksparse["densities"](100))
+    entropic, quadratic, polished, dual = map(ksparse["entries_per_column"], solved.values())
+    assert entropic.min() > 90  # of 100: the others underflow
+    assert entropic.mean() > quadratic.mean() > polished.mean() > dual.mean()
+    assert polished.max() > dual.max() == 2
+    *exact, of_potentials = (result.marginal_error for result in solved.values())
+    assert max(exact) < 1e-5
+    assert of_potentials > 1e-2  # what the paper's plan misses where k is binding
+
+
+def test_entries_and_cost_of_a_plan_rise_with_k_and_the_optimum_falls(ksparse, clouds):
+    _, results = clouds
+    results = list(results.values())
+    entries = [ksparse["entries_per_column"](result).mean() for result in results]
+    assert entries == sorted(entries)
+    assert entries[-1] > 4 * entries[0]
+    for smaller, larger in itertools.pairwise(results):
+        assert larger.dual_value <= smaller.dual_value + smaller.gap
+        assert larger.value_linear >= results[0].value_linear - results[0].gap
+    assert results[-1].dual_value < 0.9 * results[0].dual_value
+
+
+def test_a_quasi_newton_method_gets_nearer_the_optimum_the_larger_k_is(ksparse, clouds):
+    problem, results = clouds
+    runs = {k: ksparse["climb"](*problem, results[k], 300) for k in (1, 4, 16, 80)}
+    for distance in (1e-2, 1e-3):
+        evaluations = [runs[k].evaluations(distance) for k in (1, 4, 16)]
+        assert evaluations[0] > evaluations[1] > evaluations[2]
+        assert runs[80].evaluations(distance) < evaluations[1]
+    for smaller, larger in itertools.pairwise(runs.values()):
+        assert larger.distance[-1] < smaller.distance[-1]
+        assert larger.marginal_error < smaller.marginal_error / 2
+    assert runs[1].marginal_error > 0.1  # a kink
+    assert runs[80].marginal_error < 1e-5
+    assert all(result.marginal_error < 1e-9 for result in results.values())

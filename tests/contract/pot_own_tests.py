@@ -71,7 +71,7 @@ def put_ours_in_place(tally: Tally) -> None:
     import ot
 
     pairs = {getattr(ot, name): getattr(pot, name) for name in NAMES}
-    for module in ("bregman", "unbalanced"):
+    for module in ("bregman", "smooth", "unbalanced"):
         theirs, own = getattr(ot, module), getattr(pot, module)
         pairs |= {getattr(theirs, name): getattr(own, name) for name in own.__all__}
     ours = {theirs: tally.recording(own) for theirs, own in pairs.items()}

@@ -141,7 +141,7 @@ def solve_lines(
         max_time,
         _observer(callback, verbose, mass),
     )
-    return _dressed(problem, raw, gamma, mass, share)
+    return _dressed(problem, raw, gamma, mass, share, recover)
 
 
 def survey(
@@ -204,7 +204,7 @@ def as_matrix(
 
 
 def _dressed(
-    problem: SparseProblem, raw: dict[str, Any], gamma: float, mass: Mass, tol: float
+    problem: SparseProblem, raw: dict[str, Any], gamma: float, mass: Mass, tol: float, recover: str
 ) -> SparseTransportResult:
     status = Status(raw["status"])
     counts = np.diff(raw["plan"][2])
@@ -218,7 +218,7 @@ def _dressed(
         as_matrix(raw["plan"], problem, mass),
         converged=status is Status.CONVERGED,
         status=status,
-        message=_message(problem, status, raw, extra, tol),
+        message=_message(problem, status, raw, extra, tol, recover),
         dual_value=mass.multiply(raw["dual_value"]),
         value=mass.multiply(raw["value"]),
         value_linear=mass.multiply(raw["value_linear"]),
@@ -243,21 +243,27 @@ def _dressed(
 
 
 def _message(
-    problem: SparseProblem, status: Status, raw: dict[str, Any], extra: int, tol: float
+    problem: SparseProblem,
+    status: Status,
+    raw: dict[str, Any],
+    extra: int,
+    tol: float,
+    recover: str,
 ) -> str:
     """Say how it ended, what k did, and what to do about it."""
     scale = max(abs(raw["value"]), abs(raw["dual_value"])) or 1.0
-    reached = (
-        f"gap {raw['gap'] / scale:.3g} of the value, marginal error {raw['marginal_error']:.3g} "
-        f"after {raw['n_iter']} steps"
+    figures = (
+        f"gap {raw['gap'] / scale:.3g} of the value, marginal error {raw['marginal_error']:.3g}"
     )
+    steps = f"after {raw['n_iter']} steps"
     lines = "columns" if problem.axis == 0 else "rows"
     bound = ""
     if problem.k is not None:
-        bound = (
-            f"; k is binding in {raw['n_bound']} {lines}, the plan has {extra} entries beyond it"
-        )
+        bound = f"; k is binding in {raw['n_bound']} {lines}, {extra} entries of the plan exceed it"
+    if recover != "polish":
+        bound += f"; the plan returned is that of recover={recover!r}: {figures}"
     if status is Status.CONVERGED:
+        reached = f"{figures} {steps}" if recover == "polish" else f"gap within tol {steps}"
         return f"converged: {reached}{bound}"
     advice = {
         Status.MAX_ITER: "allow more (max_iter)",
@@ -266,4 +272,5 @@ def _message(
         Status.STALLED: "rounding allows no less, or forbidden edges leave no feasible plan; "
         "accept this gap, or use a larger gamma or tol",
     }[status]
-    return f"not converged ({status.value}): {reached}, tol={tol:g}: {advice}{bound}"
+    reached = f"{figures} {steps}, tol={tol:g}" if recover == "polish" else f"{steps}, tol={tol:g}"
+    return f"not converged ({status.value}): {reached}: {advice}{bound}"

@@ -21,7 +21,8 @@ class SparseTransportResult(Result):
     ----------
     converged : bool
         Whether ``gap <= tol * abs(value)`` for the plan of the convex problem, whose marginals are
-        then right to 1e-9 of the mass. With ``recover="dual"`` or "round" the plan returned is
+        then right to 1e-9 of the mass. (A value of less than 1e-6 of the range of the costs times
+        the mass counts as that much.) With ``recover="dual"`` or "round" the plan returned is
         another one; its own ``gap`` and ``marginal_error`` say how good it is.
     status : sparrot.Status
         How the solve ended.
@@ -43,7 +44,7 @@ class SparseTransportResult(Result):
         ``(abs(P.sum(1) - a).sum() + abs(P.sum(0) - b).sum()) / a.sum()``, measured on the plan
         that is returned.
     max_nnz : int
-        The most entries that a line of the plan has.
+        The most entries that a line of the plan has, those of negligible mass included.
     extra_nnz : int
         Entries beyond ``k``, summed over lines: 0 if the plan solves the problem with hard ``k``.
     nnz : int

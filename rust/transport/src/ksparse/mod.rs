@@ -45,9 +45,11 @@
 //! | [`newton`] | a semismooth Newton step | - |
 //! | [`graph`] | its equations: the Laplacian of a graph | - |
 //! | [`proximal`] | the proximal point method | - |
+//! | [`correction`] | the last digits of a plan's marginals | - |
 //! | [`rounding`] | exact marginals for any sparse plan, with few entries more | - |
 //! | [`solve`](mod@solve) | settings, starts, recovery, certificate | - |
 
+pub mod correction;
 pub mod graph;
 pub mod line;
 pub mod lines;

@@ -11,6 +11,7 @@
 use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
 
 use super::Problem;
+use super::correction::corrected;
 use super::line::Weights;
 use super::lines::{Lines, values};
 use super::newton::Climb;
@@ -48,9 +49,6 @@ const FAILURES: usize = 8;
 
 /// Problems in a row that Newton's method may leave unfinished.
 const UNFINISHED: usize = 6;
-
-/// What the marginal error may be, times what was asked for, once nothing brings it down further.
-const ALMOST: f64 = 10.0;
 
 /// Where the method ended.
 pub struct Outcome {
@@ -164,15 +162,13 @@ pub fn solve(
         let (taken, ended) = stage.climb(target)?;
         let is_short = stage.error() > target;
         unfinished = if is_short { unfinished + 1 } else { 0 };
-        let plan = stage.lines.plan();
+        let (plan, missing) = corrected(problem, stage.lines.plan(), stop)?;
         let alpha = &stage.climb.alpha;
         let dual = evaluate(problem, alpha, Formulation::SemiDual, false, team, stop)?.value;
         let [_, value] = values(&plan, gamma, k);
         let gap = (value - dual).max(0.0) / scale(value, range, mass);
         let is_stuck = unfinished >= UNFINISHED || sigma <= least;
-        // Rounding may not let the last digit be reached.
-        let enough = settings.marginal_tol * if is_stuck { ALMOST } else { 1.0 };
-        let status = if stage.error() <= enough && gap <= settings.tol {
+        let status = if missing <= settings.marginal_tol * mass && gap <= settings.tol {
             Some(Status::Converged)
         } else {
             ended.or(is_stuck.then_some(Status::Stalled))
