@@ -103,12 +103,12 @@ def as_reg(reg: object) -> float:
     return value
 
 
-def as_unit(unit: float, scale: str, name: str) -> float:
+def as_unit(unit: float, scale: str, name: str, argument: str = "reg_scale") -> float:
     """Take the largest or the mean cost as the unit of the regularisation."""
     if unit < 0 or not math.isfinite(unit):
         raise InvalidInputError(
-            f"reg_scale is {scale!r} but the {scale} of {name} is {unit}: "
-            "needs a non-negative one; use reg_scale='absolute'"
+            f"{argument} is {scale!r} but the {scale} of {name} is {unit}: "
+            f"needs a non-negative one; use {argument}='absolute'"
         )
     # Where every cost is 0 any reg gives the same plan, a b' / mass.
     return unit if unit > 0 else 1.0

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from sparrot._validation import as_count
 from sparrot.errors import ConvergenceWarning
 from sparrot.transport._cost import cost_from_matrix
 from sparrot.transport._lines import SparseProblem, solve_lines
@@ -64,9 +65,10 @@ def solve_ksparse(
     recover : {"polish", "dual", "round"}, default="polish"
         Which plan to return. "polish": that of the convex problem, whose marginals are exact and
         whose columns may have more than ``k`` entries. "dual": the paper's, computed from the
-        potentials: never more than ``k`` entries per column and exact column sums, but wrong row
+        potentials: never more than ``k`` entries per column and right column sums, but wrong row
         sums wherever ``k`` is binding. "round": the latter with what its marginals miss added,
-        exact again, with few entries more and no claim to be optimal.
+        right again, with few entries more and no claim to be optimal; what could only go along
+        forbidden edges stays missing.
     tol : float, default=1e-6
         The gap to reach, as a share of the value.
     max_iter : int, optional
@@ -75,8 +77,8 @@ def solve_ksparse(
         Seconds after which to stop with the best answer so far. Looked at between steps.
     init : SparseTransportResult or tuple of array_like, optional
         Potentials ``(f, g)`` to start from, in the units of the cost, or the result that has them.
-        Those of the columns (the lines) are not used: the best for the others are. By default
-        the potentials of entropic transport.
+        Those of the columns (the lines) are not used: the best for the others are. By default,
+        and where they are far off, the potentials of entropic transport.
     callback : callable, optional
         Called with an :class:`IterationState` after every step; a true answer ends the solve.
     verbose : int, default=0
@@ -105,7 +107,8 @@ def solve_ksparse(
     Warns
     -----
     sparrot.errors.ConvergenceWarning
-        If the gap is above ``tol``; the result is returned with ``converged=False``.
+        If the gap is above ``tol``, or marginals are not right; the result is returned with
+        ``converged=False``.
 
     See Also
     --------
@@ -138,7 +141,7 @@ def solve_ksparse(
     2
     """
     return _warned(
-        SparseProblem.of(cost_from_matrix(cost), a, b, gamma, gamma_scale, k, axis),
+        SparseProblem.of(cost_from_matrix(cost), a, b, gamma, gamma_scale, as_count(k, "k"), axis),
         recover=recover,
         tol=tol,
         max_iter=max_iter,

@@ -8,10 +8,10 @@ from scipy import sparse
 
 from sparrot import _sparrot
 from sparrot._native import simd_level
-from sparrot._validation import FloatArray, as_floats, as_threads, require_finite
+from sparrot._validation import FloatArray, as_count, as_floats, as_threads
 from sparrot.errors import InvalidInputError
 from sparrot.transport._cost import cost_from_matrix
-from sparrot.transport._lines import SparseProblem, as_matrix
+from sparrot.transport._lines import SparseProblem, as_matrix, require_gamma, survey
 from sparrot.transport._mass import Mass
 
 _UNSCALED = Mass(0)
@@ -27,7 +27,8 @@ class KSparseDual:
     Parameters
     ----------
     cost : array_like of shape (n, m)
-        Costs; ``inf`` forbids an edge. Each evaluation reads it once, in any layout with contiguous
+        Costs; ``inf`` forbids an edge. (A column with weight and no edge makes the semi-dual
+        infinite: there is no plan.) Each evaluation reads it once, in any layout with contiguous
         rows or columns, without a copy; it must not be changed meanwhile.
     a : array_like of shape (n,), optional
         Non-negative weights of the rows; uniform by default.
@@ -86,8 +87,11 @@ class KSparseDual:
     ) -> None:
         simd_level()  # raises if SPARROT_SIMD asks for what there is not
         matrix = cost_from_matrix(cost)
-        self._problem = SparseProblem.of(matrix, a, b, gamma, "absolute", k, axis)
-        self._native = self._problem.native(self._problem.gamma, _UNSCALED, as_threads(n_threads))
+        self._problem = SparseProblem.of(matrix, a, b, gamma, "absolute", as_count(k, "k"), axis)
+        threads = as_threads(n_threads)
+        survey(self._problem, check_finite=True, n_threads=threads)
+        weight = require_gamma(self._problem.gamma, self._problem)
+        self._native = self._problem.native(weight, _UNSCALED, threads)
 
     def dual(self, alpha: object, beta: object) -> tuple[float, FloatArray, FloatArray]:
         """Evaluate the dual and its gradient.
@@ -115,7 +119,7 @@ class KSparseDual:
         Raises
         ------
         sparrot.errors.InvalidInputError
-            If there are not as many potentials as points, or they are not finite numbers.
+            If there are not as many potentials as points, or one that has weight is not finite.
         """
         value, *gradients = self._evaluate(*self._both(alpha, beta))
         return value, *self._problem.ordered(*gradients)
@@ -143,7 +147,7 @@ class KSparseDual:
         Raises
         ------
         sparrot.errors.InvalidInputError
-            If there are not as many potentials as points, or they are not finite numbers.
+            If there are not as many potentials as points, or one that has weight is not finite.
         """
         value, gradient, _ = self._evaluate(self._points(alpha), None)
         return value, gradient
@@ -167,12 +171,10 @@ class KSparseDual:
         Raises
         ------
         sparrot.errors.InvalidInputError
-            If there are not as many potentials as points, or they are not finite numbers.
+            If there are not as many potentials as points, or one that has weight is not finite.
         """
         both = (self._points(alpha), None) if beta is None else self._both(alpha, beta)
-        for given in both:
-            if given is not None:
-                require_finite(given, "potentials")
+        self._require_finite(*both)
         lines = _sparrot.transport_ksparse_plan(self._native, *both)
         return as_matrix(lines, self._problem, _UNSCALED)
 
@@ -186,10 +188,23 @@ class KSparseDual:
     def _evaluate(self, points: FloatArray, lines: FloatArray | None) -> Any:
         found = _sparrot.transport_ksparse_evaluate(self._native, points, lines)
         if not math.isfinite(found[0]):  # only then is it worth looking at what came in
-            require_finite(points, "potentials")
-            if lines is not None:
-                require_finite(lines, "potentials")
+            self._require_finite(points, lines)
         return found
+
+    def _require_finite(self, points: FloatArray, lines: FloatArray | None) -> None:
+        """Refuse potentials that are not finite where there is weight."""
+        of_points, of_lines = self._problem.ordered("alpha", "beta")
+        if lines is None:
+            of_points = "alpha"
+        for name, side, given in ((of_points, "a", points), (of_lines, "b", lines)):
+            if given is None:
+                continue
+            bad = np.flatnonzero(~np.isfinite(given) & (self._native[side] > 0))
+            if bad.size:
+                raise InvalidInputError(
+                    f"{name}[{bad[0]}] is {given[bad[0]]}: needs a finite number where there is "
+                    "weight"
+                )
 
 
 def _potentials(value: object, name: str, size: int) -> FloatArray:

@@ -56,17 +56,17 @@ class SparseProblem(NamedTuple):
         b: object,
         gamma: object,
         gamma_scale: object,
-        k: object,
+        k: int | None,
         axis: object,
     ) -> "SparseProblem":
-        """Check what makes the problem."""
+        """Check what makes the problem, but for ``k``."""
         side = as_axis(axis)
         return cls(
             cost,
             *as_weight_pair(a, b, cost.shape),
             as_gamma(gamma),
             as_choice(gamma_scale, "gamma_scale", REG_SCALES),
-            None if k is None else min(as_count(k, "k"), cost.shape[side]),
+            None if k is None else min(k, cost.shape[side]),
             side,
         )
 
@@ -127,7 +127,7 @@ def solve_lines(
     if callback is not None and not callable(callback):
         raise InvalidInputError(f"callback is {callback!r}: needs a function")
     cost_range, unit = survey(problem, check_finite=check_finite, n_threads=threads)
-    gamma = problem.gamma * unit
+    gamma = require_gamma(problem.gamma * unit, problem)
     mass = Mass.of(problem.a)
     start = as_init(init, (problem.a, problem.b), (0.0, 0.0), may_be_unknown=False)
     raw = _sparrot.transport_ksparse_solve(
@@ -166,8 +166,22 @@ def survey(
     if problem.gamma_scale != "absolute":
         largest = problem.gamma_scale == "max"
         per_line = float(problem.a.sum()) / problem.ordered(*cost.shape)[1]
-        unit = as_unit(most if largest else mean, problem.gamma_scale, cost.name) / per_line
+        size = as_unit(
+            most if largest else mean, problem.gamma_scale, cost.name, argument="gamma_scale"
+        )
+        unit = size / per_line
     return max(most - least, 0.0), unit
+
+
+def require_gamma(gamma: float, problem: SparseProblem) -> float:
+    """Refuse a weight whose product with the mass leaves the range of numbers."""
+    mass = float(problem.a.sum())
+    if not (1e-290 < gamma < 1e290 and 1e-290 < gamma * mass < 1e290):
+        raise InvalidInputError(
+            f"gamma is {gamma:g} in the units of the cost, for weights of sum {mass:g}: their "
+            "product leaves the range of numbers; rescale the weights or the cost"
+        )
+    return gamma
 
 
 def _observer(

@@ -39,10 +39,11 @@ class SparseTransportResult(Result):
     gap : float
         By what ``value`` of the plan with exact marginals (the one returned, or, as far as it
         misses them, the same rounded) is above ``dual_value``, and so at most above the optimum.
-        Infinite if rounding would need a forbidden edge.
+        Infinite if rounding would need a forbidden edge for more than 1e-13 of the mass.
     marginal_error : float
         ``(abs(P.sum(1) - a).sum() + abs(P.sum(0) - b).sum()) / a.sum()``, measured on the plan
-        that is returned.
+        that is returned, in float64: if the cost is float32, so is the plan, which adds its own
+        rounding, a relative 6e-8 of each entry.
     max_nnz : int
         The most entries that a line of the plan has, those of negligible mass included.
     extra_nnz : int
@@ -50,12 +51,13 @@ class SparseTransportResult(Result):
     nnz : int
         Entries of the plan.
     n_binding : int
-        Lines that would have more entries if ``k`` were larger. 0: ``k`` does not matter.
+        Lines that would have more than ``k`` entries at these potentials if they were allowed. 0:
+        ``k`` does not matter.
     potentials : tuple of ndarray
         ``(f, g)``, of shapes (n,) and (m,), in the units of the cost; those of the lines are the
         best for the others. ``-inf`` for points without weight.
     n_iter : int
-        Newton steps; with ``method="lbfgs"`` iterations.
+        Newton steps.
     n_cg : int
         Conjugate gradient iterations in them.
     k : int or None

@@ -11,6 +11,7 @@ use sparrot_foundation::Error;
 use sparrot_transport::geometry::Cost;
 use sparrot_transport::ksparse::oracle::{self, Formulation, Plan};
 use sparrot_transport::ksparse::{self, Problem, Recover, Settings, Solution, proximal};
+use sparrot_transport::problem::SIDES;
 
 use crate::arrays::{CostInput, CostView, slices};
 use crate::guard::{self, Limits};
@@ -54,9 +55,11 @@ impl KSparseInput<'_> {
 
 impl View<'_> {
     fn with<R>(&self, work: impl FnOnce(&Problem<'_>) -> Result<R, Error>) -> Result<R, Error> {
+        let [rows, columns] = SIDES;
+        let sides = if self.by_columns { [rows, columns] } else { [columns, rows] };
         let (a, b) = self.weights;
         let problem =
-            |lines: &dyn Cost| work(&Problem { lines, a, b, gamma: self.gamma, k: self.k });
+            |lines: &dyn Cost| work(&Problem { lines, a, b, gamma: self.gamma, k: self.k, sides });
         self.cost.with(
             |cost| {
                 if self.by_columns { problem(&*cost.transposed()) } else { problem(cost) }

@@ -1,4 +1,5 @@
-//! Entropic optimal transport with a certificate.
+//! Optimal transport with a certificate: entropic, and in rooms of their own [`ksparse`] and
+//! [`router`].
 //!
 //! **Problem.** Given costs `C` (n x m), weights `a` (n) and `b` (m) of equal mass, and `reg > 0`,
 //!
@@ -60,6 +61,7 @@
 //! | [`run`] | a solve under way: potentials, counts, trace | - |
 //! | [`solve`](mod@solve) | settings, choice of method, paths, solution | - |
 //! | [`batch`] | many small problems | - |
+//! | [`ksparse`] | at most k entries per column or row | arXiv 2209.15466 |
 //! | [`router`] | a problem of its own: tokens to experts with capacities, exactly | - |
 //!
 //! **Cost.** A Sinkhorn sweep reads the n x m plan once. A Newton step of "auto" reads it two or

@@ -140,7 +140,8 @@ mod tests {
             plan.end_line();
         }
         let (a, b) = (plan.point_sums(n), plan.line_sums());
-        let problem = Problem { lines: &lines, a: &a, b: &b, gamma: 1.0, k: 3 };
+        let problem =
+            Problem { lines: &lines, a: &a, b: &b, gamma: 1.0, k: 3, sides: crate::problem::SIDES };
         let mut wrong = plan.clone();
         for (p, mass) in wrong.masses.iter_mut().enumerate() {
             *mass *= 1.0 + 1e-6 * (p as f64).cos();

@@ -292,20 +292,20 @@ impl<'a> Lines<'a> {
         Ok(smooth)
     }
 
-    /// The potentials with those of the given points, which miss that mass, raised to where the first
-    /// line that gives them nothing would give it.
+    /// For the given points, which miss that mass: the potential at which the first line that gives
+    /// them nothing would begin to, and how far beyond it would give what is missing.
     ///
     /// # Errors
     /// [`Error::Interrupted`].
-    pub fn lifted(
+    pub fn kinks(
         &self,
         alpha: &[f64],
         points: &[(usize, f64)],
         team: &Team,
         stop: &Stop<'_>,
-    ) -> Result<Vec<f64>, Error> {
-        let found = read_lines(&self.problem, team, stop, |j, costs, best: &mut Vec<f64>| {
-            best.resize(points.len(), f64::INFINITY);
+    ) -> Result<Vec<[f64; 2]>, Error> {
+        let found = read_lines(&self.problem, team, stop, |j, costs, best: &mut Vec<[f64; 2]>| {
+            best.resize(points.len(), [f64::INFINITY, 0.0]);
             let (line, b) = (&self.lines[j], self.problem.b[j]);
             let Some(shares) = line.shares else { return };
             let Weights { gamma, sigma, .. } = of_line(&self.weights, self.mean, b);
@@ -313,20 +313,20 @@ impl<'a> Lines<'a> {
             for ((i, missing), best) in points.iter().zip(best) {
                 let listed = line.points.binary_search(&(*i as u32));
                 let center = listed.map_or(0.0, |p| sigma * line.centers[p]);
-                let from = costs[*i] + shares.eta - center;
-                if from >= alpha[*i] {
-                    *best = best.min(from + per_mass * missing);
+                let kink = costs[*i] + shares.eta - center;
+                if kink >= alpha[*i] && kink < best[0] {
+                    *best = [kink, per_mass * missing];
                 }
             }
         })?;
-        let mut lifted = alpha.to_vec();
-        for (q, (i, _)) in points.iter().enumerate() {
-            let best = found.iter().map(|best| best[q]).fold(f64::INFINITY, f64::min);
-            if best.is_finite() {
-                lifted[*i] = best;
-            }
-        }
-        Ok(lifted)
+        let first = |q: usize| {
+            let all = found.iter().map(|best| best[q]);
+            all.fold(
+                [f64::INFINITY, 0.0],
+                |least, next| if next[0] < least[0] { next } else { least },
+            )
+        };
+        Ok((0..points.len()).map(first).collect())
     }
 
     /// Potentials that later ones will be near.

@@ -77,6 +77,8 @@ pub struct Problem<'a> {
     pub gamma: f64,
     /// Entries a line may have.
     pub k: usize,
+    /// What points and lines are called in messages.
+    pub sides: [&'static str; 2],
 }
 
 impl Problem<'_> {

@@ -32,8 +32,11 @@ const SHRINK: f64 = 0.2;
 const GROWTH: f64 = 4.0;
 const AS_SHORT: f64 = 0.3;
 
-/// Points that nothing holds are lifted once they miss this share of the error.
+/// Points that nothing holds are lifted once they miss this share of the error, or a step has failed;
+/// beyond their kinks by these shares, one after the other, of what would give them all they miss.
+/// Several may get it from the same line; a little beyond their kinks the dual is higher in any case.
 const LIFTED: f64 = 0.1;
+const BEYOND: [f64; 4] = [1.0, 0.1, 1e-3, 1e-6];
 
 /// Where the dual is climbed from.
 pub struct Climb {
@@ -42,6 +45,7 @@ pub struct Climb {
     /// The smooth dual there.
     pub smooth: Smooth,
     damping: f64,
+    has_failed: bool,
     /// No potential changes by more in a step.
     reach: f64,
     /// Conjugate gradient iterations so far.
@@ -64,7 +68,15 @@ impl Climb {
     ) -> Result<Climb, Error> {
         lines.anchor(&alpha);
         let smooth = lines.evaluate(&alpha, team, stop)?;
-        Ok(Climb { alpha, smooth, damping: 0.0, reach, cg_iterations: 0, entries: 0 })
+        Ok(Climb {
+            alpha,
+            smooth,
+            damping: 0.0,
+            has_failed: false,
+            reach,
+            cg_iterations: 0,
+            entries: 0,
+        })
     }
 
     /// The same place after the function has changed.
@@ -110,17 +122,26 @@ impl Climb {
         };
         let points: Vec<(usize, f64)> =
             self.smooth.gradient.iter().enumerate().filter_map(misses).collect();
-        if points.iter().map(|(_, g)| g).sum::<f64>() < LIFTED * self.error() {
+        let missed: f64 = points.iter().map(|(_, g)| g).sum();
+        if points.is_empty() || (missed < LIFTED * self.error() && !self.has_failed) {
             return Ok(graph);
         }
-        let alpha = lines.lifted(&self.alpha, &points, team, stop)?;
-        let trial = lines.evaluate(&alpha, team, stop)?;
-        if trial.value > self.smooth.value {
-            (self.alpha, self.smooth) = (alpha, trial);
-            lines.anchor(&self.alpha);
-        } else {
-            self.smooth = lines.evaluate(&self.alpha, team, stop)?;
+        let kinks = lines.kinks(&self.alpha, &points, team, stop)?;
+        for beyond in BEYOND {
+            let mut alpha = self.alpha.clone();
+            for ((i, _), [kink, distance]) in points.iter().zip(&kinks) {
+                if kink.is_finite() {
+                    alpha[*i] = kink + beyond * distance;
+                }
+            }
+            let trial = lines.evaluate(&alpha, team, stop)?;
+            if trial.value > self.smooth.value {
+                (self.alpha, self.smooth) = (alpha, trial);
+                lines.anchor(&self.alpha);
+                return Ok(lines.graph());
+            }
         }
+        self.smooth = lines.evaluate(&self.alpha, team, stop)?;
         Ok(lines.graph())
     }
 
@@ -185,11 +206,11 @@ impl Climb {
         }
         let shorter = (GROWTH * self.damping).max(AS_SHORT * largest / (length * longest));
         let Some((alpha, trial)) = found else {
-            self.damping = shorter;
+            (self.damping, self.has_failed) = (shorter, true);
             self.smooth = lines.evaluate(&self.alpha, team, stop)?;
             return Ok(false);
         };
-        (self.alpha, self.smooth) = (alpha, trial);
+        (self.alpha, self.smooth, self.has_failed) = (alpha, trial, false);
         if is_beyond {
             // The lines are to be those of the step that is made.
             self.smooth = lines.evaluate(&self.alpha, team, stop)?;

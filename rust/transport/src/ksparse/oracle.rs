@@ -161,26 +161,30 @@ pub fn evaluate(
     let blocks = read_lines(problem, team, stop, |j, costs, block: &mut Block| {
         let b = problem.b[j];
         block.points.resize(n, 0.0);
-        let (beta, floor) = match formulation {
-            Formulation::Dual(beta) => (beta[j], -beta[j]),
+        let is_empty = b == 0.0 && matches!(formulation, Formulation::SemiDual);
+        // Scores are taken relative to `level`, so that a small mass is not the difference of large
+        // numbers; `excess` is what a score is above the threshold.
+        let (level, floor) = match formulation {
+            Formulation::Dual(beta) => (-beta[j], -beta[j]),
             Formulation::SemiDual => {
                 let most = reduce::max_difference(alpha, costs);
-                (f64::NAN, (most - gamma * b).min(most.next_down()))
+                (most, (most - gamma * b).min(most.next_down()))
             }
         };
-        let is_empty = b == 0.0 && matches!(formulation, Formulation::SemiDual);
         block.top.find(alpha, costs, if is_empty { 0 } else { k }, floor);
-        let beta = match formulation {
-            Formulation::Dual(_) => beta,
-            Formulation::SemiDual if is_empty => f64::NEG_INFINITY, // as of any point without weight
+        block.top.values.iter_mut().for_each(|score| *score -= level);
+        let threshold = match formulation {
+            Formulation::Dual(_) => 0.0,
             Formulation::SemiDual => {
                 block.scratch.clone_from(&block.top.values);
-                -simplex_threshold(&mut block.scratch, gamma * b)
+                simplex_threshold(&mut block.scratch, gamma * b)
             }
         };
+        // As of any point without weight.
+        let beta = if is_empty { f64::NEG_INFINITY } else { -(level + threshold) };
         let (mut sum, mut conjugate) = (0.0, 0.0);
         for (i, score) in block.top.positions.iter().zip(&block.top.values) {
-            let excess = score + beta;
+            let excess = score - threshold;
             if excess <= 0.0 {
                 continue;
             }
@@ -229,18 +233,14 @@ pub fn weighted(weights: &[f64], x: &[f64]) -> f64 {
 ///
 /// Michelot's method: what is not above the threshold of all that is left is dropped, until
 /// nothing is.
-pub fn simplex_threshold(x: &mut Vec<f64>, total: f64) -> f64 {
-    let Some(largest) = x.iter().copied().reduce(f64::max) else {
-        return f64::NEG_INFINITY;
-    };
-    loop {
-        // Relative to the largest, so that sums of like numbers lose nothing.
-        let sum: f64 = x.iter().map(|x| x - largest).sum();
-        let threshold = (sum - total) / x.len() as f64;
+fn simplex_threshold(x: &mut Vec<f64>, total: f64) -> f64 {
+    while !x.is_empty() {
+        let threshold = (x.iter().sum::<f64>() - total) / x.len() as f64;
         let before = x.len();
-        x.retain(|x| x - largest > threshold);
-        if x.len() == before || x.is_empty() {
-            return largest + threshold;
+        x.retain(|x| *x > threshold);
+        if x.len() == before {
+            return threshold;
         }
     }
+    f64::NEG_INFINITY
 }

@@ -56,12 +56,8 @@ pub struct Outcome {
     pub alpha: Vec<f64>,
     /// The plan; exact for the lines.
     pub plan: Plan,
-    /// The value of the semi-dual there.
-    pub dual_value: f64,
     /// How it ended.
     pub status: Status,
-    /// Lines that shared places.
-    pub bound: usize,
     /// Newton steps.
     pub steps: usize,
     /// Conjugate gradient iterations in them.
@@ -175,10 +171,8 @@ pub fn solve(
         };
         if let Some(status) = status {
             return Ok(Outcome {
-                bound: stage.lines.bound(),
                 alpha: stage.climb.alpha,
                 plan,
-                dual_value: dual,
                 status,
                 steps: stage.steps,
                 cg_iterations: stage.climb.cg_iterations,

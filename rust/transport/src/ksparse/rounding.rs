@@ -3,17 +3,17 @@
 //! Points that have too much are scaled down, then lines; what is missing on both sides is then
 //! brought together in order, from the first to the last ("north-west corner"), which adds fewer
 //! entries than there are points and lines that miss something. What a plan with small errors gains
-//! in value is as small.
+//! in value is as small. Forbidden edges get nothing: what could only go there stays missing.
 
 use super::Problem;
 use super::oracle::Plan;
 
-/// Scales down what is too much, adds what is missing.
-///
-/// # Errors
-/// [`Error::Interrupted`].
-pub fn round(problem: &Problem<'_>, plan: &Plan) -> Plan {
-    let (n, m) = problem.shape();
+/// What sums of masses can tell, as a share of their total: less is not missing.
+const NOTHING: f64 = 1e-13;
+
+/// Scales down what is too much and adds what is missing; the plan, and whether it has the marginals.
+pub fn round(problem: &Problem<'_>, plan: &Plan) -> (Plan, bool) {
+    let (n, _) = problem.shape();
     let shrink = |sum: f64, weight: f64| if sum > weight { weight / sum } else { 1.0 };
     let by_point: Vec<f64> =
         plan.point_sums(n).iter().zip(problem.a).map(|(s, a)| shrink(*s, *a)).collect();
@@ -33,7 +33,8 @@ pub fn round(problem: &Problem<'_>, plan: &Plan) -> Plan {
     let of_lines = missing(scaled.line_sums(), problem.b);
     let mut result = Plan::default();
     let mut row = vec![];
-    let mut next = 0;
+    let mut first = 0; // that misses something
+    let mut left_over = 0.0;
     for (j, (line, mut left)) in scaled.lines().zip(of_lines).enumerate() {
         let mut entries: Vec<(u32, f64, f64)> =
             line.map(|p| (scaled.points[p], scaled.costs[p], scaled.masses[p])).collect();
@@ -41,9 +42,10 @@ pub fn round(problem: &Problem<'_>, plan: &Plan) -> Plan {
             row.resize(n, 0.0);
             problem.lines.scaled_row(j, 1.0, &mut row);
         }
+        let mut next = first;
         while left > 0.0 && next < n {
             let moved = left.min(of_points[next]);
-            if moved > 0.0 {
+            if moved > 0.0 && row[next] < f64::INFINITY {
                 match entries.binary_search_by_key(&(next as u32), |entry| entry.0) {
                     Ok(at) => entries[at].2 += moved,
                     Err(at) => entries.insert(at, (next as u32, row[next], moved)),
@@ -51,11 +53,14 @@ pub fn round(problem: &Problem<'_>, plan: &Plan) -> Plan {
                 left -= moved;
                 of_points[next] -= moved;
             }
-            if of_points[next] <= 0.0 {
+            if of_points[next] <= 0.0 && next == first {
+                first += 1;
+            }
+            if left > 0.0 {
                 next += 1;
             }
         }
-        debug_assert!(j < m);
+        left_over += left;
         for (point, cost, mass) in entries {
             if mass > 0.0 {
                 result.push(point, cost, mass);
@@ -63,5 +68,6 @@ pub fn round(problem: &Problem<'_>, plan: &Plan) -> Plan {
         }
         result.end_line();
     }
-    result
+    let mass: f64 = problem.b.iter().sum();
+    (result, left_over <= NOTHING * mass)
 }

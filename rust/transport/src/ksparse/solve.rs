@@ -5,7 +5,8 @@ use sparrot_foundation::{Error, Status, Stop, Team, Trace};
 use super::lines::values;
 use super::oracle::{Evaluation, Formulation, Plan, evaluate};
 use super::{Problem, proximal, rounding};
-use crate::problem::{Problem as Entropic, SIDES};
+use crate::batch::Outer;
+use crate::problem::Problem as Entropic;
 use crate::solve as entropic;
 
 /// Which plan to return.
@@ -54,7 +55,7 @@ pub struct Solution {
     /// What the plan with the right marginals, the one returned or the same rounded, costs more than
     /// the dual value.
     pub gap: f64,
-    /// Lines that share places: where there are none, k does not bind.
+    /// Lines that would have more entries if they were allowed: where there are none, k does not bind.
     pub bound: usize,
     /// How the solve ended.
     pub status: Status,
@@ -75,6 +76,10 @@ const START_SHARE: f64 = 0.5;
 const START_TOL: f64 = 1e-2;
 const START_ITERATIONS: usize = 200;
 
+/// A start given by the user is not used if its potentials differ by so many times what the costs and
+/// the norm could make of them.
+const FAR: f64 = 10.0;
+
 /// What a gap is a share of: the value, or of what costs that differ little from 0 could be off by.
 pub fn scale(value: f64, range: f64, mass: f64) -> f64 {
     value.abs().max(1e-6 * range * mass).max(f64::MIN_POSITIVE)
@@ -92,14 +97,28 @@ pub fn solve(
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<Solution, Error> {
-    let start = match &settings.init {
+    let given = settings.init.as_ref().filter(|alpha| is_near(problem, alpha, range));
+    let alpha = match given {
         Some(alpha) => alpha.clone(),
         None => start(problem, range, team, stop)?,
     };
     let weightless = |(alpha, a): (f64, &f64)| if *a > 0.0 { alpha } else { f64::NEG_INFINITY };
-    let alpha: Vec<f64> = start.into_iter().zip(problem.a).map(weightless).collect();
+    let alpha: Vec<f64> = alpha.into_iter().zip(problem.a).map(weightless).collect();
     let ended = proximal::solve(problem, alpha, range, settings, team, stop)?;
+    if ended.status == Status::Stalled && given.is_some() {
+        start(problem, range, team, stop)?; // says so if forbidden edges leave no plan
+    }
     certified(problem, ended, range, settings, team, stop)
+}
+
+/// Whether potentials differ by no more than those of a solution could by a wide margin.
+fn is_near(problem: &Problem<'_>, alpha: &[f64], range: f64) -> bool {
+    let (_, m) = problem.shape();
+    let mass: f64 = problem.b.iter().sum();
+    let weighted = alpha.iter().zip(problem.a).filter(|(_, a)| **a > 0.0).map(|(alpha, _)| alpha);
+    let (least, most) =
+        weighted.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, m), x| (l.min(*x), m.max(*x)));
+    most - least <= FAR * (range + problem.gamma * mass / m as f64)
 }
 
 fn start(
@@ -108,18 +127,17 @@ fn start(
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<Vec<f64>, Error> {
-    let (n, m) = problem.shape();
+    let (_, m) = problem.shape();
     let mass: f64 = problem.b.iter().sum();
-    if range <= 0.0 {
-        return Ok(vec![0.0; n]);
-    }
     let reg = START_SHARE * problem.gamma * mass / m as f64;
+    let [points, lines] = problem.sides;
     let entropic = Entropic {
         cost: problem.lines,
         a: problem.b,
         b: problem.a,
-        reg: reg.clamp(START[0] * range, START[1] * range),
-        sides: SIDES,
+        // Costs that are all equal: any will do.
+        reg: if range > 0.0 { reg.clamp(START[0] * range, START[1] * range) } else { reg },
+        sides: [lines, points],
         relaxation: None,
     };
     let settings = entropic::Settings {
@@ -129,7 +147,10 @@ fn start(
         max_iter: START_ITERATIONS,
         keeps_plan: false,
     };
-    let solution = entropic::solve(&entropic, &settings, team, stop)?;
+    // The observer is to see the steps of this problem, not those on the way to its start.
+    let outer = Outer { stop, caller: std::thread::current().id() };
+    let quiet = Stop::new(&outer, stop.seconds_left());
+    let solution = entropic::solve(&entropic, &settings, team, &quiet)?;
     Ok(solution.g)
 }
 
@@ -146,25 +167,31 @@ fn certified(
     let keeps_plan = settings.recover != Recover::Polish;
     let Evaluation { value: dual_value, plan: dual_plan, beta, .. } =
         evaluate(problem, &ended.alpha, Formulation::SemiDual, keeps_plan, team, stop)?;
-    let upper = |plan: &Plan| values(&rounding::round(problem, plan), problem.gamma, problem.k)[1];
-    let solved = upper(&ended.plan);
-    let scale = scale(solved, range, mass);
-    let status = match ended.status {
-        // With marginals exactly right, the last digits of the gap may be out of reach.
-        Status::Converged if solved - dual_value > settings.tol * scale => Status::Stalled,
-        status => status,
+    let upper = |(plan, has_marginals): &(Plan, bool)| -> f64 {
+        let [_, value] = values(plan, problem.gamma, problem.k);
+        if *has_marginals { value } else { f64::INFINITY }
+    };
+    let rounded = rounding::round(problem, &ended.plan);
+    let solved = upper(&rounded);
+    let is_solved = solved - dual_value <= settings.tol * scale(solved, range, mass);
+    // Rounding is what may be left to do; and with the marginals exactly right the last digits of
+    // the gap may be out of reach.
+    let (status, polished) = match ended.status {
+        Status::Converged if !is_solved => (Status::Stalled, ended.plan),
+        Status::Stalled if is_solved => (Status::Converged, rounded.0),
+        status => (status, ended.plan),
     };
     let (plan, upper) = match (settings.recover, dual_plan) {
         (Recover::Dual, Some(plan)) => {
-            let upper = upper(&plan);
+            let upper = upper(&rounding::round(problem, &plan));
             (plan, upper)
         }
         (Recover::Round, Some(plan)) => {
             let rounded = rounding::round(problem, &plan);
             let upper = upper(&rounded);
-            (rounded, upper)
+            (rounded.0, upper)
         }
-        _ => (ended.plan, solved),
+        _ => (polished, solved),
     };
     let error = |sums: Vec<f64>, weights: &[f64]| -> f64 {
         sums.iter().zip(weights).map(|(s, w)| (s - w).abs()).sum()
@@ -172,6 +199,7 @@ fn certified(
     let marginal_error =
         (error(plan.point_sums(n), problem.a) + error(plan.line_sums(), problem.b)) / mass;
     let [value_linear, value] = values(&plan, problem.gamma, problem.k);
+    let bound = if problem.k < n { binding(problem, &ended.alpha, team, stop)? } else { 0 };
     Ok(Solution {
         alpha: ended.alpha,
         beta,
@@ -181,7 +209,7 @@ fn certified(
         value,
         dual_value,
         gap: upper - dual_value,
-        bound: ended.bound,
+        bound,
         status,
         steps: ended.steps,
         cg_iterations: ended.cg_iterations,
@@ -190,10 +218,24 @@ fn certified(
     })
 }
 
+/// Lines that would have more than k entries at these potentials if they were allowed.
+fn binding(
+    problem: &Problem<'_>,
+    alpha: &[f64],
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<usize, Error> {
+    let looser = Problem { k: problem.k + 1, ..*problem };
+    let found = evaluate(&looser, alpha, Formulation::SemiDual, true, team, stop)?;
+    let lines = found.plan.iter().flat_map(Plan::lines);
+    Ok(lines.filter(|line| line.len() > problem.k).count())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::geometry::MatrixView;
+    use crate::problem::SIDES;
     use proptest::prelude::*;
     use sparrot_foundation::stop::Unobserved;
 
@@ -206,7 +248,7 @@ mod tests {
         recover: Recover,
     ) -> Solution {
         let lines = MatrixView::row_major(costs, a.len());
-        let problem = Problem { lines: &lines, a, b, gamma, k };
+        let problem = Problem { lines: &lines, a, b, gamma, k, sides: SIDES };
         let (least, most) = (costs.iter().copied())
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, m), c| (c.min(l), c.max(m)));
         let settings =
