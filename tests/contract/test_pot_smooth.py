@@ -69,7 +69,8 @@ def test_the_squared_norm_has_the_plan_of_its_potentials(make, reg):
     # Both conditions of optimality, measured without sparrot.
     assert marginal_error(plan, a, b) <= 1e-9
     expected = scores_of(log["alpha"], log["beta"], M) / reg
-    np.testing.assert_allclose(plan, expected, rtol=0, atol=1e-12)
+    # What the potentials' plan misses of the marginals, up to 1e-10, is put right in the plan.
+    np.testing.assert_allclose(plan, expected, rtol=0, atol=1e-10)
     np.testing.assert_allclose(log["alpha"].sum(), log["beta"].sum(), atol=1e-12)
 
     found = log["res"]

@@ -408,7 +408,7 @@ class TestKnownOptimum:
     @pytest.mark.parametrize("block", range(10))
     def test_bounds_hold_for_the_best_of_all_supports(self, block):
         solved = 0
-        for seed in range(3000 + 20 * block, 3020 + 20 * block):
+        for seed in range(20 * block, 20 * block + 20):
             rng, cost, a, b, gamma = small_problem(seed, 4)
             n, m = cost.shape
             if n * m > 12:
@@ -497,7 +497,7 @@ PROBLEMS = {
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
-@pytest.mark.parametrize("share", [0.001, 0.1])
+@pytest.mark.parametrize("share", [0.001, 0.1, 1.0])
 def test_more_entries_cost_less_and_bind_less(name, share):
     cost, a, b = PROBLEMS[name]()
     n, m = cost.shape
@@ -730,7 +730,7 @@ def test_a_solution_is_found_again_in_fewer_steps(k, axis, rng):
 def test_a_bad_start_does_no_harm(rng):
     cost = rng.random((30, 30))
     expected = solve_ksparse(cost, gamma=1.0, k=2)
-    for scale in (1e-3, 1.0, 10.0):
+    for scale in (1e-3, 1.0, 10.0, 1e3, 1e6, 1e200):
         result = solve_ksparse(
             cost, gamma=1.0, k=2, init=(scale * rng.normal(size=30), np.zeros(30))
         )
@@ -770,8 +770,7 @@ def test_points_without_weight_get_nothing(rng):
 def test_the_callback_sees_every_step_and_can_stop(rng):
     cost = rng.random((40, 40))
     seen = []
-    start = (np.zeros(40), np.zeros(40))
-    result = solve_ksparse(cost, gamma=1.0, k=2, init=start, callback=seen.append)
+    result = solve_ksparse(cost, gamma=1.0, k=2, callback=seen.append)
     assert result.converged
     assert [state.iteration for state in seen] == list(range(1, result.n_iter + 1))
     assert [state.objective for state in seen] == result.trace["objective"].tolist()
@@ -779,9 +778,7 @@ def test_the_callback_sees_every_step_and_can_stop(rng):
     assert [state.sparsity for state in seen] == result.trace["sparsity"].tolist()
     assert [state.phase for state in seen] == result.trace["phase"].tolist()
     with pytest.warns(ConvergenceWarning, match="callback asked to stop"):
-        stopped = solve_ksparse(
-            cost, gamma=1.0, k=2, init=start, callback=lambda state: state.iteration == 3
-        )
+        stopped = solve_ksparse(cost, gamma=1.0, k=2, callback=lambda state: state.iteration == 3)
     assert stopped.status is Status.CALLBACK
     assert stopped.n_iter == 3
     check_bounds(stopped, cost, uniform(40), uniform(40), 1.0, 2)
@@ -835,13 +832,13 @@ def test_the_trace_is_in_order_and_ends_at_the_answer(k, rng):
     assert (np.diff(trace["iteration"]) == 1).all()
     assert (np.diff(trace["time"]) >= 0).all()
     assert set(trace["phase"]) <= {"proximal", "newton"}
-    assert trace["certificate"][-1] == pytest.approx(result.marginal_error, abs=1e-12)
+    # What the last step left is put right afterwards.
+    assert result.marginal_error <= trace["certificate"][-1] + 1e-14
     assert result.timings["solve"] > 0
 
 
 def test_verbose_prints_a_line_per_step(rng, capsys):
-    start = (np.zeros(20), np.zeros(20))
-    result = solve_ksparse(rng.random((20, 20)), gamma=1.0, k=2, init=start, verbose=1)
+    result = solve_ksparse(rng.random((20, 20)), gamma=1.0, k=2, verbose=1)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == result.n_iter
     assert all("marginal error" in line and "entries" in line for line in lines)
@@ -929,7 +926,7 @@ def test_plans_and_products(dtype, axis, rng):
 def test_the_message_says_what_k_did(rng):
     cost = rng.random((30, 40))
     loose = solve_ksparse(cost, gamma=1.0, k=30)
-    assert "k is binding in 0 columns, the plan has 0 entries beyond it" in loose.message
+    assert "k is binding in 0 columns, 0 entries of the plan exceed it" in loose.message
     tight = solve_ksparse(cost, gamma=1.0, k=1, axis=1)
     assert tight.n_binding > 0
     assert f"k is binding in {tight.n_binding} rows" in tight.message
@@ -943,3 +940,59 @@ def test_the_cost_is_not_changed_and_weights_are_copied(rng):
     np.testing.assert_array_equal(cost, before)
     a[:] = 7
     assert result.a.sum() == pytest.approx(1, rel=1e-15)
+
+
+class TestHardProblems:
+    """Problems that once were not solved."""
+
+    @pytest.mark.parametrize("n", [30, 40, 60])
+    def test_equal_costs_in_many_places(self, n):
+        for seed in range(10):
+            cost = np.random.default_rng(seed).integers(0, 5, (n, n)).astype(float)
+            for gamma, k in ((0.1, n), (1.0, 1), (0.1, 2)):
+                result = solve_ksparse(cost, gamma=gamma, k=k)
+                assert result.converged, (seed, gamma, k, result.message)
+                assert result.marginal_error <= 1e-9
+
+    def test_equal_costs_of_another_shape(self):
+        cost = np.random.default_rng(4).integers(0, 5, (150, 60)).astype(float)
+        assert solve_ksparse(cost, gamma=24.0, k=4).converged
+
+    def test_costs_that_are_all_equal(self):
+        a, b = 1e-100 * np.array([1, 1, 2]), 1e-100 * np.array([0, 1, 1, 2])
+        result = solve_ksparse(np.full((3, 4), 2e10), a, b, gamma=2e107, k=1)
+        assert result.converged
+
+    def test_points_that_are_alike(self):
+        cost = np.tile([0.3, 0.3, 0.8, 0.8, 1, 1, 0.2, 0.2, 0.8], (2, 1))
+        a, b = np.array([6.0, 9]), np.array([2.0, 1, 2, 0, 2, 3, 0, 3, 2])
+        result = solve_ksparse(cost, a, b, gamma=1.0, k=1)
+        assert result.converged
+        assert marginal_error(result.plan, a, b) <= 1e-9
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_a_few_huge_costs(self, seed):
+        cost = np.random.default_rng(seed).pareto(1.0, (150, 60))
+        for k in (1, 2, 4):
+            result = solve_ksparse(cost, gamma=0.1 * cost.max() * 60, k=k)
+            assert result.converged, result.message
+
+    def test_potentials_that_hold_nothing_do_not_hide_that_k_binds(self):
+        cost = np.array([[0.0, 1], [1, 0]])
+        one, two = (solve_ksparse(cost, [1, 2], [1, 2], gamma=2.0, k=k) for k in (1, 2))
+        assert one.value == pytest.approx(5)
+        assert two.value == pytest.approx(4)
+        assert one.n_binding > 0 == two.n_binding
+
+    def test_forbidden_edges_get_nothing(self):
+        cost = np.random.default_rng(0).random((20, 20))
+        cost[np.random.default_rng(1).random((20, 20)) < 0.4] = np.inf
+        np.fill_diagonal(cost, 0.5)
+        for k in (1, 2, 5):
+            for recover in ("polish", "dual", "round"):
+                result = solve_ksparse(cost, gamma=0.5, k=k, recover=recover)
+                assert result.converged
+                assert (result.plan[np.isinf(cost)] == 0).all()
+                assert np.isfinite(result.value)
+                if recover == "polish":
+                    assert result.gap <= 1e-6 * result.value

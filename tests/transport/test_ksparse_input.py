@@ -206,7 +206,7 @@ def test_bad_recoveries(recover):
 @pytest.mark.parametrize("scale", ["max", "mean"])
 def test_a_negative_unit(scale):
     with pytest.raises(
-        InvalidInputError, match=f"_scale is '{scale}' but the {scale} of cost is -"
+        InvalidInputError, match=f"gamma_scale is '{scale}' but the {scale} of cost is -"
     ):
         CALLS["solve_ksparse"](-1 - COST, gamma_scale=scale)
 
@@ -217,6 +217,8 @@ def infeasible():
     few = np.array([[0.0, np.inf], [1.0, 0.0]])
     return {
         "row": (row, None, None),
+        "all": (np.full((4, 3), np.inf), None, None),
+        "equal": (np.array([[0.0, np.inf], [0.0, 0.0]]), [0.9, 0.1], [0.5, 0.5]),
         "column": (np.ascontiguousarray(row.T), None, None),
         "capacity": (few, [0.9, 0.1], [0.5, 0.5]),
     }
@@ -230,6 +232,24 @@ def test_forbidden_edges_that_leave_no_plan(name, call):
         CALLS[call](cost, a, b)
     with pytest.raises(InfeasibleProblemError, match="no plan can"):
         CALLS[call](np.asfortranarray(cost), a, b)
+    with pytest.raises(InfeasibleProblemError, match="no plan can"):
+        CALLS[call](cost, a, b, init=tuple(np.zeros(count) for count in cost.shape))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_points_that_no_edge_leads_to_are_named(axis):
+    row, column = (infeasible()[name][0] for name in ("row", "column"))
+    with pytest.raises(InfeasibleProblemError, match="row 1"):
+        CALLS["solve_ksparse"](row, axis=axis)
+    with pytest.raises(InfeasibleProblemError, match="column 1"):
+        CALLS["solve_ksparse"](column, axis=axis)
+
+
+@pytest.mark.parametrize(("mass", "gamma"), [(1e200, 1e200), (1e-200, 1e-200)])
+def test_products_out_of_range(mass, gamma):
+    weights = np.full(4, mass / 4), np.full(5, mass / 5)
+    with pytest.raises(InvalidInputError, match="gamma is"):
+        CALLS["solve_ksparse"](COST, *weights, gamma=gamma)
 
 
 def test_forbidden_edges_of_points_without_weight_do_not_matter():
@@ -251,15 +271,15 @@ class TestPotentials:
     def test_not_finite(self, value):
         good, bad = np.zeros(4), with_value(np.zeros(4), value, 2)
         lines, bad_lines = np.zeros(5), with_value(np.zeros(5), value, 2)
-        for call in (
-            lambda: self.problem.semi_dual(bad),
-            lambda: self.problem.plan(bad),
-            lambda: self.problem.plan(bad, lines),
-            lambda: self.problem.plan(good, bad_lines),
-            lambda: self.problem.dual(bad, lines),
-            lambda: self.problem.dual(good, bad_lines),
+        for name, call in (
+            ("alpha", lambda: self.problem.semi_dual(bad)),
+            ("alpha", lambda: self.problem.plan(bad)),
+            ("alpha", lambda: self.problem.plan(bad, lines)),
+            ("beta", lambda: self.problem.plan(good, bad_lines)),
+            ("alpha", lambda: self.problem.dual(bad, lines)),
+            ("beta", lambda: self.problem.dual(good, bad_lines)),
         ):
-            with pytest.raises(InvalidInputError, match=f"contains {value} at index 2"):
+            with pytest.raises(InvalidInputError, match=rf"{name}\[2\] is {value}: needs a finite"):
                 call()
 
     @pytest.mark.parametrize(

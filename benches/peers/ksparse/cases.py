@@ -45,14 +45,13 @@ def experts(n: int, m: int) -> tuple:
 def problems(sizes: tuple[int, ...]) -> Iterator[Problem]:
     """Yield all problems, one after the other; those with uniform weights scale gamma with n."""
     for n in sizes:
-        for build in (densities, clouds, colour):
+        for build in (densities, clouds, colour) if n <= 1000 else (colour,):
             unit = 10 if build is densities else n  # of gamma, for a plan of like sparsity
+            shares = (1e-3, 1e-2, 1e-1) if (build, n) == (colour, 500) else (1e-2,)
             built = build(n)
-            for k in (1, 2, 4, 16):
-                shares = (1e-3, 1e-2, 1e-1) if n == 500 else (1e-2,)
-                for share in shares:
-                    name = f"{build.__name__}-{n}"
-                    yield Problem(name, *built, share * unit, k)
+            for share in shares:
+                for k in (1, 2, 4, 16):
+                    yield Problem(f"{build.__name__}-{n}", *built, share * unit, k)
     if 500 in sizes:
         for k in (98, 147):
             yield Problem("routing-3136x32", *routing(), 10.0, k)

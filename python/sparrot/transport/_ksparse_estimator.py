@@ -17,7 +17,7 @@ except ImportError as error:
 import warnings
 
 from sparrot import _sparrot
-from sparrot._validation import FloatArray, as_threads
+from sparrot._validation import FloatArray, as_count, as_threads
 from sparrot.errors import ConvergenceWarning
 from sparrot.transport._cost import cost_from_points
 from sparrot.transport._lines import SparseProblem, solve_lines
@@ -148,7 +148,9 @@ class KSparseTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  
         target, _ = target_of(self.target, points, y, None)
         cost = cost_from_points(points, target, self.metric, check_finite=True)
         result = solve_lines(
-            SparseProblem.of(cost, None, None, self.gamma, self.gamma_scale, self.k, 1),
+            SparseProblem.of(
+                cost, None, None, self.gamma, self.gamma_scale, as_count(self.k, "k"), 1
+            ),
             recover="polish",
             tol=self.tol,
             max_iter=self.max_iter,

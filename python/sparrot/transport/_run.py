@@ -44,7 +44,7 @@ class IterationState(NamedTuple):
     sparsity: int
     """Entries of the plan that the step worked with."""
     phase: str
-    """``"sinkhorn"`` or ``"newton"``."""
+    """``"sinkhorn"`` or ``"newton"``; of sparse plans ``"proximal"`` or ``"newton"``."""
 
 
 def _as_share(value: Any, name: str) -> float:

@@ -50,7 +50,7 @@ pub fn corrected(
         }
     }
     let total = missing.total();
-    Ok((plan, total))
+    Ok((plan.without_zeros(), total))
 }
 
 /// What the marginals have less than the weights.

@@ -77,6 +77,18 @@ impl Plan {
         self.starts.push(self.points.len());
     }
 
+    /// The same without entries that have no mass.
+    pub fn without_zeros(&self) -> Plan {
+        let mut kept = Plan::default();
+        for line in self.lines() {
+            for p in line.filter(|p| self.masses[*p] > 0.0) {
+                kept.push(self.points[p], self.costs[p], self.masses[p]);
+            }
+            kept.end_line();
+        }
+        kept
+    }
+
     fn append(&mut self, other: Plan) {
         let entries = self.points.len();
         self.starts.extend(other.starts[1..].iter().map(|start| entries + start));

@@ -163,7 +163,9 @@ pub fn solve(
         let dual = evaluate(problem, alpha, Formulation::SemiDual, false, team, stop)?.value;
         let [_, value] = values(&plan, gamma, k);
         let gap = (value - dual).max(0.0) / scale(value, range, mass);
-        let is_stuck = unfinished >= UNFINISHED || sigma <= least;
+        // With the marginals as asked for there is nothing left to do on this problem.
+        let is_done = !is_short && target <= settings.marginal_tol && gap <= settings.tol;
+        let is_stuck = unfinished >= UNFINISHED || sigma <= least || is_done;
         let status = if missing <= settings.marginal_tol * mass && gap <= settings.tol {
             Some(Status::Converged)
         } else {

@@ -80,6 +80,9 @@ const START_ITERATIONS: usize = 200;
 /// the norm could make of them.
 const FAR: f64 = 10.0;
 
+/// What the marginal error may be, times what is aimed at, once nothing brings it down further.
+const ALMOST: f64 = 10.0;
+
 /// What a gap is a share of: the value, or of what costs that differ little from 0 could be off by.
 pub fn scale(value: f64, range: f64, mass: f64) -> f64 {
     value.abs().max(1e-6 * range * mass).max(f64::MIN_POSITIVE)
@@ -178,7 +181,10 @@ fn certified(
     // the gap may be out of reach.
     let (status, polished) = match ended.status {
         Status::Converged if !is_solved => (Status::Stalled, ended.plan),
-        Status::Stalled if is_solved => (Status::Converged, rounded.0),
+        Status::Stalled if is_solved => {
+            let is_right = marginal_error(problem, &ended.plan) <= ALMOST * settings.marginal_tol;
+            (Status::Converged, if is_right { ended.plan } else { rounded.0 })
+        }
         status => (status, ended.plan),
     };
     let (plan, upper) = match (settings.recover, dual_plan) {
@@ -193,12 +199,8 @@ fn certified(
         }
         _ => (polished, solved),
     };
-    let error = |sums: Vec<f64>, weights: &[f64]| -> f64 {
-        sums.iter().zip(weights).map(|(s, w)| (s - w).abs()).sum()
-    };
-    let marginal_error =
-        (error(plan.point_sums(n), problem.a) + error(plan.line_sums(), problem.b)) / mass;
     let [value_linear, value] = values(&plan, problem.gamma, problem.k);
+    let marginal_error = marginal_error(problem, &plan);
     let bound = if problem.k < n { binding(problem, &ended.alpha, team, stop)? } else { 0 };
     Ok(Solution {
         alpha: ended.alpha,
@@ -216,6 +218,15 @@ fn certified(
         trace: ended.trace,
         seconds: stop.seconds(),
     })
+}
+
+/// What the marginals of a plan are wrong by in total, as a share of the mass.
+fn marginal_error(problem: &Problem<'_>, plan: &Plan) -> f64 {
+    let error = |sums: Vec<f64>, weights: &[f64]| -> f64 {
+        sums.iter().zip(weights).map(|(s, w)| (s - w).abs()).sum()
+    };
+    let of_points = error(plan.point_sums(problem.a.len()), problem.a);
+    (of_points + error(plan.line_sums(), problem.b)) / problem.b.iter().sum::<f64>()
 }
 
 /// Lines that would have more than k entries at these potentials if they were allowed.
