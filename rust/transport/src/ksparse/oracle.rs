@@ -1,7 +1,7 @@
 //! The dual and the semi-dual of the paper: value, gradient and plan at given potentials.
 //!
 //! One read of the costs, whatever their layout. Of every line the k largest scores are found by a
-//! threshold that rises as they are met ([`select::Top`]), from a floor below which no score counts:
+//! threshold that rises as they are met ([`sparrot_simd::select::Top`]), from a floor below which no score counts:
 //! `-beta_j` for the dual; for the semi-dual, whose largest entry alone may take all of `b_j`, the
 //! largest score less `gamma b_j`. What is left of the work is a few operations a line.
 
