@@ -20,10 +20,10 @@ class SparseTransportResult(Result):
     Attributes
     ----------
     converged : bool
-        Whether ``gap <= tol * abs(value)`` for the plan of the convex problem, whose marginals are
-        then right to 1e-9 of the mass. (A value of less than 1e-6 of the range of the costs times
-        the mass counts as that much.) With ``recover="dual"`` or "round" the plan returned is
-        another one; its own ``gap`` and ``marginal_error`` say how good it is.
+        Whether the solve ended with ``gap <= tol * abs(value)`` for the plan of the convex problem,
+        whose marginals are then right to 1e-9 of the mass. (A value of less than 1e-6 of the range
+        of the costs times the mass counts as that much.) With ``recover="dual"`` or "round" the
+        plan returned is another one; its own ``gap`` and ``marginal_error`` say how good it is.
     status : sparrot.Status
         How the solve ended.
     message : str

@@ -21,7 +21,7 @@ use crate::cholesky::{Cholesky, Lower};
 
 use super::line::Weights;
 
-/// Iterations before a factor is tried, and at most.
+/// Iterations before a factor is tried, and with it; and at most without one.
 const BEFORE_FACTOR: usize = 80;
 const MOST_ITERATIONS: usize = 1000;
 

@@ -18,7 +18,7 @@
 //! `beta` solve two linear equations; the sets are found by repeating this from those of the last
 //! call, which nearly always are right already, or by trying all.
 //!
-//! Cost: linear in the entries, once they are sorted.
+//! Cost: linear in the entries, once they are sorted; k times their square where all sets are tried.
 
 /// A solution: of the entries, sorted downwards, the first `full` are full, `band` more in the band.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,9 +102,6 @@ impl Shares {
     pub fn conjugate(&self, v: &[f64], weights: &Weights) -> f64 {
         let Weights { gamma, sigma, k } = *weights;
         let mut twice = (k as f64 - self.full as f64) * self.theta * self.theta / gamma;
-        if self.theta == 0.0 {
-            twice = 0.0;
-        }
         for v in &v[..self.full] {
             twice += (v + self.beta) * (v + self.beta) / (gamma + sigma);
         }

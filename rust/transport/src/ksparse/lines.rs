@@ -1,8 +1,8 @@
 //! All lines: the entries that may matter, value and gradient of the smooth dual.
 //!
 //! For a proximal term around the plan `T`, whose weight is `sigma` times the mean mass of a line over
-//! that of the line, the dual of the proximal problem with the best
-//! potentials of the lines for those of the points is
+//! that of the line, the dual of the proximal problem with the best potentials of the lines for those
+//! of the points is
 //!
 //! ```text
 //! a.alpha - sum_j max { (alpha - c_j + sigma T_j).t - gamma/2 |t|_k^2 - sigma/2 |t|^2 : sum t = b_j },
@@ -30,6 +30,9 @@ const MARGIN: f64 = 0.5;
 
 /// Entries beyond k of the first, rough list.
 const FIRST: usize = 4;
+
+/// A line's proximal term is heavier than that of the mean line by at most this.
+const HEAVIEST: f64 = 1e30;
 
 /// Lines that are read together.
 const TOGETHER: usize = 16;
@@ -175,7 +178,8 @@ impl Line {
 /// The weights of a line of mass `b`: its proximal term is about shares of its mass, so that a line
 /// with little is spread over as many entries as one with much.
 fn of_line(common: &Weights, mean: f64, b: f64) -> Weights {
-    Weights { sigma: if b > 0.0 { common.sigma * mean / b } else { common.sigma }, ..*common }
+    let sigma = if b > 0.0 { common.sigma * (mean / b).min(HEAVIEST) } else { common.sigma };
+    Weights { sigma, ..*common }
 }
 
 /// Sorts scores downwards, and the names of their entries along, from an order that is nearly right.
@@ -356,7 +360,7 @@ impl<'a> Lines<'a> {
         graph
     }
 
-    /// Lines whose entries share places.
+    /// Lines that k restricts.
     pub fn bound(&self) -> usize {
         self.lines.iter().filter(|line| line.shares.is_some_and(|s| s.theta > 0.0)).count()
     }

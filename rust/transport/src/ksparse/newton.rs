@@ -46,7 +46,7 @@ pub struct Climb {
     pub smooth: Smooth,
     damping: f64,
     has_failed: bool,
-    /// No potential changes by more in a step.
+    /// The equations' solution is shortened to this where it is longer.
     reach: f64,
     /// Conjugate gradient iterations so far.
     pub cg_iterations: usize,
@@ -55,7 +55,7 @@ pub struct Climb {
 }
 
 impl Climb {
-    /// Starts at those potentials, none of which changes by more than `reach` in a step.
+    /// Starts at those potentials; the first trial of a step changes none by more than `reach`.
     ///
     /// # Errors
     /// [`Error::Interrupted`].
@@ -99,6 +99,12 @@ impl Climb {
         reduce::l1_norm(&self.smooth.gradient)
     }
 
+    /// With 0 for points without weight, which stay where they are.
+    fn weighty(&self, x: &[f64]) -> Vec<f64> {
+        let of = |(x, alpha): (&f64, &f64)| if alpha.is_finite() { *x } else { 0.0 };
+        x.iter().zip(&self.alpha).map(of).collect()
+    }
+
     /// Without its mean, which makes no difference to the dual; 0 for points without weight, which
     /// stay where they are.
     fn centred(&self, x: &[f64]) -> Vec<f64> {
@@ -109,13 +115,14 @@ impl Climb {
     }
 
     /// Raises points that miss mass, and that nothing holds, to where the first line that gives them
-    /// nothing would begin to; the graph there. How far that is no derivative says.
+    /// nothing would begin to; the graph there, and whether the dual has risen. How far that is no
+    /// derivative says.
     fn lifted(
         &mut self,
         lines: &mut Lines<'_>,
         team: &Team,
         stop: &Stop<'_>,
-    ) -> Result<Graph, Error> {
+    ) -> Result<(Graph, bool), Error> {
         let graph = lines.graph();
         let misses = |(i, g): (usize, &f64)| {
             (*g > 0.0 && self.alpha[i].is_finite() && !graph.holds(i)).then_some((i, *g))
@@ -124,9 +131,12 @@ impl Climb {
             self.smooth.gradient.iter().enumerate().filter_map(misses).collect();
         let missed: f64 = points.iter().map(|(_, g)| g).sum();
         if points.is_empty() || (missed < LIFTED * self.error() && !self.has_failed) {
-            return Ok(graph);
+            return Ok((graph, false));
         }
         let kinks = lines.kinks(&self.alpha, &points, team, stop)?;
+        if kinks.iter().all(|[kink, _]| kink.is_infinite()) {
+            return Ok((graph, false));
+        }
         for beyond in BEYOND {
             let mut alpha = self.alpha.clone();
             for ((i, _), [kink, distance]) in points.iter().zip(&kinks) {
@@ -138,11 +148,11 @@ impl Climb {
             if trial.value > self.smooth.value {
                 (self.alpha, self.smooth) = (alpha, trial);
                 lines.anchor(&self.alpha);
-                return Ok(lines.graph());
+                return Ok((lines.graph(), true));
             }
         }
         self.smooth = lines.evaluate(&self.alpha, team, stop)?;
-        Ok(lines.graph())
+        Ok((lines.graph(), false))
     }
 
     /// One step, for masses that sum to `mass`; whether it got anywhere.
@@ -156,22 +166,26 @@ impl Climb {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<bool, Error> {
-        let graph = self.lifted(lines, team, stop)?;
+        let (graph, has_risen) = self.lifted(lines, team, stop)?;
         let error = self.error();
-        let goal = error * (error / mass).min(LOOSEST);
         let mut rhs = self.smooth.gradient.clone();
         for (i, g) in rhs.iter_mut().enumerate() {
             if !self.alpha[i].is_finite() || !graph.holds(i) {
                 *g = 0.0;
             }
         }
+        let held = reduce::l1_norm(&rhs);
+        let goal = held * (error / mass).min(LOOSEST);
         let largest = rhs.iter().fold(0.0f64, |most, g| most.max(g.abs()));
         let (direction, done) = graph.solve(&rhs, self.damping, goal, stop)?;
         let direction = self.centred(&direction);
         let longest = direction.iter().fold(0.0f64, |most, d| most.max(d.abs()));
         self.cg_iterations += done;
         self.entries = graph.entries();
-        let slope = reduce::dot(&rhs, &direction);
+        if longest == 0.0 {
+            return Ok(has_risen); // nothing is wrong with the points that something holds
+        }
+        let slope = reduce::dot(&self.weighty(&self.smooth.gradient), &direction);
         let mut length = if longest > self.reach { self.reach / longest } else { 1.0 };
         let mut found: Option<(Vec<f64>, Smooth)> = None;
         let mut is_beyond = false;
@@ -191,7 +205,7 @@ impl Climb {
             let error_now = reduce::l1_norm(&trial.gradient);
             let enough = gained >= ARMIJO * length * slope && gained > rounding;
             let closer = error_now < 0.5 * error || (gained >= -rounding && error_now < error);
-            let slope_there = reduce::dot(&trial.gradient, &direction);
+            let slope_there = reduce::dot(&self.weighty(&trial.gradient), &direction);
             if enough || closer {
                 let is_far = length >= 1.0 && enough && slope_there > FAR * slope;
                 found = Some((alpha, trial));

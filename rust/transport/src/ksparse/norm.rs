@@ -7,10 +7,10 @@
 //! sum of t_i^2 for i < q  +  (sum of t_i for i >= q)^2 / (k - q)
 //! ```
 //!
-//! for the one q in 0..k with `t_(q-1) > mean > t_q`-like order: the q largest entries are more than
-//! their share of the k places, the rest share those that are left.
+//! for the smallest q in 0..k at which the largest entry left is no more than its share of the k - q
+//! places left: the q largest have a place of their own, the others share those that are left.
 
-/// The square of the k-support norm of the entries `t >= 0`, which are sorted.
+/// The square of the k-support norm of the entries `t >= 0`, which it sorts.
 pub fn squared(t: &mut [f64], k: usize) -> f64 {
     if t.len() <= k {
         return t.iter().map(|t| t * t).sum();

@@ -23,6 +23,9 @@ use super::solve::{Settings, scale};
 const FIRST: f64 = 0.01;
 const LEAST: f64 = 1e-6;
 
+/// What the first one is multiplied by where the solution is near.
+const WARM: f64 = 0.04;
+
 /// What `sigma` is multiplied by after a problem that took few steps; its root after one that took
 /// more. After one that took many, `sigma` stays; it rises after one that was left unfinished.
 const FACTOR: f64 = 0.2;
@@ -122,14 +125,15 @@ impl Stage<'_, '_> {
     }
 }
 
-/// Solves the problem from potentials `alpha`, `-inf` for points without weight. `range` is that of
-/// the costs.
+/// Solves the problem from potentials `alpha`, `-inf` for points without weight, which may be near
+/// those of the solution (`is_warm`). `range` is that of the costs.
 ///
 /// # Errors
 /// [`Error::Interrupted`].
 pub fn solve(
     problem: &Problem<'_>,
     alpha: Vec<f64>,
+    is_warm: bool,
     range: f64,
     settings: &Settings,
     team: &Team,
@@ -143,7 +147,7 @@ pub fn solve(
     let least = LEAST * if spread > FLAT * gamma { FIRST * spread } else { first };
     let plain = Weights { gamma, sigma: 0.0, k: n };
     let proximal = |sigma: f64| Weights { gamma, sigma, k };
-    let mut sigma = first;
+    let mut sigma = first * if is_warm { WARM } else { 1.0 };
     let mut tries_plain = gamma >= SMOOTH * first;
     let start = if tries_plain && k >= n { plain } else { proximal(sigma) };
     let mut lines = Lines::new(problem, start);
@@ -162,7 +166,12 @@ pub fn solve(
         let alpha = &stage.climb.alpha;
         let dual = evaluate(problem, alpha, Formulation::SemiDual, false, team, stop)?.value;
         let [_, value] = values(&plan, gamma, k);
-        let gap = (value - dual).max(0.0) / scale(value, range, mass);
+        // Where a line has weight and no edge the dual is infinite, and there is no gap.
+        let gap = if dual.is_finite() {
+            (value - dual).max(0.0) / scale(value, range, mass)
+        } else {
+            f64::INFINITY
+        };
         // With the marginals as asked for there is nothing left to do on this problem.
         let is_done = !is_short && target <= settings.marginal_tol && gap <= settings.tol;
         let is_stuck = unfinished >= UNFINISHED || sigma <= least || is_done;
@@ -193,12 +202,12 @@ pub fn solve(
             stage.settle(proximal(sigma))?;
             continue;
         }
-        sigma *= if taken <= EASY {
+        sigma *= if is_short {
+            1.0 / FACTOR.sqrt()
+        } else if taken <= EASY {
             FACTOR
         } else if taken <= HARD {
             FACTOR.sqrt()
-        } else if is_short {
-            1.0 / FACTOR.sqrt()
         } else {
             1.0
         };

@@ -5,14 +5,21 @@
 //! entries than there are points and lines that miss something. What a plan with small errors gains
 //! in value is as small. Forbidden edges get nothing: what could only go there stays missing.
 
+use sparrot_foundation::{Error, Stop};
+
 use super::Problem;
 use super::oracle::Plan;
 
-/// What sums of masses can tell, as a share of their total: less is not missing.
+/// What a line may miss by the rounding of its own sum, as a share of it; and what all may miss for
+/// the marginals to be right.
+const ROUNDED: f64 = 4.0 * f64::EPSILON;
 const NOTHING: f64 = 1e-13;
 
 /// Scales down what is too much and adds what is missing; the plan, and whether it has the marginals.
-pub fn round(problem: &Problem<'_>, plan: &Plan) -> (Plan, bool) {
+///
+/// # Errors
+/// [`Error::Interrupted`].
+pub fn round(problem: &Problem<'_>, plan: &Plan, stop: &Stop<'_>) -> Result<(Plan, bool), Error> {
     let (n, _) = problem.shape();
     let shrink = |sum: f64, weight: f64| if sum > weight { weight / sum } else { 1.0 };
     let by_point: Vec<f64> =
@@ -38,7 +45,12 @@ pub fn round(problem: &Problem<'_>, plan: &Plan) -> (Plan, bool) {
     for (j, (line, mut left)) in scaled.lines().zip(of_lines).enumerate() {
         let mut entries: Vec<(u32, f64, f64)> =
             line.map(|p| (scaled.points[p], scaled.costs[p], scaled.masses[p])).collect();
-        if left > 0.0 {
+        stop.poll()?;
+        // What a line misses by rounding alone is not worth reading its costs for.
+        if left <= ROUNDED * problem.b[j] || first == n {
+            left_over += left;
+            left = 0.0;
+        } else {
             row.resize(n, 0.0);
             problem.lines.scaled_row(j, 1.0, &mut row);
         }
@@ -69,5 +81,5 @@ pub fn round(problem: &Problem<'_>, plan: &Plan) -> (Plan, bool) {
         result.end_line();
     }
     let mass: f64 = problem.b.iter().sum();
-    (result, left_over <= NOTHING * mass)
+    Ok((result, left_over <= NOTHING * mass))
 }

@@ -83,9 +83,12 @@ const FAR: f64 = 10.0;
 /// What the marginal error may be, times what is aimed at, once nothing brings it down further.
 const ALMOST: f64 = 10.0;
 
-/// What a gap is a share of: the value, or of what costs that differ little from 0 could be off by.
+/// What a gap is a share of: the value, or this share of what the costs differ by.
+const SMALLEST: f64 = 1e-6;
+
+/// What a gap is a share of.
 pub fn scale(value: f64, range: f64, mass: f64) -> f64 {
-    value.abs().max(1e-6 * range * mass).max(f64::MIN_POSITIVE)
+    value.abs().max(SMALLEST * range * mass).max(f64::MIN_POSITIVE)
 }
 
 /// Solves the problem, whose costs have that range.
@@ -107,8 +110,8 @@ pub fn solve(
     };
     let weightless = |(alpha, a): (f64, &f64)| if *a > 0.0 { alpha } else { f64::NEG_INFINITY };
     let alpha: Vec<f64> = alpha.into_iter().zip(problem.a).map(weightless).collect();
-    let ended = proximal::solve(problem, alpha, range, settings, team, stop)?;
-    if ended.status == Status::Stalled && given.is_some() {
+    let ended = proximal::solve(problem, alpha, given.is_some(), range, settings, team, stop)?;
+    if ended.status != Status::Converged && given.is_some() {
         start(problem, range, team, stop)?; // says so if forbidden edges leave no plan
     }
     certified(problem, ended, range, settings, team, stop)
@@ -174,9 +177,10 @@ fn certified(
         let [_, value] = values(plan, problem.gamma, problem.k);
         if *has_marginals { value } else { f64::INFINITY }
     };
-    let rounded = rounding::round(problem, &ended.plan);
+    let rounded = rounding::round(problem, &ended.plan, stop)?;
     let solved = upper(&rounded);
-    let is_solved = solved - dual_value <= settings.tol * scale(solved, range, mass);
+    let is_solved =
+        solved.is_finite() && solved - dual_value <= settings.tol * scale(solved, range, mass);
     // Rounding is what may be left to do; and with the marginals exactly right the last digits of
     // the gap may be out of reach.
     let (status, polished) = match ended.status {
@@ -189,11 +193,11 @@ fn certified(
     };
     let (plan, upper) = match (settings.recover, dual_plan) {
         (Recover::Dual, Some(plan)) => {
-            let upper = upper(&rounding::round(problem, &plan));
+            let upper = upper(&rounding::round(problem, &plan, stop)?);
             (plan, upper)
         }
         (Recover::Round, Some(plan)) => {
-            let rounded = rounding::round(problem, &plan);
+            let rounded = rounding::round(problem, &plan, stop)?;
             let upper = upper(&rounded);
             (rounded.0, upper)
         }
