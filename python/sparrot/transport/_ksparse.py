@@ -239,7 +239,7 @@ def solve_quadratic(
     >>> cost = np.random.default_rng(0).random((200, 200))
     >>> result = solve_quadratic(cost, gamma=1.0)
     >>> f, g = result.potentials
-    >>> bool(np.allclose(result.plan, np.maximum(f[:, None] + g - cost, 0), atol=1e-9))
+    >>> bool(np.allclose(result.plan, np.maximum(f[:, None] + g - cost, 0), atol=1e-10))
     True
     """
     return _warned(
