@@ -117,20 +117,26 @@ class PlanResult(Result):
         sparrot.errors.InvalidInputError
             If the vectors are of the wrong length, not finite or not real numbers.
         """
-        array = as_floats(vectors, "vectors", ndim=(1, 2))
-        require_finite(array, "vectors")
         expected = self.shape[0] if transpose else self.shape[1]
-        if array.shape[0] != expected or 0 in array.shape:
-            raise InvalidInputError(
-                f"vectors has shape {array.shape}: the plan of shape {self.shape} needs "
-                f"({expected},) or ({expected}, d) with d of at least 1"
-            )
+        array = as_vectors(vectors, expected, self.shape)
         matrix = array.reshape(expected, -1)
         given = np.ascontiguousarray(matrix.T, dtype=np.float64)
         flat = self._mass.multiply(_sparrot.transport_apply(self._input, given, transpose))
         count = matrix.shape[1]
         product = flat.reshape(count, -1).T if transpose else flat.reshape(-1, count)
         return product[:, 0] if array.ndim == 1 else product
+
+
+def as_vectors(value: object, size: int, shape: tuple[int, int]) -> FloatArray:
+    """Take one or several vectors of that size, to multiply a plan of that shape by."""
+    array = as_floats(value, "vectors", ndim=(1, 2))
+    require_finite(array, "vectors")
+    if array.shape[0] != size or 0 in array.shape:
+        raise InvalidInputError(
+            f"vectors has shape {array.shape}: the plan of shape {shape} needs "
+            f"({size},) or ({size}, d) with d of at least 1"
+        )
+    return array
 
 
 def _restore(

@@ -8,8 +8,8 @@ from scipy import sparse
 
 from sparrot._native import Status
 from sparrot._result import Result
-from sparrot._validation import FloatArray, as_floats, require_finite
-from sparrot.errors import InvalidInputError
+from sparrot._validation import FloatArray
+from sparrot.transport._plan import as_vectors
 
 
 class SparseTransportResult(Result):
@@ -152,14 +152,8 @@ class SparseTransportResult(Result):
         sparrot.errors.InvalidInputError
             If the vectors are of the wrong length, not finite or not real numbers.
         """
-        array = as_floats(vectors, "vectors", ndim=(1, 2))
-        require_finite(array, "vectors")
         expected = self.shape[0] if transpose else self.shape[1]
-        if array.shape[0] != expected or 0 in array.shape:
-            raise InvalidInputError(
-                f"vectors has shape {array.shape}: the plan of shape {self.shape} needs "
-                f"({expected},) or ({expected}, d) with d of at least 1"
-            )
+        array = as_vectors(vectors, expected, self.shape)
         matrix = self._plan.T if transpose else self._plan
         product: FloatArray = matrix @ np.asarray(array, dtype=np.float64)
         return product
