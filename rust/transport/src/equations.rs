@@ -19,13 +19,13 @@
 use sparrot_foundation::Error;
 use sparrot_simd::{linear, reduce};
 
-use crate::cg::Iterate;
 use crate::kernel::Kernel;
 use crate::laplacian::Factor;
 use crate::relaxation::{COLUMNS, ROWS};
 use crate::run::Run;
 use crate::scalings::Scalings;
 use crate::sparsify::Csr;
+use sparrot_sparse::cg::Iterate;
 
 /// Iterations with the diagonal after which the factor is made.
 const BEFORE_FACTOR: usize = 40;

@@ -17,9 +17,9 @@
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_simd::reduce;
 
-use crate::cg::Iterate;
 use crate::gibbs::Gibbs;
 use crate::sparsify::Csr;
+use sparrot_sparse::cg::Iterate;
 
 /// The off-diagonal block.
 pub enum Block<'a> {

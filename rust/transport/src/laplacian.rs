@@ -18,8 +18,8 @@
 
 use std::collections::HashMap;
 
-use crate::cholesky::{Cholesky, Lower, NoFactor};
 use crate::sparsify::Csr;
+use sparrot_sparse::cholesky::{Cholesky, Lower, NoFactor};
 
 /// The share of the smaller of its points' weights from which an entry is kept.
 const SHARE: f64 = 1e-2;

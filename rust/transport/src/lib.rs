@@ -51,9 +51,7 @@
 //! | [`level`] | one level: sweeps, then Newton steps | - |
 //! | [`newton`] | a Newton step on the semi-dual | - |
 //! | [`equations`] | its equations, and their solution | - |
-//! | [`cholesky`] | sparse factors | - |
 //! | [`laplacian`] | the sparse factor that preconditions them | - |
-//! | [`cg`] | conjugate gradients | Algorithm 1, `CG` |
 //! | [`certificate`] | marginal error, rounding, duality gap, bounds, from the final potentials | - |
 //! | [`relaxed_certificate`] | the same where marginals may be missed | - |
 //! | [`feasibility`] | whether forbidden edges leave any plan | - |
@@ -77,8 +75,6 @@ pub mod anneal;
 pub mod batch;
 pub mod candidates;
 pub mod certificate;
-pub mod cg;
-pub mod cholesky;
 pub mod equations;
 pub mod feasibility;
 pub mod geometry;

@@ -15,7 +15,7 @@ use sparrot_simd::reduce;
 
 use super::Problem;
 use super::oracle::Plan;
-use crate::cg::Iterate;
+use sparrot_sparse::cg::Iterate;
 
 /// Corrections, and iterations for one, at most.
 const ROUNDS: usize = 3;

@@ -16,8 +16,8 @@
 use sparrot_foundation::{Error, Stop};
 use sparrot_simd::reduce;
 
-use crate::cg::Iterate;
-use crate::cholesky::{Cholesky, Lower};
+use sparrot_sparse::cg::Iterate;
+use sparrot_sparse::cholesky::{Cholesky, Lower};
 
 use super::line::Weights;
 
