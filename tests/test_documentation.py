@@ -10,6 +10,7 @@ import sparrot
 
 MODULES = [
     "sparrot",
+    "sparrot.descent",
     "sparrot.errors",
     "sparrot.interop",
     "sparrot.interop.pot",
@@ -28,6 +29,8 @@ IGNORED = {"ES01", "SA01", "SA04", "EX01", "GL08", "RT03", "YD01", "RT02", "GL01
 # Users receive these and never make one, so their parameters are nobody's business.
 NOT_CONSTRUCTED = {
     "sparrot.Status",
+    "sparrot.descent.DescentResult",
+    "sparrot.descent.DescentState",
     "sparrot.interop.pot.LazyPlan",
     "sparrot.interop.pot.OTResult",
     "sparrot.transport.BatchResult",

@@ -7,6 +7,7 @@ Submodules are imported when they are first used:
                           ``solve_path``, ``solve_batch``, ``sinkhorn_divergence``) and with
                           sparse plans (``solve_ksparse``, ``solve_quadratic``); the estimators
                           ``EntropicTransport``, ``KSparseTransport``, ``TopKRouter``
+``sparrot.descent``       block coordinate descent: greedy rules, message passing
 ``sparrot.special``       softmax, log_softmax, logsumexp and their relatives
 ``sparrot.interop``       the names of other packages: ``sparrot.interop.pot``
 ``sparrot.errors``        the exceptions and warnings of the package
@@ -22,11 +23,12 @@ from sparrot._sparrot import version as _version
 
 __version__ = _version()
 
-_SUBMODULES = ("errors", "interop", "plot", "special", "transport")
+_SUBMODULES = ("descent", "errors", "interop", "plot", "special", "transport")
 
 __all__ = [
     "Status",
     "__version__",
+    "descent",
     "errors",
     "get_num_threads",
     "interop",

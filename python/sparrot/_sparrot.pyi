@@ -5,6 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "descent_solve",
     "get_num_threads",
     "panic_for_test",
     "set_num_threads",
@@ -38,6 +39,15 @@ __all__ = [
 _Vector = npt.NDArray[np.float64]
 _Matrix = npt.NDArray[np.float64]
 
+def descent_solve(
+    problem: tuple[Any, ...],
+    penalty: list[float | npt.NDArray[np.float64]],
+    x0: _Vector,
+    settings: Mapping[str, Any],
+    max_time: float | None,
+    callback: Callable[..., bool] | None,
+    n_threads: int | None,
+) -> dict[str, Any]: ...
 def special_softmax(
     x: object, axis: int | None, out: object, log: bool, method: str
 ) -> npt.NDArray[Any] | None: ...

@@ -9,9 +9,11 @@
 //! | [`trace`] | what is recorded of each iteration |
 //! | [`error`] | why a solve could not be run |
 //! | [`memory`] | allocations that fail with an error, not an abort |
+//! | [`random`] | counter-based random numbers |
 
 pub mod error;
 pub mod memory;
+pub mod random;
 pub mod scalar;
 pub mod status;
 pub mod stop;

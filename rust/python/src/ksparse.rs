@@ -15,7 +15,7 @@ use sparrot_transport::problem::SIDES;
 
 use crate::arrays::{CostInput, CostView, slices};
 use crate::guard::{self, Limits};
-use crate::transport::trace_columns;
+use crate::observer::trace_columns;
 
 type Vector<'py> = PyReadonlyArray1<'py, f64>;
 

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 mod arrays;
 mod batch;
+mod descent;
 mod guard;
 mod ksparse;
 mod observer;
@@ -22,6 +23,8 @@ mod transport;
 mod _sparrot {
     #[pymodule_export]
     use super::batch::{transport_batch_plans, transport_solve_batch};
+    #[pymodule_export]
+    use super::descent::descent_solve;
     #[pymodule_export]
     use super::ksparse::{
         transport_ksparse_evaluate, transport_ksparse_plan, transport_ksparse_solve,

@@ -1,11 +1,13 @@
-//! Python as a solver's observer: Ctrl-C and callbacks.
+//! Python as a solver's observer: Ctrl-C, callbacks, and the trace.
 
 use std::sync::Mutex;
 
+use numpy::IntoPyArray;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
-use sparrot_foundation::Record;
+use pyo3::types::PyDict;
 use sparrot_foundation::stop::{Observer, Verdict};
+use sparrot_foundation::{Record, Trace};
 
 pub struct PyObserver {
     callback: Option<Py<PyAny>>,
@@ -59,4 +61,16 @@ impl Observer for PyObserver {
             }
         }
     }
+}
+
+/// A trace, as a dict of arrays.
+pub fn trace_columns<'py>(py: Python<'py>, records: &Trace) -> PyResult<Bound<'py, PyDict>> {
+    let trace = PyDict::new(py);
+    trace.set_item("iteration", records.column(|r| r.iteration as i64).into_pyarray(py))?;
+    trace.set_item("time", records.column(|r| r.time).into_pyarray(py))?;
+    trace.set_item("objective", records.column(|r| r.objective).into_pyarray(py))?;
+    trace.set_item("certificate", records.column(|r| r.certificate).into_pyarray(py))?;
+    trace.set_item("sparsity", records.column(|r| r.sparsity as i64).into_pyarray(py))?;
+    trace.set_item("phase", records.column(|r| r.phase).into_pyarray(py))?;
+    Ok(trace)
 }

@@ -4,7 +4,7 @@ use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwri
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use sparrot_foundation::{Scalar, Trace};
+use sparrot_foundation::Scalar;
 use sparrot_transport::certificate;
 use sparrot_transport::plan::{self, Potentials};
 use sparrot_transport::problem::{self, SIDES};
@@ -15,6 +15,7 @@ use sparrot_transport::{Certificate, Method, Problem, Settings, Solution, solve_
 
 use crate::arrays::{CostInput, CostView, slices};
 use crate::guard::{self, Limits};
+use crate::observer::trace_columns;
 
 type Vector<'py> = PyReadonlyArray1<'py, f64>;
 type Matrix<'py> = PyReadonlyArray2<'py, f64>;
@@ -130,18 +131,6 @@ pub fn transport_solve<'py>(
         })
     })?;
     path.into_iter().map(|solution| result(py, solution)).collect()
-}
-
-/// A trace, as a dict of arrays.
-pub(crate) fn trace_columns<'py>(py: Python<'py>, records: &Trace) -> PyResult<Bound<'py, PyDict>> {
-    let trace = PyDict::new(py);
-    trace.set_item("iteration", records.column(|r| r.iteration as i64).into_pyarray(py))?;
-    trace.set_item("time", records.column(|r| r.time).into_pyarray(py))?;
-    trace.set_item("objective", records.column(|r| r.objective).into_pyarray(py))?;
-    trace.set_item("certificate", records.column(|r| r.certificate).into_pyarray(py))?;
-    trace.set_item("sparsity", records.column(|r| r.sparsity as i64).into_pyarray(py))?;
-    trace.set_item("phase", records.column(|r| r.phase).into_pyarray(py))?;
-    Ok(trace)
 }
 
 fn result(py: Python<'_>, solution: Solution) -> PyResult<Bound<'_, PyDict>> {

@@ -1,0 +1,197 @@
+//! The matrix of a linear model: n rows, a column for each feature.
+
+use sparrot_foundation::{Error, Scalar};
+use sparrot_simd::{linear, reduce};
+use sparrot_sparse::Compressed;
+
+use super::Work;
+
+/// Entries that a thread takes at a time.
+const CHUNK: usize = 1 << 15;
+
+/// f32 or f64, with the products that a dense column takes part in.
+pub trait Element: Scalar {
+    /// The products of four columns with a vector.
+    fn dot4(columns: [&[Self]; 4], v: &[f64]) -> [f64; 4];
+    /// The product of a column with a vector.
+    fn dot(column: &[Self], v: &[f64]) -> f64;
+}
+
+impl Element for f32 {
+    fn dot4(columns: [&[f32]; 4], v: &[f64]) -> [f64; 4] {
+        linear::dot4_single(columns, v)
+    }
+    fn dot(column: &[f32], v: &[f64]) -> f64 {
+        linear::dot4_single([column; 4], v)[0]
+    }
+}
+
+impl Element for f64 {
+    fn dot4(columns: [&[f64]; 4], v: &[f64]) -> [f64; 4] {
+        linear::dot4(columns, v)
+    }
+    fn dot(column: &[f64], v: &[f64]) -> f64 {
+        reduce::dot(column, v)
+    }
+}
+
+/// The matrix, borrowed.
+#[derive(Clone, Debug)]
+pub enum Design<'a, T> {
+    /// Dense columns.
+    Dense(Vec<&'a [T]>),
+    /// Compressed columns, of so many rows.
+    Sparse(Compressed<'a, T>, usize),
+}
+
+impl<T: Element> Design<'_, T> {
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        match self {
+            Design::Dense(columns) => columns.first().map_or(0, |c| c.len()),
+            Design::Sparse(_, rows) => *rows,
+        }
+    }
+
+    /// The number of columns.
+    pub fn columns(&self) -> usize {
+        match self {
+            Design::Dense(columns) => columns.len(),
+            Design::Sparse(columns, _) => columns.lines(),
+        }
+    }
+
+    /// How many entries there are.
+    pub fn entries(&self) -> usize {
+        match self {
+            Design::Dense(columns) => columns.len() * self.rows(),
+            Design::Sparse(columns, _) => columns.indices.len(),
+        }
+    }
+
+    /// Whether it is sparse.
+    pub fn is_sparse(&self) -> bool {
+        matches!(self, Design::Sparse(..))
+    }
+
+    /// Gives every entry `(row, value)` of a column to `visit`.
+    #[inline]
+    pub fn for_column(&self, i: usize, mut visit: impl FnMut(usize, f64)) {
+        match self {
+            Design::Dense(columns) => {
+                columns[i].iter().enumerate().for_each(|(j, v)| visit(j, v.to_f64()));
+            }
+            Design::Sparse(columns, _) => {
+                let (rows, values) = columns.line(i);
+                rows.iter().zip(values).for_each(|(j, v)| visit(*j as usize, v.to_f64()));
+            }
+        }
+    }
+
+    /// `sum_j a_ji r_jc` over the rows of a row-major (n, k) array.
+    pub fn column_dot(&self, i: usize, r: &[f64], k: usize, c: usize) -> f64 {
+        if let (Design::Dense(columns), 1) = (self, k) {
+            return T::dot(columns[i], r);
+        }
+        let mut sum = 0.0;
+        self.for_column(i, |j, v| sum += v * r[j * k + c]);
+        sum
+    }
+
+    /// `A'r`, an array of (columns, k), for a row-major (n, k) array.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn transposed_product(
+        &self,
+        r: &[f64],
+        k: usize,
+        out: &mut [f64],
+        work: Work<'_>,
+    ) -> Result<(), Error> {
+        let columns = self.columns();
+        let per_column = (self.entries() * k).div_ceil(columns.max(1)) + 1;
+        let at_once = (CHUNK.div_ceil(per_column)).next_multiple_of(4);
+        let items: Vec<(usize, &mut [f64])> =
+            out.chunks_mut(at_once * k).enumerate().map(|(q, o)| (q * at_once, o)).collect();
+        let team = work.team.for_work(self.entries() * k);
+        team.run(work.stop, items, |(first, out)| self.products(first, r, k, out))?;
+        Ok(())
+    }
+
+    /// The products of the columns from `first` on.
+    fn products(&self, first: usize, r: &[f64], k: usize, out: &mut [f64]) {
+        if let (Design::Dense(columns), 1) = (self, k) {
+            let mut start = 0;
+            for group in out.chunks_mut(4) {
+                // The last group is filled up with its last column.
+                let at = |q: usize| columns[first + start + q.min(group.len() - 1)];
+                let products = T::dot4([at(0), at(1), at(2), at(3)], r);
+                group.copy_from_slice(&products[..group.len()]);
+                start += group.len();
+            }
+            return;
+        }
+        for (i, out) in out.chunks_mut(k).enumerate() {
+            if let [single] = out {
+                let mut sum = 0.0;
+                self.for_column(first + i, |j, v| sum += v * r[j]);
+                *single = sum;
+            } else {
+                out.fill(0.0);
+                self.for_column(first + i, |j, v| {
+                    out.iter_mut().zip(&r[j * k..(j + 1) * k]).for_each(|(o, r)| *o += v * r);
+                });
+            }
+        }
+    }
+
+    /// `out += A d`: a row-major (n, k) array for `d` of (columns, k).
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn add_product(
+        &self,
+        d: &[f64],
+        k: usize,
+        out: &mut [f64],
+        work: Work<'_>,
+    ) -> Result<(), Error> {
+        for (i, d) in d.chunks(k).enumerate() {
+            if d.iter().any(|d| *d != 0.0) {
+                if i % 64 == 0 {
+                    work.stop.poll()?;
+                }
+                self.for_column(i, |j, v| {
+                    out[j * k..(j + 1) * k].iter_mut().zip(d).for_each(|(o, d)| *o += v * d);
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The sum of squares of each column.
+    pub fn squared_norms(&self) -> Vec<f64> {
+        let norm = |i| {
+            let mut sum = 0.0;
+            self.for_column(i, |_, v| sum += v * v);
+            sum
+        };
+        (0..self.columns()).map(norm).collect()
+    }
+
+    /// `|A|'(|A| 1)`: upper bounds of the sums of magnitudes of the rows of `A'A`; exact where no
+    /// two entries of a row differ in sign.
+    pub fn gram_row_sums(&self) -> Vec<f64> {
+        let mut totals = vec![0.0; self.rows()];
+        for i in 0..self.columns() {
+            self.for_column(i, |j, v| totals[j] += v.abs());
+        }
+        let sum = |i| {
+            let mut sum = 0.0;
+            self.for_column(i, |j, v| sum += v.abs() * totals[j]);
+            sum
+        };
+        (0..self.columns()).map(sum).collect()
+    }
+}

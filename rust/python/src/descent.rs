@@ -1,0 +1,337 @@
+//! `sparrot_descent` for Python.
+
+use std::sync::Mutex;
+
+use numpy::ndarray::Array1;
+use numpy::{Element as NumpyElement, IntoPyArray, PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use sparrot_descent::problem::design::{Design, Element};
+use sparrot_descent::problem::loss::{LeastSquares, Logistic, Loss, Multinomial};
+use sparrot_descent::problem::{Linear, Quadratic, Smooth};
+use sparrot_descent::{
+    Partition, Penalty, PerCoordinate, Selection, Settings, Solution, UpdateRule, solve,
+};
+use sparrot_foundation::Error;
+use sparrot_sparse::Compressed;
+
+use crate::guard::{self, Limits};
+use crate::observer::trace_columns;
+
+type Vector<'py> = PyReadonlyArray1<'py, f64>;
+type Indices<'py> = PyReadonlyArray1<'py, u32>;
+
+/// The matrix of a linear model: dense, transposed; or by compressed columns, with the number of
+/// rows.
+#[derive(FromPyObject)]
+pub enum DesignInput<'py> {
+    Dense(PyReadonlyArray2<'py, f64>),
+    DenseSingle(PyReadonlyArray2<'py, f32>),
+    Sparse(Indices<'py>, Indices<'py>, Vector<'py>, usize),
+    SparseSingle(Indices<'py>, Indices<'py>, PyReadonlyArray1<'py, f32>, usize),
+}
+
+/// A loss: least squares with targets, logistic with signs, multinomial with classes and their
+/// number, or functions of the user's with a bound of the second derivative.
+#[derive(FromPyObject)]
+pub enum LossInput<'py> {
+    Multinomial(Indices<'py>, usize),
+    Named(String, Vector<'py>),
+    Functions(Py<PyAny>, Py<PyAny>, Py<PyAny>, f64),
+}
+
+/// A problem: a linear model, or a quadratic by compressed rows.
+#[derive(FromPyObject)]
+pub enum ProblemInput<'py> {
+    Linear(DesignInput<'py>, LossInput<'py>),
+    Quadratic(Indices<'py>, Indices<'py>, Vector<'py>, Vector<'py>),
+}
+
+/// One number, or one for each variable.
+#[derive(FromPyObject)]
+pub enum NumbersInput<'py> {
+    Same(f64),
+    Each(Vector<'py>),
+}
+
+impl NumbersInput<'_> {
+    fn view(&self) -> PyResult<PerCoordinate<'_>> {
+        Ok(match self {
+            NumbersInput::Same(value) => PerCoordinate::Same(*value),
+            NumbersInput::Each(values) => PerCoordinate::Each(values.as_slice()?),
+        })
+    }
+}
+
+/// The name of a partition, or its blocks.
+#[derive(FromPyObject)]
+pub enum PartitionInput {
+    Named(String),
+    Given(Vec<Vec<u32>>),
+}
+
+/// What makes a solve, besides the problem.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct SettingsInput {
+    partition: PartitionInput,
+    selection: String,
+    update: String,
+    block_size: usize,
+    tol: f64,
+    max_iter: usize,
+    seed: u64,
+}
+
+fn unknown(what: &str, name: &str) -> PyErr {
+    PyTypeError::new_err(format!("unknown {what} {name:?}"))
+}
+
+impl SettingsInput {
+    fn settings(self) -> PyResult<Settings> {
+        let partition = match self.partition {
+            PartitionInput::Given(blocks) => Partition::Given(blocks),
+            PartitionInput::Named(name) => match name.as_str() {
+                "order" => Partition::Order,
+                "sorted" => Partition::Sorted,
+                "averaged" => Partition::Averaged,
+                "row-sum-sorted" => Partition::RowSumSorted,
+                "row-sum-averaged" => Partition::RowSumAveraged,
+                "trees" => Partition::Trees,
+                "red-black" => Partition::RedBlack,
+                "variable" => Partition::Variable,
+                "forest" => Partition::Forest,
+                other => return Err(unknown("partition", other)),
+            },
+        };
+        let selection = match self.selection.as_str() {
+            "random" => Selection::Random,
+            "cyclic" => Selection::Cyclic,
+            "lipschitz" => Selection::Lipschitz,
+            "gs" => Selection::Gs,
+            "gsl" => Selection::Gsl,
+            "gsd" => Selection::Gsd,
+            "gsq" => Selection::Gsq,
+            other => return Err(unknown("selection", other)),
+        };
+        let update = match self.update.as_str() {
+            "gradient" => UpdateRule::Gradient,
+            "backtracking" => UpdateRule::Backtracking,
+            "matrix" => UpdateRule::Matrix,
+            "newton" => UpdateRule::Newton,
+            "exact" => UpdateRule::Exact,
+            "two-metric" => UpdateRule::TwoMetric,
+            "message-passing" => UpdateRule::MessagePassing,
+            other => return Err(unknown("update", other)),
+        };
+        let SettingsInput { block_size, tol, max_iter, seed, .. } = self;
+        Ok(Settings { partition, selection, update, block_size, tol, max_iter, seed })
+    }
+}
+
+/// Minimises the problem with L1 norms and bounds, from `x0`.
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "the Python side passes keywords")]
+pub fn descent_solve<'py>(
+    py: Python<'py>,
+    problem: ProblemInput<'py>,
+    penalty: [NumbersInput<'py>; 3],
+    x0: Vector<'py>,
+    settings: SettingsInput,
+    max_time: Option<f64>,
+    callback: Option<Py<PyAny>>,
+    n_threads: Option<usize>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let settings = settings.settings()?;
+    let [l1, lower, upper] = &penalty;
+    let penalty = Penalty { l1: l1.view()?, lower: lower.view()?, upper: upper.view()? };
+    let call = Call { x0: x0.as_slice()?, penalty, settings };
+    let limits = Limits { n_threads, max_time, callback };
+    let solution = match &problem {
+        ProblemInput::Quadratic(starts, indices, values, b) => {
+            let matrix = compressed(starts, indices, values)?;
+            let b = b.as_slice()?;
+            call.run(py, limits, move || Quadratic::new(matrix, b))
+        }
+        ProblemInput::Linear(design, loss) => {
+            let (loss, functions) = loss.loss()?;
+            let loss = &*loss;
+            let found = match design {
+                DesignInput::Dense(matrix) => call.linear(py, limits, dense(matrix)?, loss),
+                DesignInput::DenseSingle(matrix) => call.linear(py, limits, dense(matrix)?, loss),
+                DesignInput::Sparse(starts, indices, values, rows) => {
+                    let columns = compressed(starts, indices, values)?;
+                    call.linear(py, limits, Design::Sparse(columns, *rows), loss)
+                }
+                DesignInput::SparseSingle(starts, indices, values, rows) => {
+                    let columns = compressed(starts, indices, values)?;
+                    call.linear(py, limits, Design::Sparse(columns, *rows), loss)
+                }
+            };
+            // What a function of the user's has raised comes before what that led to.
+            found.map_err(|error| functions.and_then(|kept| kept.take()).unwrap_or(error))
+        }
+    }?;
+    result(py, solution)
+}
+
+fn compressed<'a, T: NumpyElement>(
+    starts: &'a Indices<'_>,
+    indices: &'a Indices<'_>,
+    values: &'a PyReadonlyArray1<'_, T>,
+) -> PyResult<Compressed<'a, T>> {
+    let (starts, indices, values) = (starts.as_slice()?, indices.as_slice()?, values.as_slice()?);
+    Ok(Compressed { starts, indices, values })
+}
+
+fn dense<'a, T: NumpyElement + Element>(
+    transposed: &'a PyReadonlyArray2<'_, T>,
+) -> PyResult<Design<'a, T>> {
+    let rows = transposed.as_array().ncols();
+    Ok(Design::Dense(transposed.as_slice()?.chunks(rows.max(1)).collect()))
+}
+
+/// A solve, but for the problem.
+struct Call<'a> {
+    x0: &'a [f64],
+    penalty: Penalty<'a>,
+    settings: Settings,
+}
+
+impl Call<'_> {
+    fn linear<T: Element>(
+        &self,
+        py: Python<'_>,
+        limits: Limits,
+        design: Design<'_, T>,
+        loss: &dyn Loss,
+    ) -> PyResult<Solution> {
+        self.run(py, limits, move || Linear::new(design, loss))
+    }
+
+    fn run<P: Smooth>(
+        &self,
+        py: Python<'_>,
+        limits: Limits,
+        make: impl FnOnce() -> P + Send,
+    ) -> PyResult<Solution> {
+        guard::call(py, limits, |team, stop| {
+            solve(&mut make(), &self.penalty, self.x0, &self.settings, team, stop)
+        })
+    }
+}
+
+/// What a function of the user's has raised.
+type Exception = std::sync::Arc<Raised>;
+
+#[derive(Default)]
+pub struct Raised(Mutex<Option<PyErr>>);
+
+impl Raised {
+    fn take(&self) -> Option<PyErr> {
+        self.0.lock().ok()?.take()
+    }
+
+    fn keep(&self, error: PyErr) -> Error {
+        if let Ok(mut slot) = self.0.lock() {
+            slot.get_or_insert(error);
+        }
+        Error::Interrupted
+    }
+}
+
+/// A loss by Python functions of `(z, rows)`: values, derivatives and second derivatives.
+struct Functions<'a> {
+    functions: [&'a Py<PyAny>; 3],
+    bound: f64,
+    raised: Exception,
+}
+
+impl LossInput<'_> {
+    /// The loss, and where it keeps what its functions raise.
+    fn loss(&self) -> PyResult<(Box<dyn Loss + '_>, Option<Exception>)> {
+        Ok(match self {
+            LossInput::Multinomial(labels, classes) => {
+                let labels = labels.as_slice()?;
+                (Box::new(Multinomial { labels, classes: *classes }), None)
+            }
+            LossInput::Named(name, targets) => {
+                let targets = targets.as_slice()?;
+                match name.as_str() {
+                    "least-squares" => (Box::new(LeastSquares(targets)), None),
+                    "logistic" => (Box::new(Logistic(targets)), None),
+                    other => return Err(unknown("loss", other)),
+                }
+            }
+            LossInput::Functions(value, derivative, second, bound) => {
+                let raised = Exception::default();
+                let functions = [value, derivative, second];
+                let loss = Functions { functions, bound: *bound, raised: raised.clone() };
+                (Box::new(loss), Some(raised))
+            }
+        })
+    }
+}
+
+impl Functions<'_> {
+    fn call(&self, which: usize, rows: &[u32], z: Vec<f64>) -> Result<Vec<f64>, Error> {
+        let answer = Python::attach(|py| {
+            let rows: Vec<i64> = rows.iter().map(|j| i64::from(*j)).collect();
+            let arguments = (Array1::from_vec(z).into_pyarray(py), rows.into_pyarray(py));
+            let answer = self.functions[which].call1(py, arguments)?;
+            let values: Vector<'_> = answer.extract(py)?;
+            Ok(values.as_slice()?.to_vec())
+        });
+        answer.map_err(|error| self.raised.keep(error))
+    }
+
+    fn gather(rows: &[u32], z: &[f64]) -> Vec<f64> {
+        rows.iter().map(|j| z[*j as usize]).collect()
+    }
+}
+
+impl Loss for Functions<'_> {
+    fn bound(&self) -> f64 {
+        self.bound
+    }
+
+    fn value(&self, rows: &[u32], z: &[f64]) -> Result<f64, Error> {
+        Ok(self.call(0, rows, Functions::gather(rows, z))?.iter().sum())
+    }
+
+    fn derivatives(&self, rows: &[u32], z: &[f64], r: &mut [f64]) -> Result<(), Error> {
+        let found = self.call(1, rows, Functions::gather(rows, z))?;
+        for (j, value) in rows.iter().zip(found) {
+            r[*j as usize] = value;
+        }
+        Ok(())
+    }
+
+    fn change(&self, rows: &[u32], z: &[f64], _r: &[f64], u: &[f64]) -> Result<f64, Error> {
+        let before = self.call(0, rows, Functions::gather(rows, z))?;
+        let moved = rows.iter().zip(u).map(|(j, u)| z[*j as usize] + u).collect();
+        let after = self.call(0, rows, moved)?;
+        Ok(after.iter().zip(before).map(|(after, before)| after - before).sum())
+    }
+
+    fn curvatures(&self, z: &[f64], _r: &[f64], out: &mut [f64]) -> Result<(), Error> {
+        let rows: Vec<u32> = (0..z.len() as u32).collect();
+        let found = self.call(2, &rows, z.to_vec())?;
+        out.iter_mut().zip(found).for_each(|(o, w)| *o = w);
+        Ok(())
+    }
+}
+
+fn result(py: Python<'_>, solution: Solution) -> PyResult<Bound<'_, PyDict>> {
+    let result = PyDict::new(py);
+    result.set_item("x", solution.x.into_pyarray(py))?;
+    result.set_item("value", solution.value)?;
+    result.set_item("status", solution.status.name())?;
+    result.set_item("stationarity", solution.stationarity)?;
+    result.set_item("gap", solution.gap)?;
+    result.set_item("n_iter", solution.n_iter)?;
+    result.set_item("support_changed", solution.support_changed)?;
+    result.set_item("trace", trace_columns(py, &solution.trace)?)?;
+    Ok(result)
+}
