@@ -171,7 +171,9 @@ class Multinomial(Problem):
         design, (n, p) = as_design(A, "A")
         given = as_array(y, "y")
         if given.shape != (n,):
-            raise InvalidInputError(f"y has shape {given.shape}: needs a label for each of {n} rows")
+            raise InvalidInputError(
+                f"y has shape {given.shape}: needs a label for each of {n} rows"
+            )
         if given.dtype.kind == "f" and not np.isfinite(given).all():
             raise InvalidInputError("y contains NaN or inf: needs labels")
         try:

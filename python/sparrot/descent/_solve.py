@@ -253,9 +253,7 @@ def _as_seed(rng: object) -> int:
     try:
         generator = np.random.default_rng(rng)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
-        raise InvalidInputError(
-            f"rng is {rng!r}: needs what default_rng takes ({error})"
-        ) from None
+        raise InvalidInputError(f"rng is {rng!r}: needs what default_rng takes ({error})") from None
     return int(generator.integers(2**63))
 
 

@@ -108,7 +108,7 @@ impl Model<'_> {
         self.h.part(&free).solve(&mut d);
         let mut share = 1.0;
         let mut first = None;
-        for (k, (p, piece)) in free.iter().zip(&pieces).enumerate() {
+        for (k, (p, piece)) in free.iter().zip(&pieces).enumerate().filter(|(k, _)| d[*k] != 0.0) {
             let end = if d[k] > 0.0 { piece.to } else { piece.from };
             let most = (end - y[*p]) / d[k];
             if most < share {
