@@ -100,8 +100,9 @@ fn softplus(t: f64) -> f64 {
     t.max(0.0) + (-t.abs()).exp().ln_1p()
 }
 
-/// Steps beyond this are not taken for small ones.
-const LARGE_STEP: f64 = 30.0;
+/// Beyond this a change is computed as a difference: 1 + s (e^u - 1) may cancel there, and the values
+/// no longer do.
+const LARGE_STEP: f64 = 1.0;
 
 impl Loss for Logistic<'_> {
     fn bound(&self) -> f64 {

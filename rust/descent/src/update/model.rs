@@ -5,9 +5,10 @@
 //! ```
 //!
 //! to rounding: sweeps of coordinate descent say which variables are inside their pieces of h, and
-//! a Newton step within the pieces puts them where they have to be. Each does not increase the
-//! model, so that it ends; where the pieces are right it ends after one such step (the paper's code
-//! calls an interior-point solver here). Without a penalty it is one system.
+//! Newton steps go to the minimum over those pieces, leaving behind each variable that comes to an
+//! end of its piece. A round never increases the model and ends at such a minimum, of which there
+//! are finitely many; where the pieces are right from the start it takes one system (the paper's
+//! code calls an interior-point solver here). Without a penalty it always does.
 
 use crate::Penalty;
 use crate::dense::Symmetric;
@@ -95,33 +96,40 @@ impl Model<'_> {
         }
     }
 
-    /// A Newton step of the variables inside their pieces, cut where the first would leave its
-    /// piece: it lands on the end, exactly.
+    /// Newton steps of the variables inside their pieces, to the minimum over the pieces. A step is
+    /// cut where the first variable would leave its piece: that one lands on the end, exactly, and
+    /// stays there.
     fn newton(&self, y: &mut [f64], u: &mut [f64]) {
         let piece = |p: usize| self.penalty.piece(self.block[p] as usize, y[p], u[p]);
         let is_inside = |p: usize, piece: &Piece| piece.from < y[p] && y[p] < piece.to;
-        let (free, pieces): (Vec<usize>, Vec<Piece>) = (0..y.len())
+        let (mut free, mut pieces): (Vec<usize>, Vec<Piece>) = (0..y.len())
             .filter(|p| self.curvature(*p) > 0.0)
             .filter_map(|p| piece(p).filter(|piece| is_inside(p, piece)).map(|piece| (p, piece)))
             .unzip();
-        let mut d: Vec<f64> = free.iter().zip(&pieces).map(|(p, q)| -(u[*p] + q.slope)).collect();
-        self.h.part(&free).solve(&mut d);
-        let mut share = 1.0;
-        let mut first = None;
-        for (k, (p, piece)) in free.iter().zip(&pieces).enumerate().filter(|(k, _)| d[*k] != 0.0) {
-            let end = if d[k] > 0.0 { piece.to } else { piece.from };
-            let most = (end - y[*p]) / d[k];
-            if most < share {
-                share = most;
-                first = Some((k, end));
+        while !free.is_empty() {
+            let mut d: Vec<f64> =
+                free.iter().zip(&pieces).map(|(p, q)| -(u[*p] + q.slope)).collect();
+            self.h.part(&free).solve(&mut d);
+            let mut share = 1.0;
+            let mut landing = None;
+            for (k, (p, piece)) in free.iter().zip(&pieces).enumerate() {
+                let end = if d[k] > 0.0 { piece.to } else { piece.from };
+                let most = (end - y[*p]) / d[k];
+                if d[k] != 0.0 && most < share {
+                    share = most;
+                    landing = Some((k, end));
+                }
             }
-        }
-        for (k, p) in free.iter().enumerate() {
-            let target = match first {
-                Some((landing, end)) if landing == k => end,
-                _ => y[*p] + share * d[k],
-            };
-            self.move_to(*p, target, y, u);
+            for (k, p) in free.iter().enumerate() {
+                let target = match landing {
+                    Some((landed, end)) if landed == k => end,
+                    _ => y[*p] + share * d[k],
+                };
+                self.move_to(*p, target, y, u);
+            }
+            let Some((landed, _)) = landing else { break };
+            free.remove(landed);
+            pieces.remove(landed);
         }
     }
 }
