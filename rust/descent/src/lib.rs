@@ -28,7 +28,7 @@
 //! **What we changed, and why**, is said where it is done: [`selection::hard_threshold`] (starts
 //! from GSD's step), [`update::two_metric`] and [`update::gradient`] (no thresholds in the units of
 //! x), [`update::model`] (an active-set solver for the block problem),
-//! [`problem::design::Design::gram_row_sums`] (row sums of `|A|'|A|`, not of `|A'A|`, which would
+//! [`sparrot_design::Design::gram_row_sums`] (row sums of `|A|'|A|`, not of `|A'A|`, which would
 //! cost p^2 products).
 
 #![forbid(unsafe_code)]

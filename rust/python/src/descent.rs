@@ -7,12 +7,12 @@ use numpy::{Element as NumpyElement, IntoPyArray, PyReadonlyArray1, PyReadonlyAr
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use sparrot_descent::problem::design::{Design, Element};
 use sparrot_descent::problem::loss::{LeastSquares, Logistic, Loss, Multinomial};
 use sparrot_descent::problem::{Linear, Quadratic, Smooth};
 use sparrot_descent::{
     Partition, Penalty, PerCoordinate, Selection, Settings, Solution, UpdateRule, solve,
 };
+use sparrot_design::{Design, Element};
 use sparrot_foundation::Error;
 use sparrot_sparse::Compressed;
 

@@ -8,10 +8,10 @@
 //! `H = A'A` times the bound of the loss; with m classes in a block and k in all,
 //! `(I - 11'/min(k, m + 1)) / 2` between classes: those outside the block act as one.
 
+use sparrot_design::{Design, Element};
 use sparrot_foundation::Error;
 use sparrot_sparse::compressed::Owned;
 
-use super::design::{Design, Element};
 use super::loss::Loss;
 use super::{Changed, Smooth, Sum, Work};
 use crate::Penalty;
@@ -214,19 +214,19 @@ impl<T: Element> Smooth for Linear<'_, T> {
     fn bound_product(&self, d: &[f64], out: &mut [f64], work: Work<'_>) -> Result<(), Error> {
         let k = self.k();
         let mut image = vec![0.0; self.z.len()];
-        self.design.add_product(d, k, &mut image, work)?;
+        self.design.add_product(d, k, &mut image, work.stop)?;
         // Between classes: bound (I - 11'/k).
         for row in image.chunks_mut(k) {
             let mean = if k == 1 { 0.0 } else { row.iter().sum::<f64>() / k as f64 };
             row.iter_mut().for_each(|v| *v = self.loss.bound() * (*v - mean));
         }
-        self.design.transposed_product(&image, k, out, work)
+        self.design.transposed_product(&image, k, out, work.team, work.stop)
     }
 
     fn place(&mut self, x: &[f64], keeps_gradient: bool, work: Work<'_>) -> Result<(), Error> {
         let k = self.k();
         self.z.fill(0.0);
-        self.design.add_product(x, k, &mut self.z, work)?;
+        self.design.add_product(x, k, &mut self.z, work.stop)?;
         self.loss.derivatives(&self.all, &self.z, &mut self.r)?;
         self.value = Sum::new(self.loss.value(&self.all, &self.z)?);
         self.gradient = None;
@@ -250,7 +250,7 @@ impl<T: Element> Smooth for Linear<'_, T> {
             Some(gradient) => gradient,
             None => {
                 let mut gradient = vec![0.0; self.lipschitz.len()];
-                self.design.transposed_product(&self.r, k, &mut gradient, work)?;
+                self.design.transposed_product(&self.r, k, &mut gradient, work.team, work.stop)?;
                 gradient
             }
         };
@@ -314,7 +314,7 @@ impl<T: Element> Smooth for Linear<'_, T> {
         }
         let old = self.gradient.take();
         if let Some(mut gradient) = old.filter(|_| self.keeps_gradient) {
-            self.design.transposed_product(&self.r, k, &mut gradient, work)?;
+            self.design.transposed_product(&self.r, k, &mut gradient, work.team, work.stop)?;
             self.gradient = Some(gradient);
         }
         Ok(Changed::All)

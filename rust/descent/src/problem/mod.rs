@@ -2,14 +2,12 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | [`design`] | the matrix of a linear model, dense or sparse, f32 or f64 |
 //! | [`loss`] | least squares, logistic and multinomial losses |
 //! | [`linear`] | `f(x) = sum_j loss_j((A x)_j)` |
 //! | [`quadratic`] | `f(x) = x'A x / 2 - b'x`, A sparse |
 //!
 //! A problem of your own implements [`Smooth`], or [`loss::Loss`] if it is a linear model.
 
-pub mod design;
 pub mod linear;
 pub mod loss;
 pub mod quadratic;
@@ -19,7 +17,6 @@ use sparrot_sparse::Compressed;
 
 use crate::dense::Symmetric;
 
-pub use design::Design;
 pub use linear::Linear;
 pub use quadratic::Quadratic;
 

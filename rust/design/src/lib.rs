@@ -1,10 +1,11 @@
-//! The matrix of a linear model: n rows, a column for each feature.
+//! The matrix of a linear model: n rows, a column for each feature; dense or sparse, f32 or f64,
+//! borrowed. What every solver of such models reads it by.
 
-use sparrot_foundation::{Error, Scalar};
+#![forbid(unsafe_code)]
+
+use sparrot_foundation::{Error, Scalar, Stop, Team};
 use sparrot_simd::{linear, reduce};
 use sparrot_sparse::Compressed;
-
-use super::Work;
 
 /// Entries that a thread takes at a time.
 const CHUNK: usize = 1 << 15;
@@ -107,15 +108,16 @@ impl<T: Element> Design<'_, T> {
         r: &[f64],
         k: usize,
         out: &mut [f64],
-        work: Work<'_>,
+        team: &Team,
+        stop: &Stop<'_>,
     ) -> Result<(), Error> {
         let columns = self.columns();
         let per_column = (self.entries() * k).div_ceil(columns.max(1)) + 1;
         let at_once = (CHUNK.div_ceil(per_column)).next_multiple_of(4);
         let items: Vec<(usize, &mut [f64])> =
             out.chunks_mut(at_once * k).enumerate().map(|(q, o)| (q * at_once, o)).collect();
-        let team = work.team.for_work(self.entries() * k);
-        team.run(work.stop, items, |(first, out)| self.products(first, r, k, out))?;
+        let team = team.for_work(self.entries() * k);
+        team.run(stop, items, |(first, out)| self.products(first, r, k, out))?;
         Ok(())
     }
 
@@ -155,12 +157,12 @@ impl<T: Element> Design<'_, T> {
         d: &[f64],
         k: usize,
         out: &mut [f64],
-        work: Work<'_>,
+        stop: &Stop<'_>,
     ) -> Result<(), Error> {
         for (i, d) in d.chunks(k).enumerate() {
             if d.iter().any(|d| *d != 0.0) {
                 if i % 64 == 0 {
-                    work.stop.poll()?;
+                    stop.poll()?;
                 }
                 self.for_column(i, |j, v| {
                     out[j * k..(j + 1) * k].iter_mut().zip(d).for_each(|(o, d)| *o += v * d);
