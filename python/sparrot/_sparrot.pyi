@@ -8,6 +8,7 @@ __all__ = [
     "descent_solve",
     "get_num_threads",
     "panic_for_test",
+    "regression_path",
     "set_num_threads",
     "simd_level",
     "simd_levels",
@@ -48,6 +49,14 @@ def descent_solve(
     callback: Callable[..., bool] | None,
     n_threads: int | None,
 ) -> dict[str, Any]: ...
+def regression_path(
+    design: tuple[Any, ...] | npt.NDArray[Any],
+    y: _Vector,
+    path: Mapping[str, Any],
+    max_time: float | None,
+    callback: Callable[..., bool] | None,
+    n_threads: int | None,
+) -> tuple[list[float], list[dict[str, Any]]]: ...
 def special_softmax(
     x: object, axis: int | None, out: object, log: bool, method: str
 ) -> npt.NDArray[Any] | None: ...

@@ -16,6 +16,8 @@ pub trait Element: Scalar {
     fn dot4(columns: [&[Self]; 4], v: &[f64]) -> [f64; 4];
     /// The product of a column with a vector.
     fn dot(column: &[Self], v: &[f64]) -> f64;
+    /// `sum (x - shift) v`, `sum w (x - shift)` and `sum w (x - shift)^2` of a column x.
+    fn moments(shift: f64, column: &[Self], v: &[f64], w: &[f64]) -> [f64; 3];
 }
 
 impl Element for f32 {
@@ -24,6 +26,9 @@ impl Element for f32 {
     }
     fn dot(column: &[f32], v: &[f64]) -> f64 {
         linear::dot4_single([column; 4], v)[0]
+    }
+    fn moments(shift: f64, column: &[f32], v: &[f64], w: &[f64]) -> [f64; 3] {
+        reduce::moments_single(shift, column, v, w)
     }
 }
 
@@ -34,6 +39,20 @@ impl Element for f64 {
     fn dot(column: &[f64], v: &[f64]) -> f64 {
         reduce::dot(column, v)
     }
+    fn moments(shift: f64, column: &[f64], v: &[f64], w: &[f64]) -> [f64; 3] {
+        reduce::moments(shift, column, v, w)
+    }
+}
+
+/// What one pass finds out about a column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moments {
+    /// Its product with the vector given.
+    pub product: f64,
+    /// Its weighted mean.
+    pub mean: f64,
+    /// Its weighted sum of squares about the mean.
+    pub squares: f64,
 }
 
 /// The matrix, borrowed.
@@ -121,6 +140,36 @@ impl<T: Element> Design<'_, T> {
         Ok(())
     }
 
+    /// The products of some columns with a vector, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn columns_product(
+        &self,
+        chosen: &[u32],
+        v: &[f64],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Vec<f64>, Error> {
+        let per_column = self.entries() / self.columns().max(1) + 1;
+        let at_once = CHUNK.div_ceil(per_column).next_multiple_of(4);
+        let one = |chosen: &[u32]| -> Vec<f64> {
+            let Design::Dense(columns) = self else {
+                return chosen.iter().map(|i| self.column_dot(*i as usize, v, 1, 0)).collect();
+            };
+            let mut out = Vec::with_capacity(chosen.len() + 3);
+            for group in chosen.chunks(4) {
+                // The last group is filled up with its last column.
+                let at = |q: usize| columns[group[q.min(group.len() - 1)] as usize];
+                out.extend(T::dot4([at(0), at(1), at(2), at(3)], v));
+            }
+            out.truncate(chosen.len());
+            out
+        };
+        let team = team.for_work(chosen.len() * per_column);
+        Ok(team.run(stop, chosen.chunks(at_once).collect(), one)?.concat())
+    }
+
     /// The products of the columns from `first` on.
     fn products(&self, first: usize, r: &[f64], k: usize, out: &mut [f64]) {
         if let (Design::Dense(columns), 1) = (self, k) {
@@ -170,6 +219,75 @@ impl<T: Element> Design<'_, T> {
             }
         }
         Ok(())
+    }
+
+    /// The product with v, the weighted mean and the weighted sum of squares about it of every
+    /// column, in one pass; without weights' mean (`centred` false) the mean is 0. A dense column is
+    /// shifted by its first entry, so that a large mean costs no digits.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`]; [`Error::InvalidInput`] names an entry that is not finite.
+    pub fn moments(
+        &self,
+        v: &[f64],
+        w: &[f64],
+        centred: bool,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Vec<Moments>, Error> {
+        let total: f64 = w.iter().sum();
+        let one = |i: usize| {
+            let (shift, [product, sum, squares]) = match self {
+                Design::Dense(columns) => {
+                    let shift = if centred { columns[i][0].to_f64() } else { 0.0 };
+                    (shift, T::moments(shift, columns[i], v, w))
+                }
+                Design::Sparse(..) => {
+                    let mut sums = [0.0; 3];
+                    self.for_column(i, |j, x| {
+                        sums[0] += x * v[j];
+                        sums[1] += x * w[j];
+                        sums[2] += x * w[j] * x;
+                    });
+                    (0.0, sums)
+                }
+            };
+            if !centred {
+                return Moments { product, mean: 0.0, squares };
+            }
+            Moments {
+                product,
+                mean: shift + sum / total,
+                squares: (squares - sum * (sum / total)).max(0.0),
+            }
+        };
+        let at_once = CHUNK.div_ceil(self.entries() / self.columns().max(1) + 1);
+        let starts: Vec<usize> = (0..self.columns()).step_by(at_once).collect();
+        let found = team.for_work(2 * self.entries()).run(stop, starts, |start| {
+            let end = (start + at_once).min(self.columns());
+            (start..end).map(one).collect::<Vec<_>>()
+        })?;
+        let all: Vec<Moments> = found.concat();
+        match all.iter().position(|m| !(m.product.is_finite() && m.squares.is_finite())) {
+            None => Ok(all),
+            Some(i) => Err(self.not_finite(i)),
+        }
+    }
+
+    fn not_finite(&self, i: usize) -> Error {
+        let mut found = None;
+        self.for_column(i, |j, x| {
+            if !x.is_finite() {
+                found.get_or_insert((j, x));
+            }
+        });
+        Error::invalid(
+            "X",
+            match found {
+                Some((j, x)) => format!("contains {x} at index ({j}, {i}): needs finite values"),
+                None => format!("has a column, {i}, whose squares overflow: scale it"),
+            },
+        )
     }
 
     /// The sum of squares of each column.

@@ -32,6 +32,27 @@ pub enum DesignInput<'py> {
     SparseSingle(Indices<'py>, Indices<'py>, PyReadonlyArray1<'py, f32>, usize),
 }
 
+/// What is to be done with a design, whichever type it has.
+pub trait DesignTask {
+    type Answer;
+    fn run<T: Element>(self, design: Design<'_, T>) -> Self::Answer;
+}
+
+impl DesignInput<'_> {
+    pub fn with<W: DesignTask>(&self, task: W) -> PyResult<W::Answer> {
+        Ok(match self {
+            DesignInput::Dense(matrix) => task.run(dense(matrix)?),
+            DesignInput::DenseSingle(matrix) => task.run(dense(matrix)?),
+            DesignInput::Sparse(starts, indices, values, rows) => {
+                task.run(Design::Sparse(compressed(starts, indices, values)?, *rows))
+            }
+            DesignInput::SparseSingle(starts, indices, values, rows) => {
+                task.run(Design::Sparse(compressed(starts, indices, values)?, *rows))
+            }
+        })
+    }
+}
+
 /// A loss: least squares with targets, logistic with signs, multinomial with classes and their
 /// number, or functions of the user's with a bound of the second derivative.
 #[derive(FromPyObject)]
@@ -156,19 +177,7 @@ pub fn descent_solve<'py>(
         }
         ProblemInput::Linear(design, loss) => {
             let (loss, functions) = loss.loss()?;
-            let loss = &*loss;
-            let found = match design {
-                DesignInput::Dense(matrix) => call.linear(py, limits, dense(matrix)?, loss),
-                DesignInput::DenseSingle(matrix) => call.linear(py, limits, dense(matrix)?, loss),
-                DesignInput::Sparse(starts, indices, values, rows) => {
-                    let columns = compressed(starts, indices, values)?;
-                    call.linear(py, limits, Design::Sparse(columns, *rows), loss)
-                }
-                DesignInput::SparseSingle(starts, indices, values, rows) => {
-                    let columns = compressed(starts, indices, values)?;
-                    call.linear(py, limits, Design::Sparse(columns, *rows), loss)
-                }
-            };
+            let found = design.with(LinearCall { py, limits, loss: &*loss, call: &call })?;
             // What a function of the user's has raised comes before what that led to.
             found.map_err(|error| functions.and_then(|kept| kept.take()).unwrap_or(error))
         }
@@ -199,17 +208,24 @@ struct Call<'a> {
     settings: Settings,
 }
 
-impl Call<'_> {
-    fn linear<T: Element>(
-        &self,
-        py: Python<'_>,
-        limits: Limits,
-        design: Design<'_, T>,
-        loss: &dyn Loss,
-    ) -> PyResult<Solution> {
-        self.run(py, limits, move || Linear::new(design, loss))
-    }
+/// A solve of a linear model.
+struct LinearCall<'a, 'py> {
+    py: Python<'py>,
+    limits: Limits,
+    loss: &'a dyn Loss,
+    call: &'a Call<'a>,
+}
 
+impl DesignTask for LinearCall<'_, '_> {
+    type Answer = PyResult<Solution>;
+
+    fn run<T: Element>(self, design: Design<'_, T>) -> PyResult<Solution> {
+        let LinearCall { py, limits, loss, call } = self;
+        call.run(py, limits, move || Linear::new(design, loss))
+    }
+}
+
+impl Call<'_> {
     fn run<P: Smooth>(
         &self,
         py: Python<'_>,

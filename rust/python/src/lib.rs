@@ -12,6 +12,7 @@ mod descent;
 mod guard;
 mod ksparse;
 mod observer;
+mod regression;
 mod relatives;
 mod router;
 mod special;
@@ -29,6 +30,8 @@ mod _sparrot {
     use super::ksparse::{
         transport_ksparse_evaluate, transport_ksparse_plan, transport_ksparse_solve,
     };
+    #[pymodule_export]
+    use super::regression::regression_path;
     #[pymodule_export]
     use super::relatives::{special_pull_back, special_sparsemax, special_stablemax, special_topk};
     #[pymodule_export]

@@ -76,6 +76,60 @@ kernel! {
     }
 }
 
+/// Two kernels, for columns of either precision: `$load` reads two registers.
+macro_rules! moments {
+    ($name:ident, $t:ty, $doc:expr, |$S:ident, $x:ident, $j:ident| $load:expr) => {
+        kernel! {
+            #[doc = $doc]
+            pub fn $name<'a, $S>(
+                shift: f64,
+                x: &'a [$t],
+                v: &'a [f64],
+                w: &'a [f64],
+            ) -> [f64; 3] {
+                let lanes = $S::F64::LANES;
+                let n = x.len();
+                let (v, w) = (&v[..n], &w[..n]);
+                let minus = $S::F64::splat(-shift);
+                let mut sums = [[$S::F64::splat(0.0); 2]; 3];
+                let mut j = 0;
+                while j + 2 * lanes <= n {
+                    let both = {
+                        let ($x, $j) = (x, j);
+                        $load
+                    };
+                    for (q, x) in both.into_iter().enumerate() {
+                        let x = x.add(minus);
+                        let weighted = x.mul($S::F64::load(&w[j + q * lanes..]));
+                        sums[0][q] = x.mul_add($S::F64::load(&v[j + q * lanes..]), sums[0][q]);
+                        sums[1][q] = sums[1][q].add(weighted);
+                        sums[2][q] = x.mul_add(weighted, sums[2][q]);
+                    }
+                    j += 2 * lanes;
+                }
+                let mut totals = sums.map(|[a, b]| a.add(b).fold(0.0, |a, b| a + b));
+                for ((x, v), w) in x[j..].iter().zip(&v[j..]).zip(&w[j..]) {
+                    let x = f64::from(*x) - shift;
+                    totals[0] += x * v;
+                    totals[1] += x * w;
+                    totals[2] += x * w * x;
+                }
+                totals
+            }
+        }
+    };
+}
+
+moments!(
+    moments,
+    f64,
+    "`sum_j (x_j - shift) v_j`, `sum_j w_j (x_j - shift)` and `sum_j w_j (x_j - shift)^2`.",
+    |S, x, j| [S::F64::load(&x[j..]), S::F64::load(&x[j + S::F64::LANES..])]
+);
+moments!(moments_single, f32, "[`moments`] of a column in single precision.", |S, x, j| S::widen(
+    S::F32::load(&x[j..])
+));
+
 kernel! {
     /// `sum_j x_j y_j` and `sum_j c_j x_j y_j`.
     pub fn dot_and_costs<'a, S>(x: &'a [f64], y: &'a [f64], c: &'a [f64]) -> [f64; 2] {

@@ -1,0 +1,152 @@
+//! `sparrot_regression` for Python.
+
+use numpy::{IntoPyArray, PyReadonlyArray1};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use sparrot_design::{Design, Element};
+use sparrot_foundation::{Error, Stop, Team};
+use sparrot_regression::{Data, Point, Settings, Solver};
+
+use crate::descent::{DesignInput, DesignTask};
+use crate::guard::{self, Limits};
+use crate::observer::trace_columns;
+
+type Vector<'py> = PyReadonlyArray1<'py, f64>;
+
+/// Regularisations: these, or so many between the largest of interest and a share of it.
+#[derive(FromPyObject)]
+pub enum AlphasInput {
+    Grid(f64, usize),
+    Given(Vec<f64>),
+}
+
+/// What makes a path, besides the data.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct PathInput<'py> {
+    alphas: AlphasInput,
+    l1_ratio: f64,
+    fit_intercept: bool,
+    sample_weight: Option<Vector<'py>>,
+    weights: Option<Vector<'py>>,
+    positive: bool,
+    tol: f64,
+    max_iter: usize,
+}
+
+/// Solves for each regularisation, from the solution of the one before: the regularisations and a
+/// dict for each. Of the mean squared error's objective, with means over weights.
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "the Python side passes keywords")]
+pub fn regression_path<'py>(
+    py: Python<'py>,
+    design: DesignInput<'py>,
+    y: Vector<'py>,
+    path: PathInput<'py>,
+    max_time: Option<f64>,
+    callback: Option<Py<PyAny>>,
+    n_threads: Option<usize>,
+) -> PyResult<(Vec<f64>, Vec<Bound<'py, PyDict>>)> {
+    let slice = |v: &'_ Option<Vector<'py>>| match v {
+        None => Ok(None),
+        Some(v) => v.as_slice().map(|v| Some(v.to_vec())),
+    };
+    let (sample_weight, weights) = (slice(&path.sample_weight)?, slice(&path.weights)?);
+    let task = Path {
+        y: y.as_slice()?,
+        sample_weight: sample_weight.as_deref(),
+        weights: weights.as_deref(),
+        alphas: &path.alphas,
+        l1_ratio: path.l1_ratio,
+        centred: path.fit_intercept,
+        positive: path.positive,
+        tol: path.tol,
+        max_iter: path.max_iter,
+    };
+    let limits = Limits { n_threads, max_time, callback };
+    let (alphas, points) = design.with(DesignCall { py, limits, task })??;
+    let points = points.into_iter().map(|point| result(py, point)).collect::<PyResult<_>>()?;
+    Ok((alphas, points))
+}
+
+struct Path<'a> {
+    y: &'a [f64],
+    sample_weight: Option<&'a [f64]>,
+    weights: Option<&'a [f64]>,
+    alphas: &'a AlphasInput,
+    l1_ratio: f64,
+    centred: bool,
+    positive: bool,
+    tol: f64,
+    max_iter: usize,
+}
+
+type Found = (Vec<f64>, Vec<Point>);
+
+struct DesignCall<'a, 'py> {
+    py: Python<'py>,
+    limits: Limits,
+    task: Path<'a>,
+}
+
+impl DesignTask for DesignCall<'_, '_> {
+    type Answer = PyResult<Found>;
+
+    fn run<T: Element>(self, design: Design<'_, T>) -> PyResult<Found> {
+        let DesignCall { py, limits, task } = self;
+        guard::call(py, limits, |team, stop| task.solve(&design, team, stop))
+    }
+}
+
+impl Path<'_> {
+    fn solve<T: Element>(
+        &self,
+        design: &Design<'_, T>,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Found, Error> {
+        let data = Data::new(design, self.y, self.sample_weight, self.centred, team, stop)?;
+        let total = data.total;
+        let mut solver = Solver::new(data)?;
+        let alphas = match self.alphas {
+            AlphasInput::Given(alphas) => alphas.clone(),
+            AlphasInput::Grid(share, count) => {
+                let largest = solver.lambda_max(self.weights, self.positive);
+                let largest = largest / (total * self.l1_ratio);
+                let step = |k: usize| k as f64 / (count - 1).max(1) as f64;
+                (0..*count).map(|k| largest * share.powf(step(k))).collect()
+            }
+        };
+        let mut points = Vec::with_capacity(alphas.len());
+        for alpha in &alphas {
+            let settings = Settings {
+                lambda: alpha * self.l1_ratio * total,
+                mu: alpha * (1.0 - self.l1_ratio) * total,
+                weights: self.weights,
+                positive: self.positive,
+                tol: self.tol,
+                max_iter: self.max_iter,
+            };
+            let mut point = solver.solve(&settings, team, stop)?;
+            point.objective /= total;
+            point.gap /= total;
+            points.push(point);
+        }
+        Ok((alphas, points))
+    }
+}
+
+fn result(py: Python<'_>, point: Point) -> PyResult<Bound<'_, PyDict>> {
+    let result = PyDict::new(py);
+    let columns: Vec<i64> = point.columns.into_iter().map(i64::from).collect();
+    result.set_item("columns", columns.into_pyarray(py))?;
+    result.set_item("coefficients", point.coefficients.into_pyarray(py))?;
+    result.set_item("intercept", point.intercept)?;
+    result.set_item("objective", point.objective)?;
+    result.set_item("gap", point.gap)?;
+    result.set_item("status", point.status.name())?;
+    result.set_item("n_iter", point.iterations)?;
+    result.set_item("n_newton", point.steps)?;
+    result.set_item("trace", trace_columns(py, &point.trace)?)?;
+    Ok(result)
+}

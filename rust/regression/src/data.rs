@@ -1,0 +1,106 @@
+//! The data of a regression, centred and weighted without a copy.
+//!
+//! With weights w_i and an intercept the problem is that of the rows
+//! `sqrt(w_i) (x_i - mean(x))` and `sqrt(w_i) (y_i - mean(y))`, with weighted means. Products with
+//! those columns are products with the columns as they are, of a vector that has been weighted
+//! once more and has the weighted sum 0, which holds by itself for residuals: X is only read.
+
+use sparrot_design::{Design, Element, Moments};
+use sparrot_foundation::{Error, Stop, Team};
+use sparrot_simd::reduce;
+
+/// The data, with what one pass over it has found out.
+pub struct Data<'a, T> {
+    /// The matrix.
+    pub design: &'a Design<'a, T>,
+    /// Of each column: product with the weighted response, mean, sum of squares about it.
+    pub moments: Vec<Moments>,
+    /// The roots of the weights.
+    pub roots: Vec<f64>,
+    /// The response, centred and weighted.
+    pub y: Vec<f64>,
+    /// `y'y`.
+    pub yy: f64,
+    /// The mean of the response; 0 without an intercept.
+    pub y_mean: f64,
+    /// The sum of the weights.
+    pub total: f64,
+    /// Whether there is an intercept.
+    pub centred: bool,
+}
+
+impl<'a, T: Element> Data<'a, T> {
+    /// Reads the data once. The weights must be non-negative with a positive sum.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`]; [`Error::InvalidInput`] names an entry that is not finite.
+    pub fn new(
+        design: &'a Design<'a, T>,
+        response: &[f64],
+        weights: Option<&[f64]>,
+        centred: bool,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Data<'a, T>, Error> {
+        let n = response.len();
+        let weights = weights.map_or_else(|| vec![1.0; n], <[f64]>::to_vec);
+        let total: f64 = weights.iter().sum();
+        let y_mean = if centred { reduce::dot(&weights, response) / total } else { 0.0 };
+        let roots: Vec<f64> = weights.iter().map(|w| w.sqrt()).collect();
+        let y: Vec<f64> = response.iter().zip(&roots).map(|(y, r)| r * (y - y_mean)).collect();
+        let v: Vec<f64> = y.iter().zip(&roots).map(|(y, r)| y * r).collect();
+        let moments = design.moments(&v, &weights, centred, team, stop)?;
+        Ok(Data { design, moments, roots, yy: reduce::dot(&y, &y), y, y_mean, total, centred })
+    }
+
+    /// The products of these columns with a residual, into their places of `out`.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn products(
+        &self,
+        columns: &[u32],
+        residual: &[f64],
+        out: &mut [f64],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        let v: Vec<f64> = residual.iter().zip(&self.roots).map(|(r, w)| r * w).collect();
+        // 0 for residuals, but for rounding.
+        let sum: f64 = if self.centred { v.iter().sum() } else { 0.0 };
+        let found = self.design.columns_product(columns, &v, team, stop)?;
+        for (j, product) in columns.iter().zip(found) {
+            out[*j as usize] = product - sum * self.moments[*j as usize].mean;
+        }
+        Ok(())
+    }
+
+    /// The intercept of these coefficients.
+    pub fn intercept(&self, coefficients: impl Iterator<Item = (usize, f64)>) -> f64 {
+        self.y_mean - coefficients.map(|(j, w)| self.moments[j].mean * w).sum::<f64>()
+    }
+
+    /// `x_j`, centred and weighted, into a dense vector.
+    pub fn column(&self, j: usize, out: &mut [f64]) {
+        let mean = self.moments[j].mean;
+        if self.design.is_sparse() {
+            out.iter_mut().zip(&self.roots).for_each(|(o, r)| *o = -mean * r);
+            self.design.for_column(j, |i, x| out[i] = (x - mean) * self.roots[i]);
+        } else {
+            self.design.for_column(j, |i, x| out[i] = (x - mean) * self.roots[i]);
+        }
+    }
+
+    /// The residual `y - X w`, centred and weighted, for columns with coefficients.
+    pub fn residual(&self, coefficients: impl Iterator<Item = (usize, f64)>, out: &mut [f64]) {
+        let mut fitted = vec![0.0; out.len()];
+        let mut shift = 0.0;
+        for (j, w) in coefficients {
+            self.design.for_column(j, |i, x| fitted[i] += w * x);
+            shift += w * self.moments[j].mean;
+        }
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = self.y[i] - self.roots[i] * (fitted[i] - shift);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The Cholesky factor of a Gram matrix whose variables come and go.
+//!
+//! A variable is appended by one forward substitution and removed by Givens rotations of what
+//! comes after it, O(m^2) each; where many come or go at once faer factors anew.
+
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt::factor;
+use faer::{MatMut, Par};
+use sparrot_foundation::{Error, memory};
+use sparrot_simd::{linear, reduce};
+
+/// The factor, lower triangular, by columns.
+#[derive(Debug, Default)]
+pub struct Factor {
+    stride: usize,
+    size: usize,
+    values: Vec<f64>,
+}
+
+/// A pivot below this share of its diagonal entry is rounding.
+const NO_PIVOT: f64 = 1e-15;
+
+impl Factor {
+    /// The number of variables.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    fn reserve(&mut self, size: usize) -> Result<(), Error> {
+        if size <= self.stride {
+            return Ok(());
+        }
+        let stride = size.next_power_of_two().max(32);
+        let mut values = memory::zeros("the factor of the support", stride, stride)?;
+        for j in 0..self.size {
+            let old = &self.values[j * self.stride + j..j * self.stride + self.size];
+            values[j * stride + j..j * stride + self.size].copy_from_slice(old);
+        }
+        self.values = values;
+        self.stride = stride;
+        Ok(())
+    }
+
+    /// Appends a variable, with its products with those that are there; whether that went well:
+    /// not if it depends on them linearly.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn push(&mut self, mut products: Vec<f64>, diagonal: f64) -> Result<bool, Error> {
+        let m = self.size;
+        self.reserve(m + 1)?;
+        self.forward(&mut products);
+        let pivot = diagonal - reduce::dot(&products, &products);
+        // Also catches NaN.
+        if pivot.is_nan() || pivot <= NO_PIVOT * diagonal {
+            return Ok(false);
+        }
+        for (j, z) in products.iter().enumerate() {
+            self.values[j * self.stride + m] = *z;
+        }
+        self.values[m * self.stride + m] = pivot.sqrt();
+        self.size += 1;
+        Ok(true)
+    }
+
+    /// Removes the variable at a place.
+    pub fn remove(&mut self, place: usize) {
+        let (m, s) = (self.size, self.stride);
+        let mut gone = self.values[place * s + place + 1..place * s + m].to_vec();
+        for j in 0..place {
+            self.values.copy_within(j * s + place + 1..j * s + m, j * s + place);
+        }
+        for j in place + 1..m {
+            self.values.copy_within(j * s + j..j * s + m, (j - 1) * s + j - 1);
+        }
+        self.size -= 1;
+        // What comes after is the factor of L L' + gone gone'.
+        for j in place..self.size {
+            let [first, rest @ ..] = &mut gone[j - place..] else { break };
+            let column = &mut self.values[j * s + j..j * s + self.size];
+            let radius = column[0].hypot(*first);
+            let (cos, sin) = (column[0] / radius, *first / radius);
+            column[0] = radius;
+            for (x, y) in column[1..].iter_mut().zip(rest) {
+                (*x, *y) = (cos * *x + sin * *y, cos * *y - sin * *x);
+            }
+        }
+    }
+
+    /// Factors anew: `fill(j, column)` writes column j from the diagonal down. Whether the matrix
+    /// is positive definite; if not, the factor is empty.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn rebuild(
+        &mut self,
+        size: usize,
+        fill: impl Fn(usize, &mut [f64]),
+    ) -> Result<bool, Error> {
+        self.size = 0;
+        self.reserve(size)?;
+        let s = self.stride;
+        for j in 0..size {
+            fill(j, &mut self.values[j * s + j..j * s + size]);
+        }
+        let need = factor::cholesky_in_place_scratch::<f64>(size, Par::Seq, Default::default());
+        let out_of_memory =
+            |_| Error::OutOfMemory { what: "a factorisation", bytes: need.size_bytes() as u64 };
+        let mut room = MemBuffer::try_new(need).map_err(out_of_memory)?;
+        let view = MatMut::from_column_major_slice_with_stride_mut(&mut self.values, size, size, s);
+        let stack = MemStack::new(&mut room);
+        let done = factor::cholesky_in_place(
+            view,
+            Default::default(),
+            Par::Seq,
+            stack,
+            Default::default(),
+        );
+        if done.is_ok() {
+            self.size = size;
+        }
+        Ok(done.is_ok())
+    }
+
+    /// Solves, in place.
+    pub fn solve(&self, x: &mut [f64]) {
+        self.forward(x);
+        let s = self.stride;
+        for j in (0..self.size).rev() {
+            let below = &self.values[j * s + j + 1..j * s + self.size];
+            x[j] = (x[j] - reduce::dot(below, &x[j + 1..])) / self.values[j * s + j];
+        }
+    }
+
+    fn forward(&self, x: &mut [f64]) {
+        let s = self.stride;
+        for j in 0..self.size {
+            x[j] /= self.values[j * s + j];
+            let value = x[j];
+            if value != 0.0 {
+                let below = &self.values[j * s + j + 1..j * s + self.size];
+                linear::axpy(-value, below, &mut x[j + 1..]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn variables_come_and_go(
+            entries in prop::collection::vec(-1.0..1.0f64, 120),
+            moves in prop::collection::vec((0usize..10, any::<bool>()), 1..30),
+            anew in any::<bool>(),
+        ) {
+            let n = 12; // rows; up to 10 variables
+            let column = |j: usize| &entries[j * n..(j + 1) * n];
+            let gram = |i: usize, j: usize| {
+                let dot: f64 = column(i).iter().zip(column(j)).map(|(a, b)| a * b).sum();
+                dot + if i == j { 0.1 } else { 0.0 }
+            };
+            let mut factor = Factor::default();
+            let mut there: Vec<usize> = vec![];
+            for (j, comes) in moves {
+                match there.iter().position(|i| *i == j) {
+                    Some(place) if !comes => {
+                        factor.remove(place);
+                        there.remove(place);
+                    }
+                    None if comes => {
+                        let products = there.iter().map(|i| gram(*i, j)).collect();
+                        prop_assert!(factor.push(products, gram(j, j)).unwrap());
+                        there.push(j);
+                    }
+                    _ => {}
+                }
+                if anew {
+                    let fill = |k: usize, out: &mut [f64]| {
+                        for (o, i) in out.iter_mut().zip(&there[k..]) {
+                            *o = gram(there[k], *i);
+                        }
+                    };
+                    prop_assert!(factor.rebuild(there.len(), fill).unwrap());
+                }
+                let rhs: Vec<f64> = there.iter().map(|j| *j as f64 - 4.0).collect();
+                let mut x = rhs.clone();
+                factor.solve(&mut x);
+                for (i, r) in there.iter().zip(&rhs) {
+                    let product: f64 = there.iter().zip(&x).map(|(j, x)| gram(*i, *j) * x).sum();
+                    prop_assert!((product - r).abs() < 1e-10);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn says_what_depends_on_the_others() {
+        let mut factor = Factor::default();
+        assert!(factor.push(vec![], 4.0).unwrap());
+        assert!(!factor.push(vec![2.0], 1.0).unwrap());
+        assert_eq!(factor.size(), 1);
+        assert!(!factor.rebuild(1, |_, out| out[0] = -1.0).unwrap());
+        assert_eq!(factor.size(), 0);
+    }
+}

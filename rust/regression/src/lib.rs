@@ -1,0 +1,34 @@
+//! Sparse linear regression, to a certified duality gap.
+//!
+//! ```text
+//! min over w, b of  sum_i w_i (y_i - x_i'w - b)^2 / 2 + lambda sum_j v_j |w_j| + mu |w|^2 / 2
+//! ```
+//!
+//! The greedy choice of variables and the Newton step on the identified support are the two ideas
+//! of Nutini, Laradji and Schmidt (JMLR 23, 2022, arXiv 1712.08859) that pay in time; between them
+//! stands a working set, so that the choice is made once for many steps.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | [`data`] | centring and weighting without a copy |
+//! | [`working_set`] | the columns worked with, and their Gram matrix |
+//! | [`factor`] | its Cholesky factor, as variables come and go |
+//! | [`active`] | the problem of the set: an active set with Newton steps |
+//! | [`certificate`] | the duality gap |
+//! | [`solve`] | the outer loop |
+//!
+//! **Cost.** A pass over the columns for each growth of the set, less what is screened; products of
+//! new columns with the set (m^2 n); O(m^2) for each change of the support. The Gram matrix of the
+//! set and, of dense data, its columns are the memory beyond the data.
+
+#![forbid(unsafe_code)]
+
+pub mod active;
+pub mod certificate;
+pub mod data;
+pub mod factor;
+pub mod solve;
+pub mod working_set;
+
+pub use data::Data;
+pub use solve::{Point, Settings, Solver};

@@ -1,0 +1,336 @@
+//! The outer loop: a working set of columns, grown by those that violate the optimality conditions
+//! most, until the gap over all columns is small enough.
+//!
+//! - An iteration solves the problem of the set ([`crate::active`]) and reads the columns that are
+//!   left once, for their products with the residual.
+//! - Columns are taken by `|h_j| / |x_j|` over lambda_j, the greedy rule of arXiv 1712.08859 (GSL for
+//!   single variables), as many as there are in the support, and 64 at least.
+//! - Columns that the gap proves to be 0 in every solution (Fercoq, Gramfort and Salmon, "Mind the
+//!   duality gap", ICML 2015) are not read again.
+//! - Towards a small lambda it goes by stages, each [`STAGE`] of the one before: from lambda_max at
+//!   once, the set would take in many columns that have to leave it again.
+//!
+//! The state outlives a solve: a path is a sequence of them with one Gram matrix.
+
+use sparrot_design::Element;
+use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace, memory};
+use sparrot_simd::reduce;
+
+use crate::active::{Active, Penalties};
+use crate::certificate::{self, Variable};
+use crate::data::Data;
+use crate::working_set::WorkingSet;
+
+/// The ratio of the lambdas of successive stages,
+const STAGE: f64 = 0.3;
+/// of which there are none if lambda is at least this share of the largest.
+const AT_ONCE: f64 = 0.05;
+/// A stage ends at a gap of this share of its objective,
+const STAGE_GAP: f64 = 0.02;
+/// and the problem of its set at this share.
+const STAGE_SET_GAP: f64 = 0.005;
+/// Of the gap to reach, what the problem of the set may leave.
+const SET_SHARE: f64 = 0.3;
+/// Columns that join the set at once, at least.
+const JOIN: usize = 64;
+/// A column violates its condition by more than this share of lambda.
+const EXCESS: f64 = 1e-12;
+
+/// What to solve, for `sum w_i (y_i - x_i'w - b)^2 / 2 + lambda sum v_j |w_j| + mu |w|^2 / 2`.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings<'a> {
+    /// lambda.
+    pub lambda: f64,
+    /// mu.
+    pub mu: f64,
+    /// v: at least 0, infinity for columns that are left out; `None` for 1.
+    pub weights: Option<&'a [f64]>,
+    /// Whether coefficients must not be negative.
+    pub positive: bool,
+    /// The gap to reach, as a share of the objective at 0.
+    pub tol: f64,
+    /// Passes over the columns at most.
+    pub max_iter: usize,
+}
+
+/// A solution.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// The columns whose coefficients are not 0, ascending,
+    pub columns: Vec<u32>,
+    /// and their coefficients.
+    pub coefficients: Vec<f64>,
+    /// b.
+    pub intercept: f64,
+    /// The objective.
+    pub objective: f64,
+    /// The objective minus a lower bound of its minimum.
+    pub gap: f64,
+    /// How it ended.
+    pub status: Status,
+    /// Passes over the columns.
+    pub iterations: usize,
+    /// Newton steps.
+    pub steps: usize,
+    /// The objective, the gap as a share of that at 0, and the size of the support.
+    pub trace: Trace,
+}
+
+/// A solver, with what it knows of the data.
+pub struct Solver<'a, T> {
+    data: Data<'a, T>,
+    set: WorkingSet,
+    active: Active,
+    residual: Vec<f64>,
+    /// Of each column, its product with a residual: that at hand, for those read last.
+    products: Vec<f64>,
+    /// Whether all columns have been read with the residual at hand.
+    is_fresh: bool,
+}
+
+impl<'a, T: Element> Solver<'a, T> {
+    /// A solver at w = 0.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn new(data: Data<'a, T>) -> Result<Solver<'a, T>, Error> {
+        let p = data.moments.len();
+        let mut products: Vec<f64> = memory::zeros("the products of the columns", p, 1)?;
+        products.iter_mut().zip(&data.moments).for_each(|(g, m)| *g = m.product);
+        Ok(Solver {
+            residual: data.y.clone(),
+            set: WorkingSet::new(p),
+            active: Active::default(),
+            data,
+            products,
+            is_fresh: true,
+        })
+    }
+
+    /// The least lambda at which all coefficients with a penalty are 0, if there are none without.
+    pub fn lambda_max(&self, weights: Option<&[f64]>, positive: bool) -> f64 {
+        let weight = |j: usize| weights.map_or(1.0, |v| v[j]);
+        let of = |j: usize| {
+            let product = self.data.moments[j].product;
+            let excess = if positive { product } else { product.abs() };
+            if weight(j) > 0.0 { excess / weight(j) } else { 0.0 }
+        };
+        (0..self.data.moments.len()).map(of).fold(0.0, f64::max)
+    }
+
+    /// The data.
+    pub fn data(&self) -> &Data<'a, T> {
+        &self.data
+    }
+
+    /// Solves, from where it stands.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], [`Error::OutOfMemory`].
+    pub fn solve(
+        &mut self,
+        settings: &Settings<'_>,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Point, Error> {
+        let p = self.products.len();
+        let weight = |j: usize| settings.weights.map_or(1.0, |v| v[j]);
+        let mut left: Vec<u32> =
+            (0..p).filter(|j| weight(*j) < f64::INFINITY).map(|j| j as u32).collect();
+        if !self.is_fresh {
+            self.read(&left, team, stop)?;
+        }
+        let unit = 0.5 * self.data.yy;
+        let mut lambda = self.first_stage(settings);
+        let (mut best_dual, mut iterations) = (f64::NEG_INFINITY, 0);
+        let (mut trace, steps) = (Trace::default(), self.active.steps);
+        let (status, gap) = loop {
+            let is_last = lambda <= settings.lambda;
+            let seen = self.look(&left, settings, lambda);
+            best_dual = if is_last { seen.dual.max(best_dual) } else { seen.dual };
+            let gap = (seen.primal - best_dual).max(0.0);
+            let relative = if unit > 0.0 { gap / unit } else { 0.0 };
+            if !is_last && gap <= STAGE_GAP * seen.primal {
+                lambda = settings.lambda.max(lambda * STAGE);
+                best_dual = f64::NEG_INFINITY; // what was feasible there need not be here
+                continue;
+            }
+            let record = Record {
+                iteration: iterations,
+                time: stop.seconds(),
+                objective: seen.primal,
+                certificate: relative,
+                sparsity: self.active.support_size(),
+                phase: 0,
+            };
+            trace.0.push(record);
+            let ended = stop.after(&record)?;
+            if is_last && relative <= settings.tol {
+                break (Status::Converged, gap);
+            }
+            if let Some(status) = ended {
+                break (status, gap);
+            }
+            if iterations >= settings.max_iter {
+                break (Status::MaxIter, gap);
+            }
+            if is_last {
+                self.screen(&mut left, settings, lambda, &seen);
+            }
+            let new = self.violators(&left, settings, lambda);
+            let had_new = !new.is_empty();
+            self.set.add(&self.data, &new, stop)?;
+            let moments = &self.data.moments;
+            self.active.extend(new.iter().map(|j| moments[*j as usize].product));
+            let target = if is_last {
+                (SET_SHARE * settings.tol * unit).max(0.05 * gap * f64::from(u8::from(had_new)))
+            } else {
+                STAGE_SET_GAP * seen.primal
+            };
+            let lambdas: Vec<f64> =
+                self.set.variables.iter().map(|j| lambda * weight(*j as usize)).collect();
+            let penalties =
+                Penalties { lambda: &lambdas, mu: settings.mu, positive: settings.positive };
+            let before = self.active.w.clone();
+            self.active.solve(&self.set, penalties, self.data.yy, target, stop)?;
+            self.set.residual(&self.data, &self.active.w, &mut self.residual);
+            self.read(&left, team, stop)?;
+            iterations += 1;
+            if !had_new && is_last && before == self.active.w {
+                let seen = self.look(&left, settings, lambda);
+                let gap = (seen.primal - best_dual.max(seen.dual)).max(0.0);
+                let is_done = gap <= settings.tol * unit;
+                break (if is_done { Status::Converged } else { Status::Stalled }, gap);
+            }
+        };
+        self.is_fresh = left.len() == p;
+        let objective = self.primal(settings, settings.lambda);
+        let steps = self.active.steps - steps;
+        Ok(self.point(objective, gap, status, iterations, steps, trace))
+    }
+
+    /// The lambda of the first stage.
+    fn first_stage(&self, settings: &Settings<'_>) -> f64 {
+        let largest = (self.products.iter().enumerate())
+            .filter(|(j, _)| {
+                let v = settings.weights.map_or(1.0, |v| v[*j]);
+                v > 0.0 && v < f64::INFINITY
+            })
+            .map(|(j, g)| {
+                let excess = if settings.positive { *g } else { g.abs() };
+                excess / settings.weights.map_or(1.0, |v| v[j])
+            })
+            .fold(0.0, f64::max);
+        if settings.lambda >= AT_ONCE * largest { settings.lambda } else { STAGE * largest }
+    }
+
+    fn read(&mut self, columns: &[u32], team: &Team, stop: &Stop<'_>) -> Result<(), Error> {
+        self.data.products(columns, &self.residual, &mut self.products, team, stop)
+    }
+
+    fn primal(&self, settings: &Settings<'_>, lambda: f64) -> f64 {
+        let weight = |j: u32| settings.weights.map_or(1.0, |v| v[j as usize]);
+        let used = || self.set.variables.iter().zip(&self.active.w).filter(|(_, w)| **w != 0.0);
+        let l1: f64 = used().map(|(j, w)| lambda * weight(*j) * w.abs()).sum();
+        let norm: f64 = used().map(|(_, w)| w * w).sum();
+        0.5 * reduce::dot(&self.residual, &self.residual) + l1 + 0.5 * settings.mu * norm
+    }
+
+    /// h of the variables of the set that are in use differ from their products.
+    fn shrinkage(&self, mu: f64) -> Vec<f64> {
+        let mut shrinkage = vec![0.0; if mu > 0.0 { self.products.len() } else { 0 }];
+        if mu > 0.0 {
+            for (j, w) in self.set.variables.iter().zip(&self.active.w) {
+                shrinkage[*j as usize] = mu * w;
+            }
+        }
+        shrinkage
+    }
+
+    fn look(&self, left: &[u32], settings: &Settings<'_>, lambda: f64) -> Seen {
+        let shrinkage = self.shrinkage(settings.mu);
+        let h = |j: usize| self.products[j] - shrinkage.get(j).unwrap_or(&0.0);
+        let variables = left.iter().map(|j| *j as usize).map(|j| Variable {
+            h: h(j),
+            lambda: lambda * settings.weights.map_or(1.0, |v| v[j]),
+            squares: self.data.moments[j].squares,
+        });
+        let share = certificate::share(variables, settings.positive, self.data.yy);
+        let norm: f64 = self.active.w.iter().map(|w| w * w).sum();
+        let Data { y, yy, .. } = &self.data;
+        let dual = certificate::dual_value(share, y, &self.residual, *yy, settings.mu, norm);
+        Seen { primal: self.primal(settings, lambda), dual, share, shrinkage }
+    }
+
+    /// Leaves out the columns that are 0 in every solution.
+    fn screen(&self, left: &mut Vec<u32>, settings: &Settings<'_>, lambda: f64, seen: &Seen) {
+        let radius = (2.0 * (seen.primal - seen.dual).max(0.0)).sqrt();
+        left.retain(|j| {
+            let j = *j as usize;
+            if self.set.holds[j] {
+                return true;
+            }
+            let h = self.products[j] - seen.shrinkage.get(j).unwrap_or(&0.0);
+            let excess = if settings.positive { h } else { h.abs() };
+            let norm = (self.data.moments[j].squares + settings.mu).sqrt();
+            let lambda = lambda * settings.weights.map_or(1.0, |v| v[j]);
+            excess * seen.share + radius * norm >= lambda * (1.0 - 1e-12)
+        });
+    }
+
+    /// The columns that join the set: those that violate their conditions most.
+    fn violators(&self, left: &[u32], settings: &Settings<'_>, lambda: f64) -> Vec<u32> {
+        let score = |j: u32| {
+            let j = j as usize;
+            let lambda = lambda * settings.weights.map_or(1.0, |v| v[j]);
+            let squares = self.data.moments[j].squares;
+            let excess = if settings.positive { self.products[j] } else { self.products[j].abs() };
+            if squares <= 0.0 || excess <= lambda * (1.0 + EXCESS) {
+                0.0
+            } else if lambda == 0.0 {
+                f64::INFINITY
+            } else {
+                (excess - lambda) / squares.sqrt()
+            }
+        };
+        let outside = left.iter().copied().filter(|j| !self.set.holds[*j as usize]);
+        let mut new: Vec<(f64, u32)> =
+            outside.map(|j| (score(j), j)).filter(|(s, _)| *s > 0.0).collect();
+        let most = JOIN.max(self.active.support_size());
+        let better = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        if new.len() > most {
+            new.select_nth_unstable_by(most, better);
+            new.truncate(most);
+        }
+        let mut new: Vec<u32> = new.into_iter().map(|(_, j)| j).collect();
+        new.sort_unstable();
+        new
+    }
+
+    fn point(
+        &self,
+        objective: f64,
+        gap: f64,
+        status: Status,
+        iterations: usize,
+        steps: usize,
+        trace: Trace,
+    ) -> Point {
+        let used = self.set.variables.iter().zip(&self.active.w).filter(|(_, w)| **w != 0.0);
+        let mut pairs: Vec<(u32, f64)> = used.map(|(j, w)| (*j, *w)).collect();
+        pairs.sort_unstable_by_key(|(j, _)| *j);
+        let intercept = self.data.intercept(pairs.iter().map(|(j, w)| (*j as usize, *w)));
+        let (columns, coefficients) = pairs.into_iter().unzip();
+        Point { columns, coefficients, intercept, objective, gap, status, iterations, steps, trace }
+    }
+}
+
+/// What an iteration finds.
+struct Seen {
+    primal: f64,
+    dual: f64,
+    /// By how much the residual is multiplied for the dual.
+    share: f64,
+    /// `mu w`, by column; empty if mu is 0.
+    shrinkage: Vec<f64>,
+}

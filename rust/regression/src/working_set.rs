@@ -1,0 +1,162 @@
+//! The columns that are being worked with, and their Gram matrix.
+//!
+//! Of dense data the columns are copied, centred and weighted, so that products between them are
+//! those of dense matrices, by faer; of sparse data they are scattered one at a time.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+use sparrot_design::Element;
+use sparrot_foundation::{Error, Stop, memory};
+
+use crate::data::Data;
+
+/// The set. Variables are only added; what is said of them is in the order of their coming.
+#[derive(Default)]
+pub struct WorkingSet {
+    /// Which columns of the data they are.
+    pub variables: Vec<u32>,
+    /// Whether a column of the data is in the set.
+    pub holds: Vec<bool>,
+    /// Dense columns.
+    columns: Vec<f64>,
+    gram: Vec<f64>,
+    stride: usize,
+}
+
+impl WorkingSet {
+    /// An empty set of some of p columns.
+    pub fn new(p: usize) -> WorkingSet {
+        WorkingSet { holds: vec![false; p], ..WorkingSet::default() }
+    }
+
+    /// The number of variables.
+    pub fn len(&self) -> usize {
+        self.variables.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.variables.is_empty()
+    }
+
+    /// A column of the Gram matrix.
+    pub fn gram(&self, k: usize) -> &[f64] {
+        &self.gram[k * self.stride..k * self.stride + self.len()]
+    }
+
+    /// Adds columns that are not there, and their products with all.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::Interrupted`].
+    pub fn add<T: Element>(
+        &mut self,
+        data: &Data<'_, T>,
+        new: &[u32],
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        let before = self.len();
+        self.reserve(before + new.len())?;
+        self.variables.extend_from_slice(new);
+        new.iter().for_each(|j| self.holds[*j as usize] = true);
+        if data.design.is_sparse() {
+            self.multiply_sparse(data, before, stop)?;
+        } else {
+            self.multiply_dense(data, before, new, stop)?;
+        }
+        for j in before..self.len() {
+            for i in 0..before {
+                self.gram[i * self.stride + j] = self.gram[j * self.stride + i];
+            }
+        }
+        Ok(())
+    }
+
+    /// The residual at these coefficients.
+    pub fn residual<T: Element>(&self, data: &Data<'_, T>, w: &[f64], out: &mut [f64]) {
+        if data.design.is_sparse() {
+            let used = self.variables.iter().zip(w).filter(|(_, w)| **w != 0.0);
+            return data.residual(used.map(|(j, w)| (*j as usize, *w)), out);
+        }
+        out.copy_from_slice(&data.y);
+        for (column, w) in self.columns.chunks(out.len()).zip(w).filter(|(_, w)| **w != 0.0) {
+            sparrot_simd::linear::axpy(-w, column, out);
+        }
+    }
+
+    fn reserve(&mut self, size: usize) -> Result<(), Error> {
+        if size <= self.stride {
+            return Ok(());
+        }
+        let stride = (size + size / 2).max(128);
+        let mut gram = memory::zeros("the Gram matrix of the working set", stride, stride)?;
+        for k in 0..self.len() {
+            gram[k * stride..k * stride + self.len()].copy_from_slice(self.gram(k));
+        }
+        self.gram = gram;
+        self.stride = stride;
+        Ok(())
+    }
+
+    fn multiply_dense<T: Element>(
+        &mut self,
+        data: &Data<'_, T>,
+        before: usize,
+        new: &[u32],
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        /// Columns between polls.
+        const STRIP: usize = 64;
+        let n = data.y.len();
+        for j in new {
+            let start = self.columns.len();
+            self.columns.resize(start + n, 0.0);
+            data.column(*j as usize, &mut self.columns[start..]);
+        }
+        let (size, stride) = (self.len(), self.stride);
+        let all = MatRef::from_column_major_slice(&self.columns, n, size);
+        for first in (before..size).step_by(STRIP) {
+            stop.poll()?;
+            let count = STRIP.min(size - first);
+            // With those before and in the strip; those after it follow by symmetry.
+            let rows = first + count;
+            let out = MatMut::from_column_major_slice_with_stride_mut(
+                &mut self.gram[first * stride..],
+                rows,
+                count,
+                stride,
+            );
+            let (left, right) = (all.subcols(0, rows).transpose(), all.subcols(first, count));
+            matmul(out, Accum::Replace, left, right, 1.0, Par::Seq);
+            for j in first..rows {
+                for i in before..first {
+                    self.gram[i * stride + j] = self.gram[j * stride + i];
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn multiply_sparse<T: Element>(
+        &mut self,
+        data: &Data<'_, T>,
+        before: usize,
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        let mut dense = vec![0.0; data.y.len()];
+        for k in before..self.len() {
+            stop.poll()?;
+            let j = self.variables[k] as usize;
+            let weight = |i: usize| data.roots[i] * data.roots[i];
+            data.design.for_column(j, |i, x| dense[i] = x * weight(i));
+            for (q, other) in self.variables[..=k].iter().map(|j| *j as usize).enumerate() {
+                let mut sum = 0.0;
+                data.design.for_column(other, |i, x| sum += x * dense[i]);
+                sum -= data.total * data.moments[j].mean * data.moments[other].mean;
+                self.gram[k * self.stride + q] = sum;
+                self.gram[q * self.stride + k] = sum;
+            }
+            data.design.for_column(j, |i, _| dense[i] = 0.0);
+        }
+        Ok(())
+    }
+}
