@@ -17,6 +17,7 @@ MODULES = [
     "sparrot.interop.pot.bregman",
     "sparrot.interop.pot.smooth",
     "sparrot.interop.pot.unbalanced",
+    "sparrot.linear_model",
     "sparrot.plot",
     "sparrot.special",
     "sparrot.transport",

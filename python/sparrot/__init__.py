@@ -7,6 +7,7 @@ Submodules are imported when they are first used:
                           ``solve_path``, ``solve_batch``, ``sinkhorn_divergence``) and with
                           sparse plans (``solve_ksparse``, ``solve_quadratic``); the estimators
                           ``EntropicTransport``, ``KSparseTransport``, ``TopKRouter``
+``sparrot.linear_model``  Lasso and elastic net, their paths and cross-validation
 ``sparrot.descent``       block coordinate descent: greedy rules, message passing
 ``sparrot.special``       softmax, log_softmax, logsumexp and their relatives
 ``sparrot.interop``       the names of other packages: ``sparrot.interop.pot``
@@ -23,7 +24,7 @@ from sparrot._sparrot import version as _version
 
 __version__ = _version()
 
-_SUBMODULES = ("descent", "errors", "interop", "plot", "special", "transport")
+_SUBMODULES = ("descent", "errors", "interop", "linear_model", "plot", "special", "transport")
 
 __all__ = [
     "Status",
@@ -32,6 +33,7 @@ __all__ = [
     "errors",
     "get_num_threads",
     "interop",
+    "linear_model",
     "plot",
     "set_num_threads",
     "simd_level",

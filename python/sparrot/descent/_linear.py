@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from sparrot._design import as_design, as_targets
 from sparrot._validation import FloatArray, as_array, as_positive
-from sparrot.descent._problem import Problem, as_design, as_targets
+from sparrot.descent._problem import Problem
 from sparrot.errors import InvalidInputError
 
 Bounds = tuple[object, object]

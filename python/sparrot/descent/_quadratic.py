@@ -3,9 +3,10 @@
 import numpy as np
 from scipy import sparse
 
+from sparrot._design import as_targets, canonical, compressed, require_shape
 from sparrot._validation import as_floats, require_finite
 from sparrot.descent._linear import UNBOUNDED, Bounds
-from sparrot.descent._problem import Problem, as_targets, canonical, compressed, require_shape
+from sparrot.descent._problem import Problem
 from sparrot.errors import InvalidInputError
 
 

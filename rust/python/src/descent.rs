@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use numpy::ndarray::Array1;
-use numpy::{Element as NumpyElement, IntoPyArray, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{IntoPyArray, PyReadonlyArray1};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -14,44 +14,13 @@ use sparrot_descent::{
 };
 use sparrot_design::{Design, Element};
 use sparrot_foundation::Error;
-use sparrot_sparse::Compressed;
 
+use crate::design::{DesignInput, DesignTask, compressed};
 use crate::guard::{self, Limits};
 use crate::observer::trace_columns;
 
 type Vector<'py> = PyReadonlyArray1<'py, f64>;
 type Indices<'py> = PyReadonlyArray1<'py, u32>;
-
-/// The matrix of a linear model: dense, transposed; or by compressed columns, with the number of
-/// rows.
-#[derive(FromPyObject)]
-pub enum DesignInput<'py> {
-    Dense(PyReadonlyArray2<'py, f64>),
-    DenseSingle(PyReadonlyArray2<'py, f32>),
-    Sparse(Indices<'py>, Indices<'py>, Vector<'py>, usize),
-    SparseSingle(Indices<'py>, Indices<'py>, PyReadonlyArray1<'py, f32>, usize),
-}
-
-/// What is to be done with a design, whichever type it has.
-pub trait DesignTask {
-    type Answer;
-    fn run<T: Element>(self, design: Design<'_, T>) -> Self::Answer;
-}
-
-impl DesignInput<'_> {
-    pub fn with<W: DesignTask>(&self, task: W) -> PyResult<W::Answer> {
-        Ok(match self {
-            DesignInput::Dense(matrix) => task.run(dense(matrix)?),
-            DesignInput::DenseSingle(matrix) => task.run(dense(matrix)?),
-            DesignInput::Sparse(starts, indices, values, rows) => {
-                task.run(Design::Sparse(compressed(starts, indices, values)?, *rows))
-            }
-            DesignInput::SparseSingle(starts, indices, values, rows) => {
-                task.run(Design::Sparse(compressed(starts, indices, values)?, *rows))
-            }
-        })
-    }
-}
 
 /// A loss: least squares with targets, logistic with signs, multinomial with classes and their
 /// number, or functions of the user's with a bound of the second derivative.
@@ -183,22 +152,6 @@ pub fn descent_solve<'py>(
         }
     }?;
     result(py, solution)
-}
-
-fn compressed<'a, T: NumpyElement>(
-    starts: &'a Indices<'_>,
-    indices: &'a Indices<'_>,
-    values: &'a PyReadonlyArray1<'_, T>,
-) -> PyResult<Compressed<'a, T>> {
-    let (starts, indices, values) = (starts.as_slice()?, indices.as_slice()?, values.as_slice()?);
-    Ok(Compressed { starts, indices, values })
-}
-
-fn dense<'a, T: NumpyElement + Element>(
-    transposed: &'a PyReadonlyArray2<'_, T>,
-) -> PyResult<Design<'a, T>> {
-    let rows = transposed.as_array().ncols();
-    Ok(Design::Dense(transposed.as_slice()?.chunks(rows.max(1)).collect()))
 }
 
 /// A solve, but for the problem.

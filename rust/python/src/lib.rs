@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 mod arrays;
 mod batch;
 mod descent;
+mod design;
 mod guard;
 mod ksparse;
 mod observer;

@@ -7,7 +7,7 @@ use sparrot_design::{Design, Element};
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_regression::{Data, Point, Settings, Solver};
 
-use crate::descent::{DesignInput, DesignTask};
+use crate::design::{DesignInput, DesignTask};
 use crate::guard::{self, Limits};
 use crate::observer::trace_columns;
 

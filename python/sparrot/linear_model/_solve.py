@@ -1,0 +1,205 @@
+"""From checked data to solutions: what paths and estimators share."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from sparrot import _sparrot
+from sparrot._design import Design
+from sparrot._native import Status, simd_level
+from sparrot._validation import FloatArray, as_count, as_floats, as_number, as_positive, as_threads
+from sparrot.errors import ConvergenceWarning, InvalidInputError
+
+
+class Point(NamedTuple):
+    """The solution for one penalty."""
+
+    alpha: float
+    columns: FloatArray
+    """Where the coefficients are not 0,"""
+    coefficients: FloatArray
+    """and what they are there."""
+    intercept: float
+    objective: float
+    gap: float
+    status: Status
+    n_iter: int
+    n_newton: int
+    trace: dict[str, Any]
+
+    def dense(self, size: int, dtype: Any) -> FloatArray:
+        """Return all coefficients."""
+        coef = np.zeros(size, dtype=dtype)
+        coef[self.columns] = self.coefficients
+        return coef
+
+    def sparse(self, size: int, dtype: Any) -> sparse.csr_array:
+        """Return the coefficients as a row."""
+        starts = np.array([0, self.columns.size])
+        return sparse.csr_array(
+            (self.coefficients.astype(dtype), self.columns, starts), shape=(1, size)
+        )
+
+
+class Settings(NamedTuple):
+    """How to solve: checked."""
+
+    l1_ratio: float
+    fit_intercept: bool
+    positive: bool
+    tol: float
+    max_iter: int
+    max_time: float | None
+    n_threads: int | None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        l1_ratio: object = 1.0,
+        fit_intercept: object = True,
+        positive: object = False,
+        tol: object,
+        max_iter: object,
+        max_time: object = None,
+        n_threads: object = None,
+    ) -> "Settings":
+        """Check each."""
+        return cls(
+            as_share(l1_ratio, "l1_ratio"),
+            as_flag(fit_intercept, "fit_intercept"),
+            as_flag(positive, "positive"),
+            as_positive(tol, "tol", zero=True),
+            as_count(max_iter, "max_iter"),
+            None if max_time is None else as_positive(max_time, "max_time", zero=True),
+            as_threads(n_threads),
+        )
+
+
+def solve(
+    design: Design,
+    y: FloatArray,
+    alphas: list[float] | tuple[float, int],
+    settings: Settings,
+    *,
+    sample_weight: FloatArray | None,
+    weights: FloatArray | None,
+    callback: Callable[..., bool] | None = None,
+) -> list[Point]:
+    """Solve for each penalty, or for a grid of (smallest over largest, count)."""
+    simd_level()  # raises if SPARROT_SIMD asks for what there is not
+    found, points = _sparrot.regression_path(
+        design,
+        y,
+        {
+            "alphas": alphas,
+            "l1_ratio": settings.l1_ratio,
+            "fit_intercept": settings.fit_intercept,
+            "sample_weight": sample_weight,
+            "weights": weights,
+            "positive": settings.positive,
+            "tol": settings.tol,
+            "max_iter": settings.max_iter,
+        },
+        settings.max_time,
+        callback,
+        settings.n_threads,
+    )
+    return [
+        Point(
+            alpha,
+            raw["columns"],
+            raw["coefficients"],
+            raw["intercept"],
+            raw["objective"],
+            raw["gap"],
+            Status(raw["status"]),
+            raw["n_iter"],
+            raw["n_newton"],
+            {name: values for name, values in raw["trace"].items() if name != "phase"},
+        )
+        for alpha, raw in zip(found, points, strict=True)
+    ]
+
+
+def warn_unless_converged(points: list[Point], tol: float, *, stacklevel: int) -> None:
+    """Tell the worst of those that did not get there."""
+    missed = [point for point in points if point.status is not Status.CONVERGED]
+    if not missed:
+        return
+    worst = max(missed, key=lambda point: float(point.trace["certificate"][-1]))
+    of = f"{len(missed)} of {len(points)} penalties, the worst" if len(points) > 1 else "the fit"
+    advice = {
+        Status.MAX_ITER: "allow more passes (max_iter)",
+        Status.MAX_TIME: "allow more time (max_time)",
+        Status.CALLBACK: "the callback asked to stop",
+        Status.STALLED: "rounding allows no less: use a larger alpha or tol, or scale columns that "
+        "are nearly dependent",
+    }[worst.status]
+    warnings.warn(
+        f"not converged ({worst.status.value}): {of} at alpha={worst.alpha:g} has a gap of "
+        f"{worst.trace['certificate'][-1]:.3g} of the objective at zero, above tol={tol:g}: "
+        f"{advice}",
+        ConvergenceWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
+def as_flag(value: object, name: str) -> bool:
+    """Take a truth value."""
+    if not isinstance(value, bool | np.bool_):
+        raise InvalidInputError(f"{name} is {value!r}: needs True or False")
+    return bool(value)
+
+
+def as_share(value: object, name: str) -> float:
+    """Take a number above 0 and at most 1."""
+    share = as_number(value, name)
+    if not 0 < share <= 1:
+        raise InvalidInputError(
+            f"{name} is {value!r}: needs a number above 0 and at most 1 (0 is ridge regression)"
+        )
+    return share
+
+
+def as_weights(value: object, size: int) -> FloatArray | None:
+    """Take weights of the coefficients: non-negative, inf for those that are to be 0."""
+    if value is None:
+        return None
+    weights = as_floats(value, "weights", ndim=1)
+    if weights.shape[0] != size:
+        raise InvalidInputError(
+            f"weights has {weights.shape[0]} values for {size} columns of X: needs one for each"
+        )
+    if not (weights >= 0).all():
+        j = int(np.flatnonzero(~(weights >= 0))[0])
+        raise InvalidInputError(
+            f"weights[{j}] is {weights[j]}: needs non-negative weights, inf to leave a column out"
+        )
+    return np.ascontiguousarray(weights, dtype=np.float64)
+
+
+def as_sample_weight(value: object, size: int) -> FloatArray | None:
+    """Take weights of the rows: finite, non-negative, not all 0."""
+    if value is None:
+        return None
+    weights = as_floats(value, "sample_weight", ndim=None)
+    if weights.ndim == 0:
+        weights = np.full(size, float(weights))
+    if weights.shape != (size,):
+        raise InvalidInputError(
+            f"sample_weight has shape {weights.shape}: needs one for each of {size} rows"
+        )
+    weights = np.ascontiguousarray(weights, dtype=np.float64)
+    is_wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if is_wrong.any():
+        i = int(np.flatnonzero(is_wrong)[0])
+        raise InvalidInputError(
+            f"sample_weight[{i}] is {weights[i]}: needs finite, non-negative weights"
+        )
+    if not weights.any():
+        raise InvalidInputError("sample_weight is 0 everywhere: needs a positive weight")
+    return weights

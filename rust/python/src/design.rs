@@ -1,0 +1,57 @@
+//! The matrix of a linear model for Python.
+
+use numpy::{Element as NumpyElement, PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::prelude::*;
+use sparrot_design::{Design, Element};
+use sparrot_sparse::Compressed;
+
+type Vector<'py> = PyReadonlyArray1<'py, f64>;
+pub type Indices<'py> = PyReadonlyArray1<'py, u32>;
+
+/// The matrix of a linear model: dense, transposed; or by compressed columns, with the number of
+/// rows.
+#[derive(FromPyObject)]
+pub enum DesignInput<'py> {
+    Dense(PyReadonlyArray2<'py, f64>),
+    DenseSingle(PyReadonlyArray2<'py, f32>),
+    Sparse(Indices<'py>, Indices<'py>, Vector<'py>, usize),
+    SparseSingle(Indices<'py>, Indices<'py>, PyReadonlyArray1<'py, f32>, usize),
+}
+
+/// What is to be done with a design, whichever type it has.
+pub trait DesignTask {
+    type Answer;
+    fn run<T: Element>(self, design: Design<'_, T>) -> Self::Answer;
+}
+
+impl DesignInput<'_> {
+    pub fn with<W: DesignTask>(&self, task: W) -> PyResult<W::Answer> {
+        Ok(match self {
+            DesignInput::Dense(matrix) => task.run(dense(matrix)?),
+            DesignInput::DenseSingle(matrix) => task.run(dense(matrix)?),
+            DesignInput::Sparse(starts, indices, values, rows) => {
+                task.run(Design::Sparse(compressed(starts, indices, values)?, *rows))
+            }
+            DesignInput::SparseSingle(starts, indices, values, rows) => {
+                task.run(Design::Sparse(compressed(starts, indices, values)?, *rows))
+            }
+        })
+    }
+}
+
+/// A matrix by compressed lines.
+pub fn compressed<'a, T: NumpyElement>(
+    starts: &'a Indices<'_>,
+    indices: &'a Indices<'_>,
+    values: &'a PyReadonlyArray1<'_, T>,
+) -> PyResult<Compressed<'a, T>> {
+    let (starts, indices, values) = (starts.as_slice()?, indices.as_slice()?, values.as_slice()?);
+    Ok(Compressed { starts, indices, values })
+}
+
+fn dense<'a, T: NumpyElement + Element>(
+    transposed: &'a PyReadonlyArray2<'_, T>,
+) -> PyResult<Design<'a, T>> {
+    let rows = transposed.as_array().ncols();
+    Ok(Design::Dense(transposed.as_slice()?.chunks(rows.max(1)).collect()))
+}
