@@ -201,5 +201,5 @@ def as_sample_weight(value: object, size: int) -> FloatArray | None:
             f"sample_weight[{i}] is {weights[i]}: needs finite, non-negative weights"
         )
     if not weights.any():
-        raise InvalidInputError("sample_weight is 0 everywhere: needs a positive weight")
+        raise InvalidInputError("sample_weight is zero everywhere: needs a positive weight")
     return weights
