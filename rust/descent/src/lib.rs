@@ -47,4 +47,5 @@ pub use partition::Partition;
 pub use penalty::{Penalty, PerCoordinate};
 pub use selection::Selection;
 pub use solve::{Settings, Solution, solve};
+pub use sparrot_foundation::Status;
 pub use update::UpdateRule;

@@ -175,12 +175,12 @@ fn stationarity(
     problem.gradient(work)?;
     let mut g = [0.0];
     let mut largest = 0.0f64;
-    for i in 0..x.len() {
+    for (i, x) in x.iter().enumerate() {
         let l = problem.lipschitz()[i];
         problem.block_gradient(&[i as u32], &mut g);
         let step = if l > 0.0 {
-            penalty.step(i, x[i], g[0], l).abs() * l.sqrt()
-        } else if penalty.subgradient(i, x[i], 0.0) != 0.0 {
+            penalty.step(i, *x, g[0], l).abs() * l.sqrt()
+        } else if penalty.subgradient(i, *x, 0.0) != 0.0 {
             f64::INFINITY // the penalty alone decides, and is not at its minimum
         } else {
             0.0

@@ -99,7 +99,7 @@ pub fn rule(
         return Ok(Box::new(forests::Forests::new(selection, seed, at)?));
     }
     if selection == Selection::Gsq && at.penalty.is_none() {
-        return Ok(Box::new(hard_threshold::HardThreshold::new(block_size, at)?));
+        return Ok(Box::new(hard_threshold::HardThreshold::new(block_size, at)));
     }
     Ok(Box::new(variable::Variable::new(selection, block_size, seed, at)))
 }
