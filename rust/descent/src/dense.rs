@@ -164,9 +164,9 @@ mod tests {
             }
             let mut x = rhs.clone();
             matrix.solve(&mut x);
-            for i in 0..size {
+            for (i, rhs) in rhs.iter().enumerate() {
                 let product: f64 = matrix.column(i).iter().zip(&x).map(|(a, x)| a * x).sum();
-                prop_assert!((product - rhs[i]).abs() < 1e-6, "{:?} {:?}", matrix, x);
+                prop_assert!((product - rhs).abs() < 1e-6, "{:?} {:?}", matrix, x);
             }
             // Rayleigh quotients are at most the largest eigenvalue.
             let largest = matrix.largest_eigenvalue();

@@ -138,7 +138,8 @@ pub fn solve(
         }
         spent += match moved.changed {
             Changed::Listed => listed.len() + block.len(),
-            Changed::All => looking_cost,
+            Changed::All if keeps_gradient => looking_cost,
+            Changed::All => block.len() * (problem.pass_cost() / n + 1),
         };
         let at = &mut At { problem, x: &x, penalty, work };
         rule.stepped(at, &block, moved.changed, &listed)?;

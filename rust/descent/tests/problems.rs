@@ -1,5 +1,7 @@
 //! Functions, gradients, Hessians and bounds are what they are by definition, also after steps.
 
+#![allow(clippy::needless_range_loop, reason = "formulas with two indices")]
+
 mod common;
 
 use common::{Case, KINDS, Kind, point};
