@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 # The arguments that make each a matter of seconds, and words of what it prints.
 SMALL = {
     "plot_block_descent": (
-        "--rows 100 --columns 200 --classes 5 --side 12 --points 200 --iterations 60".split(),
+        ["--rows", "100", "--columns", "200", "--classes", "5", "--side", "12", "--points", "200"],
         ["A: matrix steps", "D: lattice", "greedy forest", "L1, x >= 0", "two-metric"],
     ),
     "plot_colour_transfer": (["--size", "100", "--step", "4"], ["temple to flower", "converged"]),
