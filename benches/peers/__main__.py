@@ -7,6 +7,7 @@ COMMANDS = {
     "transport": ("peers.transport.run", "entropic transport against POT, regot and OTT-JAX"),
     "transport-figure": ("peers.transport.figure", "errors against times, of an earlier run"),
     "ksparse": ("peers.ksparse.run", "k-sparse transport against POT, quadratic against regot"),
+    "descent": ("peers.descent.run", "block coordinate descent beside its authors' code"),
     "softmax": ("peers.softmax.run", "softmax and logsumexp against seven others: times"),
     "softmax-accuracy": ("peers.softmax.accuracy", "their errors, in units in the last place"),
     "softmax-methods": ("peers.softmax.methods", "our own methods against the length of a row"),

@@ -70,6 +70,16 @@ impl Penalty<'_> {
             && self.upper.all(|u| u == f64::INFINITY)
     }
 
+    /// Whether there is none, as far as can be told without looking at every variable.
+    #[inline]
+    pub fn is_uniform_none(&self) -> bool {
+        use PerCoordinate::Same;
+        let Penalty { l1: Same(l1), lower: Same(lower), upper: Same(upper) } = self else {
+            return false;
+        };
+        *l1 == 0.0 && *lower == f64::NEG_INFINITY && *upper == f64::INFINITY
+    }
+
     /// `h_i(x)`, for x within the bounds.
     pub fn value(&self, i: usize, x: f64) -> f64 {
         let l1 = self.l1.at(i);

@@ -76,7 +76,7 @@ pub fn solve(
     let n = problem.size();
     let mut x = vec![0.0; n];
     problem.place(&x, false, work)?;
-    let scale = scale(problem, work)?;
+    let scale = Scale::new(problem, work)?;
     x.copy_from_slice(x0);
     let mut rule = {
         let mut at = At { problem, x: &x, penalty, work };
@@ -94,13 +94,13 @@ pub fn solve(
         let mut stationarity = f64::NAN;
         if spent >= looking_cost {
             spent = 0;
-            stationarity = self::stationarity(problem, &x, penalty, scale, work)?;
+            stationarity = self::stationarity(problem, &x, penalty, &scale, work)?;
         }
         let is_stuck = run.quiet > run.patience;
         if stationarity <= settings.tol || is_stuck {
             problem.place(&x, keeps_gradient, work)?;
             run.afresh(problem, &x, penalty);
-            stationarity = self::stationarity(problem, &x, penalty, scale, work)?;
+            stationarity = self::stationarity(problem, &x, penalty, &scale, work)?;
             let at = &mut At { problem, x: &x, penalty, work };
             rule.stepped(at, &[], Changed::All, &[])?;
         }
@@ -145,7 +145,7 @@ pub fn solve(
         rule.stepped(at, &block, moved.changed, &listed)?;
     };
     problem.place(&x, false, work)?;
-    let stationarity = stationarity(problem, &x, penalty, scale, work)?;
+    let stationarity = stationarity(problem, &x, penalty, &scale, work)?;
     let value = objective(problem, &x, penalty);
     let gradient = problem.gradient(work)?.to_vec();
     let gap = problem.dual_bound(penalty, &gradient).map_or(f64::NAN, |b| (value - b).max(0.0));
@@ -158,37 +158,54 @@ pub fn solve(
     Ok(Solution { x, value, status, stationarity, gap, n_iter, support_changed, trace })
 }
 
-/// `max_i |g_i| / sqrt(L_i)` at x = 0; 1 if that is 0.
-fn scale(problem: &mut dyn Smooth, work: Work<'_>) -> Result<f64, Error> {
-    let lipschitz = problem.lipschitz().to_vec();
-    let one = |(g, l): (&f64, &f64)| if *l > 0.0 { g.abs() / l.sqrt() } else { 0.0 };
-    let largest = problem.gradient(work)?.iter().zip(&lipschitz).map(one).fold(0.0, f64::max);
-    Ok(if largest > 0.0 { largest } else { 1.0 })
-}
-
+/// The largest step that a variable would take by itself, over the scale.
 fn stationarity(
     problem: &mut dyn Smooth,
     x: &[f64],
     penalty: &Penalty<'_>,
-    scale: f64,
+    scale: &Scale,
     work: Work<'_>,
 ) -> Result<f64, Error> {
-    problem.gradient(work)?;
-    let mut g = [0.0];
-    let mut largest = 0.0f64;
-    for (i, x) in x.iter().enumerate() {
-        let l = problem.lipschitz()[i];
-        problem.block_gradient(&[i as u32], &mut g);
-        let step = if l > 0.0 {
-            penalty.step(i, *x, g[0], l).abs() * l.sqrt()
-        } else if penalty.subgradient(i, *x, 0.0) != 0.0 {
-            f64::INFINITY // the penalty alone decides, and is not at its minimum
-        } else {
-            0.0
+    let gradient = problem.gradient(work)?;
+    let largest = if penalty.is_none() {
+        let pairs = gradient.iter().zip(&scale.inverse_roots);
+        pairs.map(|(g, w)| (g * w).abs()).fold(0.0, f64::max)
+    } else {
+        let step = |i: usize| {
+            let root = scale.roots[i];
+            if root > 0.0 {
+                penalty.step(i, x[i], gradient[i], root * root).abs() * root
+            } else if penalty.subgradient(i, x[i], 0.0) != 0.0 {
+                f64::INFINITY // the penalty alone decides, and is not at its minimum
+            } else {
+                0.0
+            }
         };
-        largest = largest.max(step);
+        (0..x.len()).map(step).fold(0.0, f64::max)
+    };
+    Ok(largest / scale.unit)
+}
+
+/// The units of stationarity.
+struct Scale {
+    /// The roots of the Lipschitz constants.
+    roots: Vec<f64>,
+    /// One over them; 0 where they are 0.
+    inverse_roots: Vec<f64>,
+    /// `max_i |g_i| / sqrt(L_i)` at x = 0; 1 if that is 0.
+    unit: f64,
+}
+
+impl Scale {
+    /// For a problem placed at 0.
+    fn new(problem: &mut dyn Smooth, work: Work<'_>) -> Result<Scale, Error> {
+        let roots: Vec<f64> = problem.lipschitz().iter().map(|l| l.sqrt()).collect();
+        let inverse_roots: Vec<f64> =
+            roots.iter().map(|r| if *r > 0.0 { 1.0 / r } else { 0.0 }).collect();
+        let pairs = problem.gradient(work)?.iter().zip(&inverse_roots);
+        let largest = pairs.map(|(g, w)| (g * w).abs()).fold(0.0, f64::max);
+        Ok(Scale { roots, inverse_roots, unit: if largest > 0.0 { largest } else { 1.0 } })
     }
-    Ok(largest / scale)
 }
 
 fn objective(problem: &dyn Smooth, x: &[f64], penalty: &Penalty<'_>) -> f64 {

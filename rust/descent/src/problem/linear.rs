@@ -2,14 +2,19 @@
 //!
 //! Variable `i k + c` is the coefficient of feature i for class c of k. Kept are z, the derivatives
 //! `r_j = loss_j'(z_j)`, and, for rules that want it, the gradient `A'r`. A step of a block moves
-//! z in the rows that its columns touch; where A is sparse the gradient follows by those rows
-//! alone, which costs their entries and not a pass over A.
+//! z in the rows that its columns touch. The gradient follows in one of three ways, whichever costs
+//! least: by those rows alone, where A is sparse; by the columns of A'A that belong to the block,
+//! for least squares with sparse A, which are kept, since greedy rules choose the same variables
+//! over and over; or by a pass over A.
 //!
 //! `H = A'A` times the bound of the loss; with m classes in a block and k in all,
 //! `(I - 11'/min(k, m + 1)) / 2` between classes: those outside the block act as one.
 
 use sparrot_design::{Design, Element};
+use std::collections::HashMap;
+
 use sparrot_foundation::Error;
+use sparrot_simd::linear;
 use sparrot_sparse::compressed::Owned;
 
 use super::loss::Loss;
@@ -18,7 +23,11 @@ use crate::Penalty;
 use crate::dense::Symmetric;
 
 /// An update by rows is done where it costs less than this share of a pass over A.
-const WORTH_ROWS: f64 = 0.3;
+const WORTH_ROWS: f64 = 0.5;
+/// How many scattered additions cost as much as one in a row of additions.
+const SCATTERED: usize = 8;
+/// The columns of A'A that are kept take at most so many numbers (128 MiB).
+const MOST_KEPT: usize = 1 << 24;
 
 /// A linear model, and the point that a solver stands on.
 pub struct Linear<'a, T> {
@@ -35,11 +44,15 @@ pub struct Linear<'a, T> {
     gradient: Option<Vec<f64>>,
     /// A by rows, if the gradient is kept and A is sparse.
     by_rows: Option<Owned<T>>,
+    /// Columns of `A'A`.
+    kept: HashMap<u32, Vec<f64>>,
     step: Step,
 }
 
 /// A step that was tried.
 struct Step {
+    block: Vec<u32>,
+    d: Vec<f64>,
     /// The rows that it touches; `is_touched` marks them.
     rows: Vec<u32>,
     is_touched: Vec<bool>,
@@ -67,7 +80,10 @@ impl<'a, T: Element> Linear<'a, T> {
             keeps_gradient: false,
             gradient: None,
             by_rows: None,
+            kept: HashMap::new(),
             step: Step {
+                block: vec![],
+                d: vec![],
                 rows: vec![],
                 is_touched: vec![false; n],
                 u: vec![],
@@ -139,32 +155,63 @@ impl<'a, T: Element> Linear<'a, T> {
     fn follow_rows(&mut self, changed: &mut Vec<u32>) {
         let (Some(rows), Some(gradient)) = (&self.by_rows, &mut self.gradient) else { return };
         let (k, step) = (self.loss.classes(), &mut self.step);
-        step.is_changed.resize(gradient.len(), false);
+        step.is_changed.resize(gradient.len() / k, false);
+        let mut features = vec![];
         for j in step.rows.iter().map(|j| *j as usize) {
             let moved = &step.by_row[j * k..(j + 1) * k];
-            let (features, values) = rows.view().line(j);
-            for (i, a) in features.iter().zip(values) {
-                for (c, moved) in moved.iter().enumerate() {
-                    let v = *i as usize * k + c;
-                    gradient[v] += a.to_f64() * moved;
-                    if !step.is_changed[v] {
-                        step.is_changed[v] = true;
-                        changed.push(v as u32);
-                    }
+            let (indices, values) = rows.view().line(j);
+            for (i, a) in indices.iter().zip(values) {
+                let (at, a) = (*i as usize * k, a.to_f64());
+                for (g, moved) in gradient[at..at + k].iter_mut().zip(moved) {
+                    *g += a * moved;
+                }
+                if !step.is_changed[*i as usize] {
+                    step.is_changed[*i as usize] = true;
+                    features.push(*i);
                 }
             }
         }
-        for v in changed.iter() {
-            step.is_changed[*v as usize] = false;
+        for i in features {
+            step.is_changed[i as usize] = false;
+            changed.extend(i * k as u32..(i + 1) * k as u32);
         }
     }
 
-    /// Whether following the touched rows is cheaper than a pass.
-    fn rows_are_cheap(&self) -> bool {
-        let Some(rows) = &self.by_rows else { return false };
+    /// The gradient by the columns of `A'A` that belong to the last step; whether that was done.
+    fn follow_columns(&mut self) -> bool {
+        let (Some(rows), Some(gradient)) = (&self.by_rows, &mut self.gradient) else {
+            return false;
+        };
+        let p = gradient.len();
+        let missing = self.step.block.iter().filter(|i| !self.kept.contains_key(i)).count();
+        // Of each that is missing: the entries of its rows, on average.
+        let entries = self.design.entries();
+        let making = missing * (entries / p + 1) * (entries / self.design.rows() + 1);
+        let is_dear = making as f64 > WORTH_ROWS * entries as f64;
+        if !self.loss.is_square() || is_dear || (self.kept.len() + missing) * p > MOST_KEPT {
+            return false;
+        }
+        for (i, d) in self.step.block.iter().zip(&self.step.d) {
+            let column = self.kept.entry(*i).or_insert_with(|| {
+                let mut column = vec![0.0; p];
+                self.design.for_column(*i as usize, |j, a| {
+                    let (indices, values) = rows.view().line(j);
+                    for (l, b) in indices.iter().zip(values) {
+                        column[*l as usize] += a * b.to_f64();
+                    }
+                });
+                column
+            });
+            linear::axpy(*d, column, gradient);
+        }
+        true
+    }
+
+    /// How many entries the rows that the last step touches have, if they are there.
+    fn touched_entries(&self) -> Option<usize> {
+        let rows = self.by_rows.as_ref()?;
         let length = |j: &u32| (rows.starts[*j as usize + 1] - rows.starts[*j as usize]) as usize;
-        let entries: usize = self.step.rows.iter().map(length).sum();
-        (entries as f64) < WORTH_ROWS * self.design.entries() as f64
+        Some(self.step.rows.iter().map(length).sum())
     }
 }
 
@@ -270,6 +317,10 @@ impl<T: Element> Smooth for Linear<'_, T> {
     fn try_step(&mut self, block: &[u32], d: &[f64]) -> Result<f64, Error> {
         let k = self.loss.classes();
         let step = &mut self.step;
+        step.block.clear();
+        step.block.extend_from_slice(block);
+        step.d.clear();
+        step.d.extend_from_slice(d);
         for j in step.rows.drain(..) {
             step.is_touched[j as usize] = false;
             step.by_row[j as usize * k..(j as usize + 1) * k].fill(0.0);
@@ -308,9 +359,16 @@ impl<T: Element> Smooth for Linear<'_, T> {
                 step.by_row[c] += self.r[c];
             }
         }
-        if self.keeps_gradient && self.rows_are_cheap() {
-            self.follow_rows(changed);
-            return Ok(Changed::Listed);
+        let scattered = self.touched_entries().filter(|_| self.keeps_gradient);
+        if let Some(entries) = scattered {
+            let in_a_row = self.step.block.len() * self.size() / SCATTERED;
+            if entries > in_a_row && self.follow_columns() {
+                return Ok(Changed::All);
+            }
+            if (entries as f64) < WORTH_ROWS * self.design.entries() as f64 {
+                self.follow_rows(changed);
+                return Ok(Changed::Listed);
+            }
         }
         let old = self.gradient.take();
         if let Some(mut gradient) = old.filter(|_| self.keeps_gradient) {

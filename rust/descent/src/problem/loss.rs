@@ -48,6 +48,11 @@ pub trait Loss: Sync {
     /// What a loss of the user's raises.
     fn curvatures(&self, z: &[f64], r: &[f64], out: &mut [f64]) -> Result<(), Error>;
 
+    /// Whether the second derivative is 1 everywhere.
+    fn is_square(&self) -> bool {
+        false
+    }
+
     /// The sum over all rows of the conjugates at `scale * r_j`, for a scale from 0 to 1 and
     /// derivatives r. `None` if it is not known.
     fn conjugate(&self, _scale: f64, _r: &[f64]) -> Option<f64> {
@@ -62,6 +67,10 @@ pub struct LeastSquares<'a>(pub &'a [f64]);
 impl Loss for LeastSquares<'_> {
     fn bound(&self) -> f64 {
         1.0
+    }
+
+    fn is_square(&self) -> bool {
+        true
     }
 
     fn value(&self, rows: &[u32], z: &[f64]) -> Result<f64, Error> {

@@ -40,8 +40,10 @@ impl Score {
     }
 
     /// The score of a variable at x, where f has the derivative g.
+    #[inline]
     pub fn of(&self, i: usize, x: f64, g: f64, penalty: &Penalty<'_>) -> f64 {
         match self {
+            Score::Subgradient(weights) if penalty.is_uniform_none() => g.abs() * weights[i],
             Score::Subgradient(weights) => penalty.subgradient(i, x, g).abs() * weights[i],
             Score::Progress(lipschitz) if lipschitz[i] > 0.0 => {
                 penalty.progress(i, x, g, lipschitz[i])
