@@ -11,6 +11,7 @@ import numpy as np
 from sparrot import _sparrot
 from sparrot._native import Status, simd_level
 from sparrot._validation import as_choice, as_count, as_positive, as_threads
+from sparrot.descent._linear import LeastSquares
 from sparrot.descent._problem import Problem
 from sparrot.descent._quadratic import Quadratic
 from sparrot.descent._result import DescentResult, DescentState
@@ -228,14 +229,13 @@ def _as_partition(value: object, problem: Problem, size: int) -> str | list[list
 
 def _as_update(value: object, blocks: str | list[list[int]], problem: Problem) -> str:
     name = as_choice(value, "update", ("auto", *UPDATES))
-    is_quadratic = isinstance(problem, Quadratic)
-    if name == "message-passing" and not is_quadratic:
+    if name == "message-passing" and not isinstance(problem, Quadratic):
         raise InvalidInputError("update is 'message-passing': needs a Quadratic")
     if name != "auto":
         return name
     if isinstance(blocks, str) and blocks in GRAPH:
         return "message-passing"
-    return "matrix" if is_quadratic or problem._native[1][0] == "least-squares" else "newton"
+    return "matrix" if isinstance(problem, Quadratic | LeastSquares) else "newton"
 
 
 def _as_block_size(value: object, size: int) -> int:

@@ -43,7 +43,7 @@ class SparseLinearRegression(RegressorMixin, BaseEstimator):  # type: ignore[mis
         )
         if not np.isfinite(response).all():
             # Says what scikit-learn says of y.
-            validate_data(self, X, y, accept_sparse=True, y_numeric=True)
+            validate_data(self, X, y, accept_sparse="csc", y_numeric=True)
         return data, np.ascontiguousarray(response, dtype=np.float64)
 
     def _take(self, point: Point, shape: tuple[int, int], dtype: Any, tol: float) -> None:
@@ -78,7 +78,7 @@ class SparseLinearRegression(RegressorMixin, BaseEstimator):  # type: ignore[mis
         """
         check_is_fitted(self)
         data = validate_data(
-            self, X, accept_sparse=True, dtype=[np.float64, np.float32], reset=False
+            self, X, accept_sparse=["csr", "csc"], dtype=[np.float64, np.float32], reset=False
         )
         predicted: FloatArray = data @ self.coef_ + self.intercept_
         return predicted

@@ -33,6 +33,8 @@ const STAGE_SET_GAP: f64 = 0.005;
 const SET_SHARE: f64 = 0.3;
 /// Columns that join the set at once, at least.
 const JOIN: usize = 64;
+/// So many passes in a row that change little are the last.
+const IDLE: usize = 3;
 /// A column violates its condition by more than this share of lambda.
 const EXCESS: f64 = 1e-12;
 
@@ -144,6 +146,8 @@ impl<'a, T: Element> Solver<'a, T> {
         let mut lambda = self.first_stage(settings);
         let (mut best_dual, mut iterations) = (f64::NEG_INFINITY, 0);
         let (mut trace, steps) = (Trace::default(), self.active.steps);
+        // Passes that added nothing to the set and did not make the gap much smaller.
+        let (mut idle, mut last_gap) = (0, f64::INFINITY);
         let (status, gap) = loop {
             let is_last = lambda <= settings.lambda;
             let seen = self.look(&left, settings, lambda);
@@ -191,16 +195,14 @@ impl<'a, T: Element> Solver<'a, T> {
                 self.set.variables.iter().map(|j| lambda * weight(*j as usize)).collect();
             let penalties =
                 Penalties { lambda: &lambdas, mu: settings.mu, positive: settings.positive };
-            let before = self.active.w.clone();
             self.active.solve(&self.set, penalties, self.data.yy, target, stop)?;
             self.set.residual(&self.data, &self.active.w, &mut self.residual);
             self.read(&left, team, stop)?;
             iterations += 1;
-            if !had_new && is_last && before == self.active.w {
-                let seen = self.look(&left, settings, lambda);
-                let gap = (seen.primal - best_dual.max(seen.dual)).max(0.0);
-                let is_done = gap <= settings.tol * unit;
-                break (if is_done { Status::Converged } else { Status::Stalled }, gap);
+            idle = if !had_new && is_last && gap > 0.9 * last_gap { idle + 1 } else { 0 };
+            last_gap = gap;
+            if idle == IDLE {
+                break (Status::Stalled, gap);
             }
         };
         self.is_fresh = left.len() == p;
