@@ -7,7 +7,7 @@
 //!   single variables), as many as there are in the support, and 64 at least.
 //! - Columns that the gap proves to be 0 in every solution (Fercoq, Gramfort and Salmon, "Mind the
 //!   duality gap", ICML 2015) are not read again.
-//! - Towards a small lambda it goes by stages, each [`STAGE`] of the one before: from lambda_max at
+//! - Towards a small lambda it goes by stages, each 0.3 of the one before: from lambda_max at
 //!   once, the set would take in many columns that have to leave it again.
 //!
 //! The state outlives a solve: a path is a sequence of them with one Gram matrix.
