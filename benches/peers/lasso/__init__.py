@@ -1,0 +1,1 @@
+"""k-sparse and quadratic transport beside POT's and regot's."""
