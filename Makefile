@@ -31,7 +31,7 @@ test-python: install  ## the Python tests, then those of the solvers at each oth
 	$(BIN)/python -m pytest -q
 	for level in $(OTHER_LEVELS); do \
 	  echo "SPARROT_SIMD=$$level"; \
-	  SPARROT_SIMD=$$level $(BIN)/python -m pytest -q tests/transport tests/special tests/property || exit 1; \
+	  SPARROT_SIMD=$$level $(BIN)/python -m pytest -q tests/transport tests/special tests/property tests/descent tests/linear_model || exit 1; \
 	done
 
 test-rust:  ## the Rust tests
@@ -59,8 +59,9 @@ $(PEERS)/installed: pyproject.toml benches/peers/requirements.txt $(shell find r
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check . -r benches/peers/requirements.txt
 	touch $@
 
-bench-peers: $(PEERS)/installed  ## transport and softmax side by side with their peers, in an environment of its own
+bench-peers: $(PEERS)/installed  ## transport, the Lasso and softmax side by side with their peers, in an environment of its own
 	cd benches && ../$(PEERS)/bin/python -m peers transport
+	cd benches && ../$(PEERS)/bin/python -m peers lasso
 	cd benches && ../$(PEERS)/bin/python -m peers softmax
 
 bench-softmax: $(PEERS)/installed  ## the softmax methods and everybody's errors, for docs/softmax.md

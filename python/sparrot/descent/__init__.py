@@ -18,9 +18,9 @@ those of Nutini, Laradji and Schmidt, "Let's Make Block Coordinate Descent Conve
 
 **When to use it.** To study the rules; for quadratics on graphs with bounds or L1 norms at the
 nodes, where a factorisation does not apply; where only few variables have to move, so that greedy
-steps touch little of the data. A plain linear system on a graph is solved faster by
-:func:`sparrot.graph.laplacian_solve`, which chooses between a factorisation and conjugate
-gradients; a Lasso by a working-set solver. docs/block_descent.md has the figures.
+steps touch little of the data. A plain linear system on a graph is solved faster by a sparse
+factorisation or conjugate gradients, a Lasso by :class:`sparrot.linear_model.Lasso`.
+docs/block_descent.md has the figures.
 """
 
 from sparrot.descent._linear import GeneralizedLinear, LeastSquares, Logistic, Multinomial

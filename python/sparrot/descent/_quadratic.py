@@ -37,7 +37,8 @@ class Quadratic(Problem):
 
     See Also
     --------
-    sparrot.graph.laplacian_solve : For systems on graphs without L1 norms and bounds.
+    block_coordinate_descent
+    scipy.sparse.linalg.spsolve : For systems without L1 norms and bounds.
 
     Examples
     --------

@@ -129,7 +129,7 @@ def block_coordinate_descent(
 
     See Also
     --------
-    sparrot.graph.laplacian_solve : Systems on graphs, faster.
+    sparrot.linear_model.Lasso : Least squares with an L1 norm, faster.
 
     Notes
     -----
