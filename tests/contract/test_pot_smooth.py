@@ -1,6 +1,8 @@
 """POT's names for sparse plans on sparrot's solvers, and beside POT where that is installed."""
 
 import inspect
+import re
+import warnings
 
 import numpy as np
 import pytest
@@ -233,11 +235,20 @@ def test_who_falls_short_is_told_where_he_called(function):
         assert found.status == 1
         assert found.message == str(caught[0].message)
         assert np.isfinite(plan).all()
-    # Less than rounding allows.
+    # Less than rounding allows, unless it happens to leave a gap of exactly 0: that depends on the
+    # instruction set.
     a, b, M = random_problem()
-    with pytest.warns(ConvergenceWarning, match=r"stopThr=0 is not reached: gap.*rounding"):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         plan, log = function(a, b, M, 1.0, stopThr=0, log=True)
-    assert log["res"].status == 2
+    if log["result"].gap > 0:
+        assert log["res"].status == 2
+        (warning,) = caught
+        assert issubclass(warning.category, ConvergenceWarning)
+        assert re.search(r"stopThr=0 is not reached: gap.*rounding", str(warning.message))
+    else:
+        assert log["res"].success
+        assert not caught
     assert marginal_error(plan, a, b) <= 1e-9
 
 
