@@ -13,10 +13,11 @@ script repeats their experiments on data made by their recipes, with
   matrix does;
 - message passing on two graphs (figure 6): forests of thousands of variables are solved exactly in
   linear time, so that a few iterations do what blocks of a dense solve do not in hundreds;
+- an L1 norm with non-negative variables (figure 7): the support is found early, and once a block
+  can hold it, second-order steps end it;
 - steps whose length is found by backtracking are no shorter than those from known constants
-  (figure 9), and Newton steps on the logistic loss (figure 12) order the rules as before;
-- an L1 norm with non-negative variables (figure 7): once a block can hold the support, a
-  second-order step ends it.
+  (figure 9), fixed blocks are best made of variables with like constants (figure 10), and Newton
+  steps on the logistic loss (figure 12) order the rules as before.
 
 All curves are of objectives above the minimum against iterations, not time; for times see
 docs/block_descent.md.
@@ -25,15 +26,18 @@ docs/block_descent.md.
 import argparse
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.lines import Line2D
 from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.sparse.linalg import spsolve
 from scipy.spatial import cKDTree
 
 from sparrot.descent import (
+    DescentResult,
     LeastSquares,
     Logistic,
     Multinomial,
@@ -128,19 +132,35 @@ def propagation(weights, labelled, values):
 # Running the rules
 # -----------------
 # Without a tolerance, for a number of iterations. A curve ends where a rule has nothing left to do.
+# Quadratics are solved for the distance from their minimum, where the objective is 0: the steps are
+# the same, and what is left of 1e9 in the end is not lost to rounding.
 
 
-def curve(problem, iterations, **choices):
-    """Return the objectives of the iterations."""
+class Run(NamedTuple):
+    """The objective above the minimum, after each iteration, and the result."""
+
+    above: np.ndarray
+    result: DescentResult
+
+
+def run(problem, iterations, least=0.0, x0=None, **choices):
+    """Follow one rule."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        result = block_coordinate_descent(problem, max_iter=iterations, tol=1e-15, rng=1, **choices)
-    return result.trace["objective"], result
+        result = block_coordinate_descent(
+            problem, x0=x0, max_iter=iterations, tol=1e-15, rng=1, **choices
+        )
+    return Run(result.trace["objective"] - least, result)
 
 
-def compare(problem, iterations, rules):
+def compare(problem, iterations, rules, least=0.0, x0=None):
     """Run each of the named choices."""
-    return {name: curve(problem, iterations, **choices) for name, choices in rules.items()}
+    return {name: run(problem, iterations, least, x0, **choices) for name, choices in rules.items()}
+
+
+def around_minimum(matrix, b):
+    """Return a quadratic of the distance from its minimum, and how far 0 is from it."""
+    return Quadratic(matrix, np.zeros_like(b)), -spsolve(matrix.tocsc(), b)
 
 
 def small_blocks(update, selections, size):
@@ -172,15 +192,21 @@ def lattice_blocks(side, labelled):
 
 def step_lengths(size):
     """Return steps with constants that are known, and with constants that are found."""
+    choices = {"partition": "order", "block_size": size}
     return {
-        f"{rule.upper()} {name}": {
-            "partition": "order",
-            "selection": rule,
-            "update": update,
-            "block_size": size,
-        }
-        for rule in ("random", "gs")
-        for name, update in (("known", "gradient"), ("backtracking", "backtracking"))
+        f"{rule.upper()} {name}": choices | {"selection": rule, "update": update}
+        for rule in ("random", "gs", "gsl")
+        for name, update in (("found", "backtracking"), ("known", "gradient"))
+    }
+
+
+def partitions(size):
+    """Return ways to make fixed blocks."""
+    choices = {"update": "gradient", "block_size": size}
+    return {
+        f"{name} {rule.upper()}": choices | {"partition": name, "selection": rule}
+        for name in ("sorted", "averaged", "order")
+        for rule in ("gsl", "gs")
     }
 
 
@@ -191,7 +217,7 @@ def graph_blocks(n, trees="trees", colours="red-black"):
         "general": {
             "selection": "gs",
             "update": "exact",
-            "block_size": round(n ** (1 / 3)),
+            "block_size": int(n ** (1 / 3)),
         },
         "red-black": {"partition": colours, **passing},
         "random forest": {"partition": "forest", "selection": "random"},
@@ -219,99 +245,131 @@ def constrained(size):
 
 
 def experiments(n, p, classes, side, points, iterations):
-    """Run everything: for each panel its title, and its curves above the minimum."""
+    """Run everything: for each panel its title, and its runs."""
     A, target = data_a(n, p)
     least_squares = LeastSquares(A, target)
-    labels = data_c(n, classes)
-    greedy = ("gs", "gsl", "gsd", "gsq")
+    multinomial = Multinomial(*data_c(n, classes))
+    lattice, moons = data_d(side), data_e(points)
+    graphs = {
+        "D: lattice": (propagation(*lattice), lattice_blocks(side, lattice[1])),
+        "E: two moons": (propagation(*moons), {}),
+    }
+    moons, away = around_minimum(*graphs["E: two moons"][0])
+    rules = small_blocks("gradient", ("random", "cyclic", "lipschitz", "gs", "gsl"), 5)
     panels = {
-        "A: gradient steps, blocks of 5": compare(
-            least_squares,
-            iterations,
-            small_blocks("gradient", ("random", "cyclic", "lipschitz", "gs", "gsl"), 5),
-        ),
-        "A: matrix steps, blocks of 5": compare(
-            least_squares, iterations, small_blocks("matrix", greedy, 5)
-        ),
-        "A: step lengths, blocks of 50": compare(
-            least_squares, iterations, step_lengths(min(50, p))
-        ),
-        "B: Newton steps, blocks of 50": compare(
-            Logistic(*data_b(n, p)),
-            iterations,
-            small_blocks("newton", ("gs", "gsl", "gsd"), min(50, p)),
-        ),
-        "C: gradient steps, blocks of 5": compare(
-            Multinomial(*labels),
-            iterations,
-            small_blocks("gradient", ("random", "cyclic", "lipschitz", "gs", "gsl"), 5),
-        ),
+        "A: gradient steps, blocks of 5": compare(least_squares, iterations, rules),
+        "C: gradient steps, blocks of 5": compare(multinomial, iterations, rules),
+        "E: gradient steps, blocks of 5": compare(moons, iterations, rules, x0=away),
     }
-    # The minima of A, B and C are 0 to all digits that matter here.
-    shown = {
-        title: {name: objectives for name, (objectives, _) in curves.items()}
-        for title, curves in panels.items()
+    rules = small_blocks("matrix", ("gs", "gsl", "gsd", "gsq"), 5)
+    panels |= {
+        "A: matrix steps, blocks of 5": compare(least_squares, iterations, rules),
+        "C: matrix steps, blocks of 5": compare(multinomial, iterations, rules),
+        "E: matrix steps, blocks of 5": compare(moons, iterations, rules, x0=away),
     }
-    lattice = data_d(side)
-    for name, graph, blocks in (
-        ("D: lattice", lattice, lattice_blocks(side, lattice[1])),
-        ("E: two moons", data_e(points), {}),
-    ):
-        matrix, b = propagation(*graph)
-        solution = spsolve(matrix.tocsc(), b)
-        least = solution @ (matrix @ solution) / 2 - b @ solution
-        curves = compare(Quadratic(matrix, b), iterations, graph_blocks(matrix.shape[0], **blocks))
-        shown[f"{name}, exact steps"] = {
-            name: objectives - least for name, (objectives, _) in curves.items()
-        }
-    problem = LeastSquares(A, target, l1=L1 * n / 1000, bounds=(0, np.inf))
-    best, found = curve(problem, 10_000, selection="gsd", update="matrix", block_size=min(p, 200))
-    for size in (5, 100):
-        curves = compare(problem, iterations, constrained(min(size, p)))
-        shown[f"L1, x >= 0: {found.support.size} not 0, blocks of {size}"] = {
-            name: objectives - best[-1] for name, (objectives, _) in curves.items()
-        }
-    return shown
+    for name, (system, blocks) in graphs.items():
+        quadratic, away = around_minimum(*system)
+        rules = graph_blocks(len(away), **blocks)
+        panels[f"{name}, exact steps"] = compare(quadratic, iterations, rules, x0=away)
+    logistic = Logistic(*data_b(n, p))
+    rules = small_blocks("newton", ("gs", "gsl", "gsd", "gsq"), min(50, p))
+    panels["B: Newton steps, blocks of 50"] = compare(logistic, iterations, rules)
+    bounded = LeastSquares(A, target, l1=L1 * n / 1000, bounds=(0, np.inf))
+    best = run(bounded, 10_000, selection="gsd", update="matrix", block_size=min(p, 200)).result
+    for size in (5, 50, 100):
+        rules = constrained(min(size, p))
+        panels[f"L1, x >= 0, blocks of {size}"] = compare(
+            bounded, iterations, rules, best.objective
+        )
+    panels["A: step lengths, blocks of 50"] = compare(
+        least_squares, iterations, step_lengths(min(50, p))
+    )
+    panels["A: fixed blocks of 20"] = compare(least_squares, iterations, partitions(min(20, p)))
+    return panels
 
 
 # %%
 # The picture
 # -----------
+# A colour for a rule, dashes for the second of two kinds. What lies on top of another curve is
+# dotted, so that both are seen.
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#999999", "#cc79a7", "#e69f00")
+ORDER = ("GS", "GSL", "GSD", "RANDOM", "CYCLIC", "LIPSCHITZ")  # in every panel the same
+KINDS = ("free", "fixed"), ("found", "known"), ("GSL", "GS")
+FLOOR = 1e-8  # there the authors stop
+
+
+def split(name):
+    """Return what is compared, and which of two kinds it is, if there are two."""
+    first, _, last = name.rpartition(" ")
+    for kinds in KINDS:
+        if last in kinds:
+            return first, kinds.index(last), kinds
+    return name, 0, ()
+
+
+def look(name, names):
+    """Return the colour and the dashes of a curve."""
+    base, kind, _ = split(name)
+    bases = ORDER if base in ORDER else list(dict.fromkeys(split(other)[0] for other in names))
+    colour = COLOURS[bases.index(base) % len(COLOURS)]
+    is_on_top = base in ("GSQ", "two-metric")
+    style = (0, (4, 2)) if kind else (0, (1, 1.5)) if is_on_top else "-"
+    return {"color": "black" if is_on_top else colour, "linestyle": style, "linewidth": 1.4}
+
+
+def legend(ax, names):
+    """Say what colours and dashes mean."""
+    handles = {split(name)[0]: look(name, names)["color"] for name in names}
+    lines = [Line2D([], [], color=colour) for colour in handles.values()]
+    kinds = split(names[0])[2]
+    lines += [
+        Line2D([], [], color="grey", linestyle=style)
+        for _, style in zip(kinds, ("-", (0, (4, 2))), strict=False)
+    ]
+    ax.legend(lines, [*handles, *kinds], fontsize=7.5, ncols=2, labelspacing=0.25)
 
 
 def draw(panels):
-    """Draw the panels: a colour for a rule, dashed for fixed blocks."""
-    columns = 3
-    rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(5 * columns, 3.8 * rows), layout="constrained", squeeze=False
-    )
-    for ax, (title, curves) in zip(axes.flat, panels.items(), strict=False):
-        bases = list(
-            dict.fromkeys(name.removesuffix(" fixed").removesuffix(" free") for name in curves)
-        )
-        largest = max(objectives[0] for objectives in curves.values())
-        # Below this the objectives' own rounding is all there is.
-        floor = 1e-16 * largest
-        least = min(objectives.min() for objectives in curves.values())
-        for name, objectives in curves.items():
-            base = name.removesuffix(" fixed").removesuffix(" free")
-            ax.semilogy(
-                np.maximum(objectives, floor),
-                color=COLOURS[bases.index(base) % len(COLOURS)],
-                linestyle="--" if name.endswith("fixed") else "-",
-                label=name,
-                linewidth=1.3,
-            )
-        ax.set(title=title, xlabel="iteration", ylabel="above the minimum")
-        ax.set_ylim(bottom=max(least / 2, 10 * floor))
-        ax.legend(fontsize="x-small", ncols=2)
+    """Draw the panels, and the supports of the last that has an L1 norm and small blocks."""
+    rows = -(-(len(panels) + 1) // 3)
+    figure, axes = plt.subplots(rows, 3, figsize=(12, 3.1 * rows), layout="constrained")
+    for ax, (title, runs) in zip(axes.flat, panels.items(), strict=False):
+        names = list(runs)
+        for name, (above, _) in runs.items():
+            ax.semilogy(np.maximum(above, FLOOR), **look(name, names))
+        ax.set_xlim(0, max(len(above) for above, _ in runs.values()) - 1)
+        ax.set_title(title, fontsize=10)
+        legend(ax, names)
+    ax = axes.flat[len(panels)]
+    runs = panels["L1, x >= 0, blocks of 5"]
+    for name, (_, result) in runs.items():
+        ax.semilogx(result.trace["sparsity"][1:], **look(name, list(runs)))
+    ax.set_title("L1, x >= 0, blocks of 5: variables that are not 0", fontsize=10)
+    legend(ax, list(runs))
+    for ax in axes.flat:
         ax.grid(alpha=0.3)
-    for ax in axes.flat[len(panels) :]:
-        ax.set_axis_off()
+    for ax in axes[-1]:
+        ax.set_xlabel("iterations")
     return figure
+
+
+def print_tables(panels, iterations):
+    """Say in numbers what the picture shows."""
+    columns = [k for k in (10, 20, 50, 100, 200) if k < iterations] + [iterations]
+    for title, runs in panels.items():
+        print(f"{title}: above the minimum after")
+        print(" " * 26 + "".join(f"{k:>9d}" for k in columns))
+        for name, (above, result) in runs.items():
+            line = "".join(f"{above[min(k, len(above) - 1)]:9.1e}" for k in columns)
+            if title.startswith("L1"):
+                # The last digits of the objective.
+                done = np.flatnonzero(above <= 1e-14 * result.objective)
+                line += f"  support {result.support.size} since {result.support_changed}, " + (
+                    f"done after {done[0]}" if len(done) else "not done"
+                )
+            print(f"  {name:<24}{line}")
 
 
 def main(argv=None):
@@ -333,11 +391,8 @@ def main(argv=None):
         options.points,
         options.iterations,
     )
-    for title, curves in panels.items():
-        print(title)
-        for name, objectives in curves.items():
-            print(f"  {name:<24} {objectives[-1]:10.2e} after {len(objectives) - 1} iterations")
-    draw(panels).savefig(options.output, dpi=110)
+    print_tables(panels, options.iterations)
+    draw(panels).savefig(options.output)
     print(f"wrote {options.output}")
 
 

@@ -16,7 +16,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 SMALL = {
     "plot_block_descent": (
         ["--rows", "100", "--columns", "200", "--classes", "5", "--side", "12", "--points", "200"],
-        ["A: matrix steps", "D: lattice", "greedy forest", "L1, x >= 0", "two-metric"],
+        ["A: matrix steps", "D: lattice", "greedy forest", "L1, x >= 0", "two-metric", "support"],
     ),
     "plot_colour_transfer": (["--size", "100", "--step", "4"], ["temple to flower", "converged"]),
     "plot_error_against_time": (
