@@ -1,1 +1,1 @@
-"""k-sparse and quadratic transport beside POT's and regot's."""
+"""Block coordinate descent beside its authors' code, and beside what else solves its problems."""

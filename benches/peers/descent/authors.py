@@ -15,29 +15,33 @@ import scipy.sparse.linalg
 LOSSES = {
     "least squares": "ls",
     "L1": "lsl1nn",
+    "logistic": "lg",
     "multinomial": "sf",
     "graph": "bp",
 }
 RULES = {
+    ("variable", "random"): "Random",
     ("variable", "gs"): "GS",
     ("variable", "gsl"): "GSDHb",
     ("variable", "gsd"): "GSD",
     ("variable", "gsq"): "GSQ-IHT",
     ("variable", "gsq-nn"): "gsq-nn",
-    ("variable", "random"): "Random",
-    ("sorted", "gs"): "GS",
-    ("sorted", "gsl"): "GSL",
-    ("sorted", "gsd"): "GSD",
-    ("sorted", "gsq"): "GSQ",
+    ("general", "gs"): "GSExactTree",
     ("forest", "gs"): "GSTree",
+    ("forest", "random"): "RTree",
+    ("trees", "cyclic"): "TreePartitions",
+    ("red-black", "cyclic"): "RedBlackTree",
 }
+PARTITIONS = {"sorted": "Sort", "order": "Order"}
 UPDATES = {
     "gradient": "Lb",
+    "backtracking": "LA",
     "matrix": "Hb",
-    "two-metric": "TMP-NN",
-    "projected gradient": "Lb-NN",
+    "newton": "LS",
+    "exact": "bpExact",
     "message-passing": "bpExact",
 }
+UPDATES_WITH_BOUNDS = {"gradient": "Lb-NN", "matrix": "qp-nn", "two-metric": "TMP-NN"}
 
 
 def modules(checkout: Path) -> types.SimpleNamespace:
@@ -61,28 +65,45 @@ def modules(checkout: Path) -> types.SimpleNamespace:
     )
 
 
-def seconds_per_iteration(theirs, kind, A, b, partition, selection, update, size, count, l1):
+def seconds_per_iteration(theirs, kind, A, b, choices, count, l1=0.0, graph=None):
     """Return the time of each of ``count`` iterations; what is cached is made before."""
-    arguments = {"L2": 0, "L1": l1, "block_size": size, "update_rule": UPDATES[update]}
+    partition, selection, update, size = choices
+    rule = "gsq-nn" if kind == "L1" else selection
+    update = (UPDATES_WITH_BOUNDS if kind == "L1" else UPDATES)[update]
+    arguments = {"L2": 0, "L1": l1, "block_size": size, "update_rule": update} | (graph or {})
     loss = theirs.losses.create_lossObject(LOSSES[kind], A, b, arguments)
-    rule = RULES[partition, "gsq-nn" if kind == "L1" else selection]
-    is_fixed = partition == "sorted"
-    blocks = theirs.partitions.get_partition(A, b, loss, size, "Sort") if is_fixed else None
+    blocks = None
+    if partition in PARTITIONS:
+        blocks = theirs.partitions.get_partition(A, b, loss, size, PARTITIONS[partition])
+        rule = rule if kind == "L1" else {"random": "Random"}.get(rule, rule.upper())
+    else:
+        rule = RULES[partition, rule]
     x = np.zeros(loss.n_params)
     times = []
-    # Their first iteration of a forest tests itself: it is not counted, nor are first-time caches.
-    for iteration in range(count + 1):
+    # From 1, since with 0 their graph rules test themselves; the first is not counted for what it
+    # keeps.
+    for iteration in range(1, count + 2):
         start = time.perf_counter()
-        if is_fixed:
+        if blocks is not None:
             chosen, arguments = theirs.fixed.select(
                 rule, x, A, b, loss, arguments, blocks, iteration
             )
         else:
-            found = theirs.free.select(rule, x, A, b, loss, arguments, iteration)
-            chosen, arguments = found
-        x, arguments = theirs.updates.update(
-            UPDATES[update], x, A, b, loss, arguments, chosen, iteration
-        )
+            chosen, arguments = theirs.free.select(rule, x, A, b, loss, arguments, iteration)
+        x, arguments = theirs.updates.update(update, x, A, b, loss, arguments, chosen, iteration)
         loss.f_func(x, A, b)  # their loop computes it in every iteration, and so does ours
         times.append(time.perf_counter() - start)
     return times[1:]
+
+
+def graph_arguments(weights, labelled, values, side=None):
+    """Return what their graph rules want to know of a graph."""
+    labels = np.zeros(weights.shape[0])
+    labels[labelled] = values
+    return {
+        "data_W": weights.toarray(),
+        "data_y": labels,
+        "data_lattice": side is not None,
+        "data_nrows": side,
+        "data_ncols": side,
+    }
