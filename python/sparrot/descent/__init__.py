@@ -16,11 +16,10 @@ those of Nutini, Laradji and Schmidt, "Let's Make Block Coordinate Descent Conve
 :class:`DescentState`              what a callback sees
 =================================  ========================================================
 
-**When to use it.** To study the rules; for quadratics on graphs with bounds or L1 norms at the
-nodes, where a factorisation does not apply; where only few variables have to move, so that greedy
-steps touch little of the data. A plain linear system on a graph is solved faster by a sparse
-factorisation or conjugate gradients, a Lasso by :class:`sparrot.linear_model.Lasso`.
-docs/block_descent.md has the figures.
+**When to use it.** To study the rules; where only few variables have to move, so that greedy steps
+touch little of the data. A linear system on a graph is solved faster by a sparse factorisation or
+conjugate gradients, one with bounds at the nodes by L-BFGS-B where that was tried, and a Lasso by
+:class:`sparrot.linear_model.Lasso`. docs/block_descent.md has the figures.
 """
 
 from sparrot.descent._linear import GeneralizedLinear, LeastSquares, Logistic, Multinomial
