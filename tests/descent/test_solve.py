@@ -88,8 +88,8 @@ def test_logistic(update, data):
 
 def test_two_classes_of_many_are_the_logistic_loss(data):
     A, b = data
-    two = block_coordinate_descent(Multinomial(A, b > 0, l1=0.3), block_size=6, tol=1e-8)
-    one = block_coordinate_descent(Logistic(A, b > 0, l1=0.3), block_size=4, tol=1e-8)
+    two = block_coordinate_descent(Multinomial(A, b > 0, l1=0.3), block_size=6, tol=1e-9)
+    one = block_coordinate_descent(Logistic(A, b > 0, l1=0.3), block_size=4, tol=1e-9)
     # The difference of the columns is the coefficient, and one of each pair is 0.
     np.testing.assert_allclose(two.x[:, 1] - two.x[:, 0], one.x, atol=1e-6)
     assert abs(two.objective - one.objective) < 1e-9
@@ -208,3 +208,79 @@ def test_what_only_the_solver_sees(rng):
     )
     with pytest.raises(InvalidInputError, match="value returned shape"):
         block_coordinate_descent(failing)
+
+
+@pytest.mark.parametrize("unit", [1e154, 1e-170])
+def test_data_out_of_range_is_refused(unit, data):
+    A, b = data
+    for target in (b, unit * b):
+        with pytest.raises(InvalidInputError, match=r"scale the data|overflow"):
+            block_coordinate_descent(LeastSquares(A * unit, target))
+
+
+def test_linear_variables_are_refused():
+    for A, b in (([[0.0]], [1.0]), ([[1.0, 0.0], [0.0, 0.0]], [1.0, 5.0])):
+        with pytest.raises(InvalidInputError, match="A has a row of zeros"):
+            Quadratic(A, b, bounds=(0, 1))
+
+
+def test_derivatives_that_are_not_finite_are_named(data):
+    A, _ = data
+    problem = GeneralizedLinear(
+        A, lambda z, i: z**2, lambda z, i: z + np.inf, lambda z, i: 0 * z + 2, curvature=2.0
+    )
+    with pytest.raises(InvalidInputError, match="derivative returned inf for row"):
+        block_coordinate_descent(problem)
+
+
+@pytest.mark.parametrize("selection", ["gsd", "cyclic", "random"])
+def test_less_than_rounding_allows_is_stalled(selection, data):
+    A, b = data
+    with pytest.warns(ConvergenceWarning, match="stalled"):
+        result = block_coordinate_descent(
+            LeastSquares(A, b), selection=selection, tol=0, block_size=6, rng=0
+        )
+    assert result.status == "stalled"
+    assert result.stationarity < 1e-14
+
+
+@pytest.mark.parametrize("update", ["newton", "exact"])
+def test_where_the_hessian_is_zero_the_gradient_leads_away(update, data):
+    far = block_coordinate_descent(
+        Logistic(np.ones((4, 1)), [0, 0, 0, 1]), update=update, x0=[50.0], tol=1e-8
+    )
+    np.testing.assert_allclose(far.x, -np.log(3), atol=1e-6)
+    A, b = data
+    huber = GeneralizedLinear(
+        A,
+        lambda z, i: np.where(abs(z - b[i]) < 1, (z - b[i]) ** 2 / 2, abs(z - b[i]) - 0.5),
+        lambda z, i: np.clip(z - b[i], -1, 1),
+        lambda z, i: (abs(z - b[i]) < 1).astype(float),
+        curvature=1.0,
+    )
+    result = block_coordinate_descent(huber, update=update, x0=np.full(12, 100.0), tol=1e-6)
+    assert np.abs(A.T @ np.clip(A @ result.x - b, -1, 1)).max() < 1e-4
+
+
+@pytest.mark.parametrize("size", [5, 50])
+def test_exact_blocks_with_bounds_end(size, rng):
+    A = rng.normal(size=(100, 400)) * 100
+    b = A[:, :10].sum(1)
+    problem = LeastSquares(A, b, l1=1e4, bounds=(0, np.inf))
+    result = block_coordinate_descent(
+        problem, selection="gsq", update="exact", block_size=size, tol=1e-12
+    )
+    assert result.converged
+    assert result.gap < 1e-10 * result.objective
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda A, b: LeastSquares(A, b, l1=[[1], [1, 2]]),
+        lambda A, b: block_coordinate_descent(LeastSquares(A, b), partition=[[[0, 1], [2]]]),
+    ],
+)
+def test_ragged_arguments_are_named(call, data):
+    with pytest.raises(InvalidInputError, match=r"l1 cannot be read|partition is"):
+        call(*data)

@@ -291,9 +291,12 @@ def _checked(
             raise InvalidInputError(
                 f"{name} returned shape {answer.shape} for {z.shape}: needs one number for each z"
             )
-        if np.isnan(answer).any():
-            i = int(np.flatnonzero(np.isnan(answer))[0])
-            raise InvalidInputError(f"{name} returned NaN for row {rows[i]} at z = {z[i]}")
+        # The loss may be inf where a trial step goes too far; its derivatives are asked for only
+        # where the solver stands.
+        is_wrong = np.isnan(answer) if name == "value" else ~np.isfinite(answer)
+        if is_wrong.any():
+            i = int(np.flatnonzero(is_wrong)[0])
+            raise InvalidInputError(f"{name} returned {answer[i]} for row {rows[i]} at z = {z[i]}")
         return answer
 
     return call

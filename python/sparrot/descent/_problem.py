@@ -42,7 +42,11 @@ class Problem:
 
     def _numbers(self, value: object, name: str, *, infinite: bool) -> float | FloatArray:
         """Take one number for all variables, or one for each."""
-        if np.ndim(value) == 0:  # type: ignore[arg-type]
+        try:
+            is_number = np.ndim(value) == 0  # type: ignore[arg-type]
+        except ValueError as error:
+            raise InvalidInputError(f"{name} cannot be read as an array: {error}") from None
+        if is_number:
             number = as_number(value, name)
             if math.isnan(number) or (math.isinf(number) and not infinite):
                 raise InvalidInputError(f"{name} is {number}: needs a finite number")

@@ -69,7 +69,15 @@ class Quadratic(Problem):
         _require_symmetric(matrix)
         _require_curvature(matrix)
         self.shape = (p,)
-        self._native = (*compressed(matrix), as_targets(b, "b", p))
+        linear = as_targets(b, "b", p)
+        is_flat = (matrix.diagonal() == 0) & (linear != 0)
+        if is_flat.any():
+            i = int(np.flatnonzero(is_flat)[0])
+            raise InvalidInputError(
+                f"A has a row of zeros, {i}, where b is {linear[i]}: the objective is linear in "
+                "that variable; leave it out, and put it at the bound that b asks for"
+            )
+        self._native = (*compressed(matrix), linear)
         self._set_penalty(l1, bounds)
 
 

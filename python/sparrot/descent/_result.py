@@ -41,9 +41,10 @@ class DescentResult(Result):
         The largest step that a variable would take by itself, ``max(sqrt(L) * |d|)``, over the
         largest ``|gradient| / sqrt(L)`` at x = 0. Without units; 0 only at a minimum.
     gap : float
-        The objective minus a lower bound of its minimum, by weak duality. It goes to 0 with an L1
-        norm or with bounds; without them the bound is that of a perfect fit. nan where no dual is
-        known: quadratics, and losses of your own.
+        The objective minus a lower bound of its minimum, by weak duality. It goes to 0 where
+        every variable has an L1 norm or finite bounds. Where one has neither, on the side it is
+        pushed to, the bound is weak: that of a perfect fit, so that the gap stays large at the
+        minimum. nan where no dual is known: quadratics, and losses of your own.
     converged : bool
         Whether ``stationarity <= tol``.
     status : sparrot.Status

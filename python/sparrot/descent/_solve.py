@@ -202,7 +202,7 @@ def _as_partition(value: object, problem: Problem, size: int) -> str | list[list
         return name
     try:
         blocks = [np.asarray(block) for block in value]  # type: ignore[attr-defined]
-    except TypeError:
+    except (TypeError, ValueError):
         raise InvalidInputError(
             f"partition is {value!r}: needs a name or a list of arrays"
         ) from None

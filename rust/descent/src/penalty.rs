@@ -86,6 +86,13 @@ impl Penalty<'_> {
         if l1 == 0.0 { 0.0 } else { l1 * x.abs() }
     }
 
+    /// `h_i(y) - h_i(x)`: the difference is taken before it is multiplied, and is then exact for
+    /// points near to each other.
+    pub fn change(&self, i: usize, x: f64, y: f64) -> f64 {
+        let l1 = self.l1.at(i);
+        if l1 == 0.0 { 0.0 } else { l1 * (y.abs() - x.abs()) }
+    }
+
     /// The point within the bounds that is nearest.
     pub fn project(&self, i: usize, x: f64) -> f64 {
         x.max(self.lower.at(i)).min(self.upper.at(i))

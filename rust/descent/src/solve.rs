@@ -55,9 +55,12 @@ pub struct Solution {
     pub trace: Trace,
 }
 
-/// After so many iterations without a decrease, times as many as it takes to see every block
-/// where blocks are chosen at random or in turn, there is none to be had.
+/// After so many iterations without a decrease there is none to be had; times the variables where
+/// blocks are chosen at random or in turn.
 const PATIENCE: usize = 10;
+/// A decrease below this share of the largest is rounding: the square of what is left to gain in
+/// stationarity, at the last digit.
+const ROUNDING: f64 = 1e-30;
 
 /// Minimises `f + h` from x0, which must be within the bounds.
 ///
@@ -87,6 +90,7 @@ pub fn solve(
     problem.place(&x, keeps_gradient, work)?;
     let mut update = update::update(settings.update, n);
     let mut run = Run::new(problem, &x, penalty, settings);
+    run.require_finite()?;
     let looking_cost = n + if keeps_gradient { 0 } else { problem.pass_cost() };
     let mut spent = looking_cost;
     let (mut block, mut listed) = (Vec::new(), Vec::new());
@@ -114,7 +118,7 @@ pub fn solve(
         if is_stuck && run.was_stuck {
             break Status::Stalled;
         }
-        run.was_stuck = is_stuck;
+        run.was_stuck |= is_stuck;
         if run.iteration == settings.max_iter {
             break Status::MaxIter;
         }
@@ -132,10 +136,7 @@ pub fn solve(
             update.apply(&mut stand, &mut block, number)?
         };
         run.see(&was, &before, &x, moved.change);
-        if !run.value.get().is_finite() {
-            let found = format!("the objective has become {}: it has no minimum", run.value.get());
-            return Err(Error::invalid("problem", found));
-        }
+        run.require_finite()?;
         spent += match moved.changed {
             Changed::Listed => listed.len() + block.len(),
             Changed::All if keeps_gradient => looking_cost,
@@ -151,7 +152,9 @@ pub fn solve(
     let gap = problem.dual_bound(penalty, &gradient).map_or(f64::NAN, |b| (value - b).max(0.0));
     // What it was a moment ago it may not be quite, in the last digits.
     let status = match status {
-        Status::Converged if stationarity > settings.tol => Status::Stalled,
+        Status::Converged if stationarity.is_nan() || stationarity > settings.tol => {
+            Status::Stalled
+        }
         other => other,
     };
     let Run { iteration: n_iter, support_changed, trace, .. } = run;
@@ -167,9 +170,9 @@ fn stationarity(
     work: Work<'_>,
 ) -> Result<f64, Error> {
     let gradient = problem.gradient(work)?;
-    let largest = if penalty.is_none() {
+    let most = if penalty.is_none() {
         let pairs = gradient.iter().zip(&scale.inverse_roots);
-        pairs.map(|(g, w)| (g * w).abs()).fold(0.0, f64::max)
+        largest(pairs.map(|(g, w)| (g * w).abs()))
     } else {
         let step = |i: usize| {
             let root = scale.roots[i];
@@ -181,9 +184,14 @@ fn stationarity(
                 0.0
             }
         };
-        (0..x.len()).map(step).fold(0.0, f64::max)
+        largest((0..x.len()).map(step))
     };
-    Ok(largest / scale.unit)
+    Ok(most / scale.unit)
+}
+
+/// The largest of numbers that are not negative; NaN if one is.
+fn largest(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, |most: f64, value| if value > most || value.is_nan() { value } else { most })
 }
 
 /// The units of stationarity.
@@ -202,9 +210,17 @@ impl Scale {
         let roots: Vec<f64> = problem.lipschitz().iter().map(|l| l.sqrt()).collect();
         let inverse_roots: Vec<f64> =
             roots.iter().map(|r| if *r > 0.0 { 1.0 / r } else { 0.0 }).collect();
-        let pairs = problem.gradient(work)?.iter().zip(&inverse_roots);
-        let largest = pairs.map(|(g, w)| (g * w).abs()).fold(0.0, f64::max);
-        Ok(Scale { roots, inverse_roots, unit: if largest > 0.0 { largest } else { 1.0 } })
+        let gradient = problem.gradient(work)?;
+        let is_wrong = |(i, root): (usize, &f64)| {
+            !root.is_finite() || !gradient[i].is_finite() || (*root == 0.0 && gradient[i] != 0.0)
+        };
+        if let Some((i, _)) = roots.iter().enumerate().find(|(i, root)| is_wrong((*i, root))) {
+            let found = format!("squares of variable {i}'s data, or the gradient at 0, are too ");
+            return Err(Error::invalid("problem", found + "large or too small: scale the data"));
+        }
+        let pairs = gradient.iter().zip(&inverse_roots);
+        let unit = largest(pairs.map(|(g, w)| (g * w).abs()));
+        Ok(Scale { roots, inverse_roots, unit: if unit > 0.0 { unit } else { 1.0 } })
     }
 }
 
@@ -223,26 +239,38 @@ struct Run {
     quiet: usize,
     patience: usize,
     was_stuck: bool,
+    /// The largest decrease of an iteration.
+    decrease: f64,
     trace: Trace,
 }
 
 impl Run {
     fn new(problem: &dyn Smooth, x: &[f64], penalty: &Penalty<'_>, settings: &Settings) -> Run {
-        let is_greedy = !matches!(
-            settings.selection,
-            Selection::Random | Selection::Cyclic | Selection::Lipschitz
-        );
-        let blocks = x.len().div_ceil(settings.block_size.max(1));
+        let patience = match settings.selection {
+            Selection::Random | Selection::Cyclic => PATIENCE * x.len(),
+            Selection::Lipschitz => usize::MAX, // a small constant may take for ever to be drawn
+            _ => PATIENCE,
+        };
         Run {
             iteration: 0,
             value: Sum::new(objective(problem, x, penalty)),
             support: x.iter().filter(|x| **x != 0.0).count(),
             support_changed: 0,
             quiet: 0,
-            patience: PATIENCE * if is_greedy { 1 } else { blocks },
+            patience,
+            decrease: 0.0,
             was_stuck: false,
             trace: Trace::default(),
         }
+    }
+
+    fn require_finite(&self) -> Result<(), Error> {
+        let value = self.value.get();
+        if value.is_finite() {
+            return Ok(());
+        }
+        let found = format!("the objective is {value}: it has no minimum, or the data overflow");
+        Err(Error::invalid("problem", found))
     }
 
     fn afresh(&mut self, problem: &dyn Smooth, x: &[f64], penalty: &Penalty<'_>) {
@@ -265,7 +293,13 @@ impl Run {
     /// Notes a step of a block, which had these variables other than 0.
     fn see(&mut self, block: &[u32], before: &[bool], x: &[f64], change: f64) {
         self.value.add(change);
-        self.quiet = if change < 0.0 { 0 } else { self.quiet + 1 };
+        self.decrease = self.decrease.max(-change);
+        if change < -ROUNDING * self.decrease {
+            self.quiet = 0;
+            self.was_stuck = false;
+        } else {
+            self.quiet += 1;
+        }
         for (i, was) in block.iter().zip(before) {
             match (was, x[*i as usize] != 0.0) {
                 (false, true) => self.support += 1,

@@ -290,12 +290,15 @@ impl<T: Element> Design<'_, T> {
         )
     }
 
-    /// The sum of squares of each column.
+    /// The sum of squares of each column; NaN where it is 0 only because the squares underflow.
     pub fn squared_norms(&self) -> Vec<f64> {
         let norm = |i| {
-            let mut sum = 0.0;
-            self.for_column(i, |_, v| sum += v * v);
-            sum
+            let (mut sum, mut is_zero) = (0.0, true);
+            self.for_column(i, |_, v| {
+                sum += v * v;
+                is_zero &= v == 0.0;
+            });
+            if sum == 0.0 && !is_zero { f64::NAN } else { sum }
         };
         (0..self.columns()).map(norm).collect()
     }

@@ -2,6 +2,7 @@
 
 use sparrot_foundation::Error;
 
+use super::gradient::Gradient;
 use super::model::Model;
 use super::search::search;
 use super::{Moved, Stand, Update};
@@ -17,6 +18,8 @@ pub struct Matrix {
 #[derive(Default)]
 pub struct Newton {
     h: Symmetric,
+    /// Where the Hessian says nothing, as where it is 0, or no step decreases F.
+    otherwise: Gradient,
 }
 
 /// Newton steps until the block is at its minimum: one step if f is quadratic.
@@ -54,7 +57,7 @@ impl Update for Newton {
         &mut self,
         stand: &mut Stand<'_>,
         block: &mut Vec<u32>,
-        _number: Option<usize>,
+        number: Option<usize>,
     ) -> Result<Moved, Error> {
         stand.problem.hessian(block, &mut self.h, stand.work)?;
         let g = stand.gradient(block);
@@ -64,7 +67,7 @@ impl Update for Newton {
         let slope = along + stand.penalty_change(block, &y);
         // Also catches NaN, of a Hessian that is none.
         if slope.is_nan() || slope >= 0.0 {
-            return Ok(Moved::NOT);
+            return self.otherwise.apply(stand, block, number);
         }
         let between = |alpha: f64| -> Vec<f64> {
             if alpha == 1.0 {
@@ -75,7 +78,7 @@ impl Update for Newton {
         let found = search(slope, |alpha| stand.try_move(block, &between(alpha)))?;
         match found {
             Some((alpha, change)) => stand.take(block, &between(alpha), change),
-            None => Ok(Moved::NOT),
+            None => self.otherwise.apply(stand, block, number),
         }
     }
 }

@@ -79,7 +79,7 @@ impl Stand<'_> {
     fn penalty_change(&self, block: &[u32], y: &[f64]) -> f64 {
         let one = |(i, y): (&u32, &f64)| {
             let i = *i as usize;
-            self.penalty.value(i, *y) - self.penalty.value(i, self.x[i])
+            self.penalty.change(i, self.x[i], *y)
         };
         block.iter().zip(y).map(one).sum()
     }
