@@ -105,14 +105,9 @@ def test_graphs(partition, bounds, rng):
     W.setdiag(0)
     A = sparse.diags_array(W.sum(1) + 0.1) - W
     b = rng.normal(size=n)
-    result = (
-        block_coordinate_descent(
-            Quadratic(A, b, bounds=bounds), partition=partition, selection="random", rng=0, tol=1e-9
-        )
-        if partition == "forest"
-        else block_coordinate_descent(
-            Quadratic(A, b, bounds=bounds), partition=partition, selection="cyclic", tol=1e-9
-        )
+    selection = "random" if partition == "forest" else "cyclic"
+    result = block_coordinate_descent(
+        Quadratic(A, b, bounds=bounds), partition=partition, selection=selection, rng=0, tol=1e-9
     )
     root = np.linalg.cholesky(A.toarray()).T
     expected = optimize.lsq_linear(root, np.linalg.solve(root.T, b), bounds, tol=1e-14)

@@ -80,15 +80,10 @@ impl<'a, T: Element> Data<'a, T> {
         self.y_mean - coefficients.map(|(j, w)| self.moments[j].mean * w).sum::<f64>()
     }
 
-    /// `x_j`, centred and weighted, into a dense vector.
+    /// `x_j` of dense data, centred and weighted.
     pub fn column(&self, j: usize, out: &mut [f64]) {
         let mean = self.moments[j].mean;
-        if self.design.is_sparse() {
-            out.iter_mut().zip(&self.roots).for_each(|(o, r)| *o = -mean * r);
-            self.design.for_column(j, |i, x| out[i] = (x - mean) * self.roots[i]);
-        } else {
-            self.design.for_column(j, |i, x| out[i] = (x - mean) * self.roots[i]);
-        }
+        self.design.for_column(j, |i, x| out[i] = (x - mean) * self.roots[i]);
     }
 
     /// The residual `y - X w`, centred and weighted, for columns with coefficients.

@@ -72,12 +72,6 @@ impl Elimination {
         &self.nodes
     }
 
-    /// The smallest pivot relative to the diagonal entry that it came from is a measure of how
-    /// near to singular the block is; this is the smallest pivot itself.
-    pub fn smallest_pivot(&self) -> f64 {
-        self.pivots.iter().copied().fold(f64::INFINITY, f64::min)
-    }
-
     /// Solves for a right-hand side, in place; values in the order of [`Elimination::nodes`].
     pub fn solve(&self, x: &mut [f64]) {
         self.solve_many(x, 1);
