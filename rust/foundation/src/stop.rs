@@ -1,11 +1,12 @@
 //! The stop token: Ctrl-C, `max_time`, a callback.
 //!
-//! The thread that called the solver is the one that asks: [`Stop::poll`] is called by it between
-//! blocks of work and asks at most every [`POLL_EVERY`]; the other threads only read a flag. An
+//! The thread that called the solver is the one that asks: in it [`Stop::poll`], called between
+//! blocks of work, asks at most every [`POLL_EVERY`]; in other threads it only reads a flag. An
 //! interrupt abandons the pass under way (there is no answer to return); time and callbacks are
 //! looked at between iterations, where there is an answer.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use crate::{Error, Record, Status};
@@ -47,10 +48,11 @@ pub struct Stop<'a> {
     max_time: Duration,
     interrupted: AtomicBool,
     next_poll: AtomicU64,
+    caller: ThreadId,
 }
 
 impl<'a> Stop<'a> {
-    /// The clock starts now.
+    /// The clock starts now; the calling thread is this one.
     pub fn new(observer: &'a dyn Observer, max_time: Option<f64>) -> Stop<'a> {
         let max_time = max_time.and_then(|s| Duration::try_from_secs_f64(s).ok());
         Stop {
@@ -59,6 +61,7 @@ impl<'a> Stop<'a> {
             max_time: max_time.unwrap_or(Duration::MAX),
             interrupted: AtomicBool::new(false),
             next_poll: AtomicU64::new(0),
+            caller: thread::current().id(),
         }
     }
 
@@ -78,10 +81,12 @@ impl<'a> Stop<'a> {
         self.interrupted.load(Ordering::Relaxed)
     }
 
-    /// Asks for interrupts, if it is time to. For the calling thread.
+    /// Whether the solve goes on: the calling thread asks for interrupts, if it is time to.
     pub fn poll(&self) -> Result<(), Error> {
         let now = self.started.elapsed();
-        if now.as_micros() as u64 >= self.next_poll.load(Ordering::Relaxed) {
+        if thread::current().id() == self.caller
+            && now.as_micros() as u64 >= self.next_poll.load(Ordering::Relaxed)
+        {
             self.next_poll.store((now + POLL_EVERY).as_micros() as u64, Ordering::Relaxed);
             if self.observer.interrupted() {
                 self.interrupted.store(true, Ordering::Relaxed);

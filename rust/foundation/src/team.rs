@@ -18,6 +18,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::stop::POLL_EVERY;
 use crate::{Error, Stop};
 
 /// More threads than this are never used.
@@ -156,7 +157,7 @@ impl Team {
             pool.threads.spawn(visit);
         }
         while stop.poll().is_ok() && take_one().is_some() {}
-        door.close();
+        door.close(stop);
         let results: Option<Vec<R>> =
             results.into_iter().map(|slot| slot.into_inner().ok().flatten()).collect();
         results.ok_or(Error::Interrupted)
@@ -243,8 +244,21 @@ impl<'a> Door<'a> {
         }
     }
 
-    /// Waits for the helpers inside; passes on what one of them panicked with.
-    fn close(self) {
+    /// Waits for the helpers inside, asking for interrupts meanwhile; passes on what one of them
+    /// panicked with.
+    fn close(self, stop: &Stop<'_>) {
+        let mut state = self.inside.state();
+        state.closed = true;
+        while state.helpers > 0 {
+            let left = &self.inside.left;
+            let woken =
+                left.wait_timeout(state, POLL_EVERY).unwrap_or_else(PoisonError::into_inner);
+            drop(woken);
+            // They see the flag that this sets.
+            let _ = stop.poll();
+            state = self.inside.state();
+        }
+        drop(state);
         if let Some(panic) = self.wait() {
             resume_unwind(panic);
         }

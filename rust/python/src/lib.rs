@@ -10,6 +10,7 @@ mod arrays;
 mod batch;
 mod descent;
 mod design;
+mod graph;
 mod guard;
 mod ksparse;
 mod observer;
@@ -27,6 +28,11 @@ mod _sparrot {
     use super::batch::{transport_batch_plans, transport_solve_batch};
     #[pymodule_export]
     use super::descent::descent_solve;
+    #[pymodule_export]
+    use super::graph::{
+        graph_error_bounds, graph_forest_partition, graph_greedy_forest, graph_message_passing,
+        graph_solve,
+    };
     #[pymodule_export]
     use super::ksparse::{
         transport_ksparse_evaluate, transport_ksparse_plan, transport_ksparse_solve,

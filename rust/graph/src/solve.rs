@@ -1,0 +1,211 @@
+//! From a problem to a measured answer, by the method asked for or by the one likely to be
+//! fastest.
+//!
+//! Which one that is depends on the graph: conjugate gradients win on one right-hand side with
+//! many fixed nodes, a factor on many right-hand sides, or few fixed nodes, of graphs that are
+//! nearly planar. Guessing iterations or fill from sizes is hopeless; so "auto" starts conjugate
+//! gradients on the first group of right-hand sides, which ends most solves, and when it has seen
+//! [`cg::TRIAL`] iterations, or the first group is done and others are left, compares what is to
+//! come with a factor. If even ordering could pay, it orders; then the fill is known, and either
+//! goes on or factors. All costs are counts times constants (see [`costs`]), never times measured, so
+//! that the same problem is solved in the same way every time.
+
+use std::sync::Mutex;
+
+use sparrot_foundation::{Error, Scalar, Status, Stop, Team};
+
+use crate::cg::{self, Limits, Solved, WIDEST};
+use crate::descent::Blocks;
+use crate::factor::Factor;
+use crate::problem::{self, Problem};
+use crate::system::System;
+use crate::{certificate, direct};
+
+/// How to solve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// [`Method::Cg`] or [`Method::Cholesky`], as said above.
+    Auto,
+    /// Conjugate gradients with an incomplete factor.
+    Cg,
+    /// A sparse factor.
+    Cholesky,
+    /// Block descent on forests.
+    Forest,
+    /// Conjugate gradients with a sweep of block descent as preconditioner.
+    ForestCg,
+}
+
+impl Method {
+    /// The methods by the names that Python knows them by.
+    pub const NAMES: [(&str, Method); 5] = [
+        ("auto", Method::Auto),
+        ("cg", Method::Cg),
+        ("cholesky", Method::Cholesky),
+        ("forest", Method::Forest),
+        ("forest_cg", Method::ForestCg),
+    ];
+
+    /// The name that Python knows it by.
+    pub fn name(self) -> &'static str {
+        Method::NAMES.iter().find(|(_, method)| *method == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// What there is to say of an answer.
+#[derive(Clone, Debug)]
+pub struct Solution {
+    /// How the solve ended.
+    pub status: Status,
+    /// What it was solved with: never [`Method::Auto`].
+    pub method: Method,
+    /// Iterations or sweeps; of a factor those that were made before it was thought better.
+    pub iterations: usize,
+    /// The 2-norm of the residual over that of the right-hand side, measured, for each column.
+    pub residuals: Vec<f64>,
+    /// Nodes whose value nothing determines.
+    pub unreached: Vec<u32>,
+    /// Seconds that it took.
+    pub seconds: f64,
+}
+
+/// Solves, and measures the answer. `x` (n x k by rows) has the values of fixed nodes; those of
+/// unreached nodes are left as they are, all others are written.
+///
+/// # Errors
+/// [`Error::InvalidInput`] for what [`problem::check`] refuses and for sources where nothing is
+/// held; [`Error::Interrupted`]; [`Error::OutOfMemory`].
+pub fn solve<T: Scalar>(
+    problem: &Problem<'_, T>,
+    x: &mut [f64],
+    method: Method,
+    limits: Limits<'_>,
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<Solution, Error> {
+    problem::check("W", problem.weights, false, stop)?;
+    let k = problem.k;
+    let mut system = System::new(problem, x, stop)?;
+    let unreached = std::mem::take(&mut system.unreached);
+    if let Some(node) = unreached.iter().find(|i| problem.source(**i as usize).any(|b| b != 0.0)) {
+        return Err(Error::invalid(
+            "source",
+            format!("is not 0 at node {node}, from which no fixed node can be reached"),
+        ));
+    }
+    let (method, solved) = if system.is_empty() {
+        let nothing = Solved { x: vec![], iterations: 0, status: Status::Converged };
+        (if method == Method::Auto { Method::Cg } else { method }, nothing)
+    } else {
+        match method {
+            Method::Auto => automatic(&mut system, limits, team, stop)?,
+            Method::Cg => (method, cg::solve(&Factor::new(&mut system), 0..k, limits, team, stop)?),
+            Method::Cholesky => (method, factored(&system, stop)?),
+            Method::Forest => (method, Blocks::new(&system, stop)?.descend(limits, stop)?),
+            Method::ForestCg => (method, Blocks::new(&system, stop)?.conjugate(limits, stop)?),
+        }
+    };
+    for (node, values) in system.nodes.iter().zip(solved.x.chunks_exact(k)) {
+        x[*node as usize * k..][..k].copy_from_slice(values);
+    }
+    let residuals = certificate::residuals(problem, &system.nodes, x, stop)?;
+    let status = if residuals.iter().all(|residual| *residual <= limits.tol) {
+        Status::Converged
+    } else if solved.status == Status::Converged {
+        Status::Stalled // by the measure of the method, not by that of the answer
+    } else {
+        solved.status
+    };
+    let iterations = solved.iterations;
+    Ok(Solution { status, method, iterations, residuals, unreached, seconds: stop.seconds() })
+}
+
+fn factored(system: &System, stop: &Stop<'_>) -> Result<Solved, Error> {
+    let matrix = direct::lower(system);
+    let ordered = direct::order(matrix.clone(), stop)?;
+    let x = direct::solve(system, matrix, ordered, stop)?;
+    Ok(Solved { x, iterations: 0, status: Status::Converged })
+}
+
+/// Nanoseconds of one thread: fits, good to a factor of 2, to lattices of 2,500 to 90,000 nodes
+/// and 5-neighbour graphs of 2,000 to 200,000 with one to a hundred right-hand sides (Intel Xeon,
+/// AVX-512).
+mod costs {
+    use sparrot_sparse::cholesky::Ordered;
+
+    use crate::system::System;
+
+    fn edges(system: &System) -> f64 {
+        (system.lower.indices.len() + system.upper.indices.len()) as f64
+    }
+
+    /// One iteration for that many right-hand sides side by side.
+    pub fn iteration(system: &System, width: usize) -> f64 {
+        let width = width as f64;
+        system.len() as f64 * (3.0 + 2.0 * width) + 0.7 * edges(system) * width
+    }
+
+    /// Ordering for a factor.
+    pub fn ordering(system: &System) -> f64 {
+        100.0 * edges(system)
+    }
+
+    /// The factor and its solves.
+    pub fn factor(ordered: &Ordered, columns: usize) -> f64 {
+        ordered.entries() as f64 * (35.0 + 2.0 * columns as f64) + 0.15 * ordered.work()
+    }
+}
+
+fn automatic(
+    system: &mut System,
+    limits: Limits<'_>,
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<(Method, Solved), Error> {
+    let k = system.rhs.len() / system.len();
+    let first = k.min(WIDEST);
+    let factor = Factor::new(system);
+    let system = factor.system;
+    // The factor to go over to.
+    let better = Mutex::new(None);
+    // Whether one is the better way to do `now` iterations of this group of right-hand sides and
+    // `later` of each group to come.
+    let gives_up = |now: usize, later: usize| {
+        let groups = (k - first).div_ceil(WIDEST);
+        let ahead = costs::iteration(system, first) * now as f64
+            + costs::iteration(system, WIDEST) * (later * groups) as f64;
+        // A factor takes about as long as its ordering, at least.
+        if 2.0 * costs::ordering(system) > ahead {
+            return false;
+        }
+        let matrix = direct::lower(system);
+        let Ok(ordered) = direct::order(matrix.clone(), stop) else { return false };
+        let pays = costs::factor(&ordered, k) < ahead;
+        if pays && let Ok(mut better) = better.lock() {
+            *better = Some((matrix, ordered));
+        }
+        pays
+    };
+    let on_trial = |more: usize| gives_up(more, more + cg::TRIAL);
+    let trial = Limits { give_up: Some(&on_trial), ..limits };
+    let mut solved = cg::solve(&factor, 0..first, trial, team, stop)?;
+    stop.poll()?;
+    let is_left = first < k && solved.status == Status::Converged;
+    if is_left && !gives_up(0, solved.iterations) {
+        let rest = cg::solve(&factor, first..k, limits, team, stop)?;
+        let rows = solved.x.chunks_exact(first).zip(rest.x.chunks_exact(k - first));
+        solved = Solved {
+            x: rows.flat_map(|(head, tail)| head.iter().chain(tail)).copied().collect(),
+            iterations: solved.iterations.max(rest.iterations),
+            status: rest.status,
+        };
+    }
+    let found = better.into_inner().ok().flatten();
+    let Some((matrix, ordered)) = found else { return Ok((Method::Cg, solved)) };
+    let mut x = direct::solve(system, matrix, ordered, stop)?;
+    for (row, s) in x.chunks_exact_mut(k).zip(&factor.scale) {
+        row.iter_mut().for_each(|x| *x *= s);
+    }
+    let (iterations, status) = (solved.iterations, Status::Converged);
+    Ok((Method::Cholesky, Solved { x, iterations, status }))
+}
