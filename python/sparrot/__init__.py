@@ -9,6 +9,7 @@ Submodules are imported when they are first used:
                           ``EntropicTransport``, ``KSparseTransport``, ``TopKRouter``
 ``sparrot.linear_model``  Lasso and elastic net, their paths and cross-validation
 ``sparrot.descent``       block coordinate descent: greedy rules, message passing
+``sparrot.graph``         Laplacian systems, label propagation, forests of a graph
 ``sparrot.special``       softmax, log_softmax, logsumexp and their relatives
 ``sparrot.interop``       the names of other packages: ``sparrot.interop.pot``
 ``sparrot.errors``        the exceptions and warnings of the package
@@ -24,7 +25,16 @@ from sparrot._sparrot import version as _version
 
 __version__ = _version()
 
-_SUBMODULES = ("descent", "errors", "interop", "linear_model", "plot", "special", "transport")
+_SUBMODULES = (
+    "descent",
+    "errors",
+    "graph",
+    "interop",
+    "linear_model",
+    "plot",
+    "special",
+    "transport",
+)
 
 __all__ = [
     "Status",
@@ -32,6 +42,7 @@ __all__ = [
     "descent",
     "errors",
     "get_num_threads",
+    "graph",
     "interop",
     "linear_model",
     "plot",

@@ -15,6 +15,7 @@ use std::ops::Range;
 
 use sparrot_foundation::{Error, Status, Stop, Team, memory};
 
+use crate::certificate::Size;
 use crate::factor::{Factor, Vectors, each};
 
 /// Right-hand sides at once, at most.
@@ -23,7 +24,7 @@ pub const WIDEST: usize = 8;
 /// When to end.
 #[derive(Clone, Copy)]
 pub struct Limits<'a> {
-    /// The 2-norm of the residual over that of the right-hand side.
+    /// The relative residual to reach: see [`crate::certificate::residuals`].
     pub tol: f64,
     /// Iterations.
     pub max_iter: usize,
@@ -121,13 +122,15 @@ fn group<const K: usize, const P: usize>(
     Ok(Solved { x, iterations, status })
 }
 
-/// The 2-norm of each column, of the system as it was.
-fn norms<const K: usize>(factor: &Factor<'_>, r: &[[f64; K]]) -> [f64; K] {
-    let mut sums = [0.0; K];
-    for (r, s) in r.iter().zip(&factor.scale) {
-        sums = each(|c| sums[c] + (r[c] / s) * (r[c] / s));
+/// The size of each column, of the system as it was.
+fn sizes<const K: usize>(factor: &Factor<'_>, r: &[[f64; K]]) -> [Size; K] {
+    let mut sizes = [Size::default(); K];
+    let rows = r.iter().zip(&factor.scale).zip(&factor.system.diagonal);
+    for ((r, s), diagonal) in rows {
+        let diagonal = diagonal / (s * s);
+        (0..K).for_each(|c| sizes[c].add(r[c] / s, diagonal));
     }
-    sums.map(f64::sqrt)
+    sizes
 }
 
 fn dots<const K: usize>(r: &[[f64; K]]) -> [f64; K] {
@@ -145,7 +148,8 @@ fn iterate<const K: usize, const P: usize>(
     const MARGIN: f64 = 0.95;
     /// Measurements without progress after which there is none to be had.
     const PATIENCE: usize = 3;
-    let aims = norms(factor, b).map(|norm| MARGIN * limits.tol * norm);
+    let aim = MARGIN * limits.tol;
+    let whole = sizes(factor, b);
     vectors.r.copy_from_slice(b);
     factor.forward::<K, P>(vectors.r);
     let mut active: [bool; K] = dots(b).map(|sum| sum > 0.0);
@@ -186,18 +190,19 @@ fn iterate<const K: usize, const P: usize>(
             vectors.step(&alpha);
             alpha = [0.0; K];
             factor.residual::<K, P>(b, vectors.x, vectors.r);
-            let measured = norms(factor, vectors.r);
+            let left = sizes(factor, vectors.r);
+            let measured: [f64; K] = std::array::from_fn(|c| left[c].over(&whole[c]));
             factor.forward::<K, P>(vectors.r);
             let going = active;
             for c in (0..K).filter(|c| going[*c]) {
-                if measured[c] <= aims[c] {
+                if measured[c] <= aim {
                     active[c] = false;
                 } else if measured[c].is_nan() || measured[c] > 0.5 * least[c] {
                     patience[c] -= 1;
                     active[c] = patience[c] > 0;
                 }
                 least[c] = least[c].min(measured[c]);
-                let further = (aims[c] / measured[c]).min(MARGIN);
+                let further = (aim / measured[c]).min(MARGIN);
                 targets[c] = next[c] * further * further;
             }
         }

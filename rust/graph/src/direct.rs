@@ -4,7 +4,7 @@ use std::panic::resume_unwind;
 use std::thread;
 use std::time::Duration;
 
-use sparrot_foundation::{Error, Stop};
+use sparrot_foundation::{Error, Stop, memory};
 use sparrot_sparse::cholesky::{Lower, NoFactor, Ordered};
 
 use crate::system::System;
@@ -45,7 +45,8 @@ pub fn order(matrix: Lower, stop: &Stop<'_>) -> Result<Ordered, Error> {
 /// Solves for all right-hand sides: n x k by rows.
 ///
 /// # Errors
-/// [`Error::Interrupted`], [`Error::OutOfMemory`].
+/// [`Error::InvalidInput`] if rounding spoils a pivot, [`Error::Interrupted`],
+/// [`Error::OutOfMemory`].
 pub fn solve(
     system: &System,
     matrix: Lower,
@@ -55,9 +56,12 @@ pub fn solve(
     let n = system.len();
     let k = system.rhs.len() / n;
     let bytes = 8 * ordered.entries() as u64;
-    // The matrix is positive definite: what fails is the allocation.
-    let failed = |_: NoFactor| Error::OutOfMemory { what: "a Cholesky factor", bytes };
-    let mut factor = watched(stop, move || ordered.factor(&matrix))?.map_err(failed)?;
+    memory::check("a Cholesky factor", ordered.entries(), 1)?;
+    let mut factor = watched(stop, move || ordered.factor(&matrix))?.map_err(|_| {
+        let what = "weights differ too much for a Cholesky factor in double precision: use ";
+        Error::invalid("W", what.to_owned() + "method='dense', or 'cg'")
+    })?;
+    let failed = |_: NoFactor| Error::OutOfMemory { what: "solves with a factor", bytes };
     let mut x = system.rhs.clone();
     let mut block = vec![];
     for first in (0..k).step_by(BLOCK) {

@@ -24,6 +24,10 @@ use crate::system::{Half, System};
 /// iterations hardly differ from 0.95 to 0.999 and double at 0.
 const SHARE: f64 = 0.99;
 
+/// Of a diagonal that is left as pivot at least, where weights differ so much that rounding would
+/// leave less, or nothing.
+const LEAST: f64 = 1e-8;
+
 /// A, scaled, with its incomplete factor.
 pub struct Factor<'a> {
     /// The scaled system.
@@ -43,6 +47,7 @@ fn scale(system: &System) -> Vec<f64> {
             let passed_on: f64 = w + SHARE * (after[j] - w);
             pivots[i] -= w / pivots[j] * passed_on;
         }
+        pivots[i] = pivots[i].max(LEAST * system.diagonal[i]);
         after[i] = system.upper.row(i).map(|(_, w)| w).sum();
     }
     pivots.iter().map(|d| 1.0 / d.sqrt()).collect()

@@ -18,7 +18,8 @@
 //! | [`factor`] | an incomplete factor, and Eisenstat's products with the matrix between its halves |
 //! | [`cg`] | conjugate gradients on them, for up to eight right-hand sides at once |
 //! | [`direct`] | a sparse Cholesky factor |
-//! | [`descent`] | block descent by message passing on forests; as a preconditioner |
+//! | [`dense`] | elimination that only adds, for weights of any size |
+//! | [`sweeps`] | block descent by message passing on forests; as a preconditioner |
 //! | [`forests`] | forests of a graph, and systems whose graph is one |
 //! | [`solve`] | the choice among them |
 //! | [`certificate`] | residuals, and a bound of the error at each node |
@@ -29,12 +30,13 @@
 
 pub mod certificate;
 pub mod cg;
-pub mod descent;
+pub mod dense;
 pub mod direct;
 pub mod factor;
 pub mod forests;
 pub mod problem;
 pub mod solve;
+pub mod sweeps;
 pub mod system;
 
 pub use problem::Problem;

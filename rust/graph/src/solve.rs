@@ -3,7 +3,7 @@
 //!
 //! Which one that is depends on the graph: conjugate gradients win on one right-hand side with
 //! many fixed nodes, a factor on many right-hand sides, or few fixed nodes, of graphs that are
-//! nearly planar. Guessing iterations or fill from sizes is hopeless; so "auto" starts conjugate
+//! nearly planar, elimination on graphs with nearly all edges. Guessing iterations or fill from sizes is hopeless; so "auto" starts conjugate
 //! gradients on the first group of right-hand sides, which ends most solves, and when it has seen
 //! [`cg::TRIAL`] iterations, or the first group is done and others are left, compares what is to
 //! come with a factor. If even ordering could pay, it orders; then the fill is known, and either
@@ -15,11 +15,11 @@ use std::sync::Mutex;
 use sparrot_foundation::{Error, Scalar, Status, Stop, Team};
 
 use crate::cg::{self, Limits, Solved, WIDEST};
-use crate::descent::Blocks;
 use crate::factor::Factor;
 use crate::problem::{self, Problem};
+use crate::sweeps::Sweeps;
 use crate::system::System;
-use crate::{certificate, direct};
+use crate::{certificate, dense, direct};
 
 /// How to solve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Method {
     Cg,
     /// A sparse factor.
     Cholesky,
+    /// Elimination that only adds.
+    Dense,
     /// Block descent on forests.
     Forest,
     /// Conjugate gradients with a sweep of block descent as preconditioner.
@@ -38,10 +40,11 @@ pub enum Method {
 
 impl Method {
     /// The methods by the names that Python knows them by.
-    pub const NAMES: [(&str, Method); 5] = [
+    pub const NAMES: [(&str, Method); 6] = [
         ("auto", Method::Auto),
         ("cg", Method::Cg),
         ("cholesky", Method::Cholesky),
+        ("dense", Method::Dense),
         ("forest", Method::Forest),
         ("forest_cg", Method::ForestCg),
     ];
@@ -101,15 +104,21 @@ pub fn solve<T: Scalar>(
             Method::Auto => automatic(&mut system, limits, team, stop)?,
             Method::Cg => (method, cg::solve(&Factor::new(&mut system), 0..k, limits, team, stop)?),
             Method::Cholesky => (method, factored(&system, stop)?),
-            Method::Forest => (method, Blocks::new(&system, stop)?.descend(limits, stop)?),
-            Method::ForestCg => (method, Blocks::new(&system, stop)?.conjugate(limits, stop)?),
+            Method::Dense => (method, eliminated(&system, team, stop)?),
+            Method::Forest => (method, sweeps(&system, stop)?.descend(&system.rhs, limits, stop)?),
+            Method::ForestCg => {
+                (method, sweeps(&system, stop)?.conjugate(&system.rhs, limits, stop)?)
+            }
         }
     };
     for (node, values) in system.nodes.iter().zip(solved.x.chunks_exact(k)) {
         x[*node as usize * k..][..k].copy_from_slice(values);
     }
-    let residuals = certificate::residuals(problem, &system.nodes, x, stop)?;
-    let status = if residuals.iter().all(|residual| *residual <= limits.tol) {
+    let (residuals, is_rounding) = certificate::residuals(problem, &system.nodes, x, stop)?;
+    // Elimination is right whatever the residual says, which rounding to the nearest double alone
+    // can make large where weights differ.
+    let is_right = method == Method::Dense && is_rounding;
+    let status = if is_right || residuals.iter().all(|residual| *residual <= limits.tol) {
         Status::Converged
     } else if solved.status == Status::Converged {
         Status::Stalled // by the measure of the method, not by that of the answer
@@ -118,6 +127,15 @@ pub fn solve<T: Scalar>(
     };
     let iterations = solved.iterations;
     Ok(Solution { status, method, iterations, residuals, unreached, seconds: stop.seconds() })
+}
+
+fn sweeps(system: &System, stop: &Stop<'_>) -> Result<Sweeps, Error> {
+    Sweeps::new("W", system.matrix(), stop)
+}
+
+fn eliminated(system: &System, team: &Team, stop: &Stop<'_>) -> Result<Solved, Error> {
+    let x = dense::solve(system, team, stop)?;
+    Ok(Solved { x, iterations: 0, status: Status::Converged })
 }
 
 fn factored(system: &System, stop: &Stop<'_>) -> Result<Solved, Error> {
@@ -162,6 +180,9 @@ fn automatic(
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<(Method, Solved), Error> {
+    if dense::is_dense(system) {
+        return Ok((Method::Dense, eliminated(system, team, stop)?));
+    }
     let k = system.rhs.len() / system.len();
     let first = k.min(WIDEST);
     let factor = Factor::new(system);
@@ -202,7 +223,12 @@ fn automatic(
     }
     let found = better.into_inner().ok().flatten();
     let Some((matrix, ordered)) = found else { return Ok((Method::Cg, solved)) };
-    let mut x = direct::solve(system, matrix, ordered, stop)?;
+    let mut x = match direct::solve(system, matrix, ordered, stop) {
+        Ok(x) => x,
+        Err(Error::Interrupted) => return Err(Error::Interrupted),
+        // Rounding, or no memory for it.
+        Err(_) => return Ok((Method::Cg, cg::solve(&factor, 0..k, limits, team, stop)?)),
+    };
     for (row, s) in x.chunks_exact_mut(k).zip(&factor.scale) {
         row.iter_mut().for_each(|x| *x *= s);
     }

@@ -63,6 +63,9 @@ pub struct System {
     pub nodes: Vec<u32>,
     /// The diagonal of A.
     pub diagonal: Vec<f64>,
+    /// What the diagonal is larger by than the weights between unknowns, as it was before
+    /// [`System::scale`]: kept apart, since the difference may be lost to rounding.
+    pub ground: Vec<f64>,
     /// Edges to unknowns before the row's.
     pub lower: Half,
     /// Edges to unknowns after the row's.
@@ -103,6 +106,7 @@ impl System {
         let room = edges.len() / 2 + (pad - 1) * n;
         let mut system = System {
             diagonal: Vec::with_capacity(n),
+            ground: Vec::with_capacity(n),
             lower: Half::with_capacity(n, room),
             upper: Half::with_capacity(n, room),
             pad,
@@ -116,21 +120,23 @@ impl System {
             }
             let at = system.rhs.len();
             system.rhs.extend(problem.source(node));
-            let mut diagonal = problem.diagonal(node);
+            let mut ground = problem.diagonal(node);
+            let mut between = 0.0;
             for (j, weight) in &edges[starts[n - 1 - i] as usize..starts[n - i] as usize] {
-                diagonal += weight;
                 let j = *j as usize;
                 let place = places[j];
                 if place == FIXED {
+                    ground += weight;
                     let fixed = &x[j * k..(j + 1) * k];
                     system.rhs[at..].iter_mut().zip(fixed).for_each(|(b, x)| *b += weight * x);
-                } else if (place as usize) < i {
-                    system.lower.push(place, *weight);
-                } else {
-                    system.upper.push(place, *weight);
+                    continue;
                 }
+                between += weight;
+                let half = if (place as usize) < i { &mut system.lower } else { &mut system.upper };
+                half.push(place, *weight);
             }
-            system.diagonal.push(diagonal);
+            system.diagonal.push(ground + between);
+            system.ground.push(ground);
             system.lower.end_row(pad);
             system.upper.end_row(pad);
         }

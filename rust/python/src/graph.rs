@@ -12,7 +12,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use sparrot_foundation::{Error, Scalar};
 use sparrot_graph::cg::Limits;
-use sparrot_graph::{Method, Problem, Solution, certificate, forests};
+use sparrot_graph::sweeps::Sweeps;
+use sparrot_graph::{Method, Problem, Solution, certificate, forests, problem};
 use sparrot_sparse::Compressed;
 
 use crate::guard;
@@ -191,6 +192,58 @@ pub fn graph_message_passing(
         }
         guard::call(py, guard::Limits::threads(None), |_, stop| forests::solve(view, x, k, stop))
     })
+}
+
+/// A matrix cut into forests, for sweeps over them.
+#[pyclass(frozen, module = "sparrot._sparrot")]
+pub struct ForestSweeps(Sweeps);
+
+#[pymethods]
+impl ForestSweeps {
+    #[new]
+    fn new(py: Python<'_>, matrix: Sparse<'_>) -> PyResult<ForestSweeps> {
+        let sweeps = with!(&matrix, |view| {
+            guard::call(py, guard::Limits::threads(None), |_, stop| {
+                problem::check("A", view, true, stop)?;
+                Sweeps::new("A", view.widened(), stop)
+            })
+        })?;
+        Ok(ForestSweeps(sweeps))
+    }
+
+    /// How many forests there are.
+    #[getter]
+    fn n_forests(&self) -> usize {
+        self.0.forests()
+    }
+
+    /// Sweeps over the values `x`, in place: forward, backward or both, so many times.
+    fn sweep(
+        &self,
+        py: Python<'_>,
+        mut x: Values<'_>,
+        b: PyReadonlyArray2<'_, f64>,
+        forward: bool,
+        backward: bool,
+        times: usize,
+    ) -> PyResult<()> {
+        let k = x.shape()[1];
+        if x.shape() != [self.0.len(), k] || b.shape() != x.shape() {
+            return Err(PyValueError::new_err("x and b do not fit A"));
+        }
+        let (b, x) = (b.as_slice()?, x.as_slice_mut()?);
+        guard::call(py, guard::Limits::threads(None), |_, stop| {
+            for _ in 0..times {
+                if forward {
+                    self.0.forward(b, k, x, stop)?;
+                }
+                if backward {
+                    self.0.backward(b, k, x, stop)?;
+                }
+            }
+            Ok(())
+        })
+    }
 }
 
 fn nodes(py: Python<'_>, nodes: Vec<u32>) -> Bound<'_, PyArray1<i64>> {

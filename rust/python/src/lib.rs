@@ -30,8 +30,8 @@ mod _sparrot {
     use super::descent::descent_solve;
     #[pymodule_export]
     use super::graph::{
-        graph_error_bounds, graph_forest_partition, graph_greedy_forest, graph_message_passing,
-        graph_solve,
+        ForestSweeps, graph_error_bounds, graph_forest_partition, graph_greedy_forest,
+        graph_message_passing, graph_solve,
     };
     #[pymodule_export]
     use super::ksparse::{

@@ -46,6 +46,15 @@ impl<'a, T: Scalar> Compressed<'a, T> {
         indices.iter().zip(values).map(|(j, v)| v.to_f64() * x[*j as usize]).sum()
     }
 
+    /// A copy in double precision.
+    pub fn widened(&self) -> Owned<f64> {
+        Owned {
+            starts: self.starts.to_vec(),
+            indices: self.indices.to_vec(),
+            values: self.values.iter().map(|v| v.to_f64()).collect(),
+        }
+    }
+
     /// The same matrix by its other lines, of which there are `lines`; indices increase.
     pub fn transposed(&self, lines: usize) -> Owned<T> {
         let mut starts = vec![0u32; lines + 1];
