@@ -8,6 +8,7 @@ COMMANDS = {
     "transport-figure": ("peers.transport.figure", "errors against times, of an earlier run"),
     "ksparse": ("peers.ksparse.run", "k-sparse transport against POT, quadratic against regot"),
     "descent": ("peers.descent.run", "block coordinate descent beside its authors' code"),
+    "graph": ("peers.graph.run", "label propagation against sparse factors, CG, multigrid"),
     "lasso": ("peers.lasso.run", "the Lasso against scikit-learn, celer and skglm"),
     "softmax": ("peers.softmax.run", "softmax and logsumexp against seven others: times"),
     "softmax-accuracy": ("peers.softmax.accuracy", "their errors, in units in the last place"),

@@ -317,3 +317,13 @@ def test_repeated_and_unsorted_entries_are_summed():
     # Row 2 has (2, 0) twice, 3 + 3; row 0 has 1 at (0, 2).
     with pytest.raises(InvalidInputError, match=r"\(0, 1\) is 1 but .*\(1, 0\) is 2"):
         laplacian_solve(W, [0], [1.0])
+
+
+@pytest.mark.parametrize("k", [1, 8, 9, 20])
+def test_auto_ending_early_has_all_columns(k, rng):
+    W = random_graph(rng, 1000, density=0.008)  # whose factor would be full
+    with pytest.warns(ConvergenceWarning, match="max_iter"):
+        result = laplacian_solve(W, [0, 1], rng.normal(size=(2, k)), max_iter=2)
+    assert result.method == "cg"
+    assert result.x.shape == (1000, k)
+    assert np.isfinite(result.residuals).all()

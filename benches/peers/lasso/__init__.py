@@ -1,1 +1,1 @@
-"""k-sparse and quadratic transport beside POT's and regot's."""
+"""The Lasso beside scikit-learn, celer and skglm."""

@@ -1,6 +1,7 @@
 //! One sparse Cholesky factor for all right-hand sides.
 
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -83,15 +84,16 @@ fn watched<R: Send + 'static>(
     stop: &Stop<'_>,
     work: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, Error> {
-    let waiting = thread::current();
-    let worker = thread::spawn(move || {
-        let result = work();
-        waiting.unpark();
-        result
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let result = catch_unwind(AssertUnwindSafe(work));
+        // Nobody listens any more after an interrupt.
+        let _ = sender.send(result);
     });
-    while !worker.is_finished() {
+    loop {
+        if let Ok(result) = receiver.recv_timeout(NAP) {
+            return result.or_else(|panic| resume_unwind(panic));
+        }
         stop.poll()?;
-        thread::park_timeout(NAP);
     }
-    worker.join().or_else(|panic| resume_unwind(panic))
 }

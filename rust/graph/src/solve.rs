@@ -3,16 +3,18 @@
 //!
 //! Which one that is depends on the graph: conjugate gradients win on one right-hand side with
 //! many fixed nodes, a factor on many right-hand sides, or few fixed nodes, of graphs that are
-//! nearly planar, elimination on graphs with nearly all edges. Guessing iterations or fill from sizes is hopeless; so "auto" starts conjugate
-//! gradients on the first group of right-hand sides, which ends most solves, and when it has seen
-//! [`cg::TRIAL`] iterations, or the first group is done and others are left, compares what is to
-//! come with a factor. If even ordering could pay, it orders; then the fill is known, and either
-//! goes on or factors. All costs are counts times constants (see [`costs`]), never times measured, so
-//! that the same problem is solved in the same way every time.
+//! nearly planar, elimination on graphs with nearly all edges. "auto" looks three times whether a
+//! factor is the better way: before it starts, by the iterations that are usual; after
+//! [`cg::TRIAL`] iterations on the first group of right-hand sides, by the rate seen; and when that
+//! group is done and others are left. If even ordering could pay, it orders; then the fill is
+//! known, and it factors or goes on. All costs are counts times constants (see [`costs`]), never
+//! times measured, so that the same problem is solved in the same way every time.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sparrot_foundation::{Error, Scalar, Status, Stop, Team};
+use sparrot_sparse::cholesky::{Lower, Ordered};
 
 use crate::cg::{self, Limits, Solved, WIDEST};
 use crate::factor::Factor;
@@ -165,12 +167,34 @@ mod costs {
 
     /// Ordering for a factor.
     pub fn ordering(system: &System) -> f64 {
-        100.0 * edges(system)
+        65.0 * edges(system)
     }
 
     /// The factor and its solves.
     pub fn factor(ordered: &Ordered, columns: usize) -> f64 {
         ordered.entries() as f64 * (35.0 + 2.0 * columns as f64) + 0.15 * ordered.work()
+    }
+}
+
+/// A factor that is ordered already, or not yet.
+struct Candidate<'a> {
+    system: &'a System,
+    stop: &'a Stop<'a>,
+    columns: usize,
+    found: Option<(Lower, Ordered)>,
+}
+
+impl Candidate<'_> {
+    /// Whether a factor takes less than what is ahead otherwise; orders only if that may be.
+    fn is_cheaper(&mut self, ahead: f64) -> bool {
+        // A factor takes about as long as its ordering, at least.
+        if self.found.is_none() && 2.0 * costs::ordering(self.system) < ahead {
+            let matrix = direct::lower(self.system);
+            let ordered = direct::order(matrix.clone(), self.stop);
+            self.found = ordered.ok().map(|ordered| (matrix, ordered));
+        }
+        let cost = self.found.as_ref().map(|(_, ordered)| costs::factor(ordered, self.columns));
+        cost.is_some_and(|cost| cost < ahead)
     }
 }
 
@@ -180,6 +204,8 @@ fn automatic(
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<(Method, Solved), Error> {
+    /// What graphs with one label in 20 nodes take.
+    const USUAL: usize = 30;
     if dense::is_dense(system) {
         return Ok((Method::Dense, eliminated(system, team, stop)?));
     }
@@ -187,51 +213,55 @@ fn automatic(
     let first = k.min(WIDEST);
     let factor = Factor::new(system);
     let system = factor.system;
-    // The factor to go over to.
-    let better = Mutex::new(None);
-    // Whether one is the better way to do `now` iterations of this group of right-hand sides and
-    // `later` of each group to come.
-    let gives_up = |now: usize, later: usize| {
+    // What `now` iterations of the first group of right-hand sides, and `later` of each to come,
+    // take.
+    let ahead = |now: usize, later: usize| {
         let groups = (k - first).div_ceil(WIDEST);
-        let ahead = costs::iteration(system, first) * now as f64
-            + costs::iteration(system, WIDEST) * (later * groups) as f64;
-        // A factor takes about as long as its ordering, at least.
-        if 2.0 * costs::ordering(system) > ahead {
-            return false;
-        }
-        let matrix = direct::lower(system);
-        let Ok(ordered) = direct::order(matrix.clone(), stop) else { return false };
-        let pays = costs::factor(&ordered, k) < ahead;
-        if pays && let Ok(mut better) = better.lock() {
-            *better = Some((matrix, ordered));
-        }
-        pays
+        costs::iteration(system, first) * now as f64
+            + costs::iteration(system, WIDEST) * (later * groups) as f64
     };
-    let on_trial = |more: usize| gives_up(more, more + cg::TRIAL);
-    let trial = Limits { give_up: Some(&on_trial), ..limits };
-    let mut solved = cg::solve(&factor, 0..first, trial, team, stop)?;
+    let candidate = Mutex::new(Candidate { system, stop, columns: k, found: None });
+    // A poisoned lock is a panic on its way out.
+    let is_cheaper = |ahead| candidate.lock().is_ok_and(|mut c| c.is_cheaper(ahead));
+    let nothing = Solved { x: vec![], iterations: 0, status: Status::Converged };
+    let (mut solved, mut gives_up) = (nothing, is_cheaper(ahead(USUAL, USUAL)));
     stop.poll()?;
-    let is_left = first < k && solved.status == Status::Converged;
-    if is_left && !gives_up(0, solved.iterations) {
+    if !gives_up {
+        let has_given_up = AtomicBool::new(false);
+        let on_trial = |more: usize| {
+            let gives_up = is_cheaper(ahead(more, more + cg::TRIAL));
+            has_given_up.store(gives_up, Ordering::Relaxed);
+            gives_up
+        };
+        let trial = Limits { give_up: Some(&on_trial), ..limits };
+        solved = cg::solve(&factor, 0..first, trial, team, stop)?;
+        stop.poll()?;
+        gives_up =
+            has_given_up.into_inner() || (first < k && is_cheaper(ahead(0, solved.iterations)));
+    }
+    if gives_up && let Some((matrix, ordered)) = candidate.into_inner().ok().and_then(|c| c.found) {
+        match direct::solve(system, matrix, ordered, stop) {
+            Ok(mut x) => {
+                for (row, s) in x.chunks_exact_mut(k).zip(&factor.scale) {
+                    row.iter_mut().for_each(|x| *x *= s);
+                }
+                let iterations = solved.iterations;
+                let done = Solved { x, iterations, status: Status::Converged };
+                return Ok((Method::Cholesky, done));
+            }
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
+            // Rounding, or no memory for it.
+            Err(_) => return Ok((Method::Cg, cg::solve(&factor, 0..k, limits, team, stop)?)),
+        }
+    }
+    if first < k {
         let rest = cg::solve(&factor, first..k, limits, team, stop)?;
         let rows = solved.x.chunks_exact(first).zip(rest.x.chunks_exact(k - first));
-        solved = Solved {
-            x: rows.flat_map(|(head, tail)| head.iter().chain(tail)).copied().collect(),
-            iterations: solved.iterations.max(rest.iterations),
-            status: rest.status,
-        };
+        solved.x = rows.flat_map(|(head, tail)| head.iter().chain(tail)).copied().collect();
+        solved.iterations = solved.iterations.max(rest.iterations);
+        if solved.status == Status::Converged {
+            solved.status = rest.status;
+        }
     }
-    let found = better.into_inner().ok().flatten();
-    let Some((matrix, ordered)) = found else { return Ok((Method::Cg, solved)) };
-    let mut x = match direct::solve(system, matrix, ordered, stop) {
-        Ok(x) => x,
-        Err(Error::Interrupted) => return Err(Error::Interrupted),
-        // Rounding, or no memory for it.
-        Err(_) => return Ok((Method::Cg, cg::solve(&factor, 0..k, limits, team, stop)?)),
-    };
-    for (row, s) in x.chunks_exact_mut(k).zip(&factor.scale) {
-        row.iter_mut().for_each(|x| *x *= s);
-    }
-    let (iterations, status) = (solved.iterations, Status::Converged);
-    Ok((Method::Cholesky, Solved { x, iterations, status }))
+    Ok((Method::Cg, solved))
 }

@@ -1,0 +1,1 @@
+"""Laplacian systems beside sparse factors, conjugate gradients and multigrid."""
