@@ -1,12 +1,18 @@
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "ForestSweeps",
     "descent_solve",
     "get_num_threads",
+    "graph_error_bounds",
+    "graph_forest_partition",
+    "graph_greedy_forest",
+    "graph_message_passing",
+    "graph_solve",
     "panic_for_test",
     "regression_path",
     "set_num_threads",
@@ -164,13 +170,12 @@ def transport_route(
     scores: npt.NDArray[Any], capacities: npt.NDArray[np.int64], top_k: int, n_threads: int | None
 ) -> dict[str, Any]: ...
 
+@final
 class ForestSweeps:
     def __new__(cls, matrix: Any) -> ForestSweeps: ...
     @property
     def n_forests(self) -> int: ...
-    def sweep(
-        self, x: _Matrix, b: _Matrix, forward: bool, backward: bool, times: int
-    ) -> None: ...
+    def sweep(self, x: _Matrix, b: _Matrix, forward: bool, backward: bool, times: int) -> None: ...
 
 def graph_solve(
     problem: Mapping[str, Any],
@@ -184,7 +189,5 @@ def graph_error_bounds(problem: Mapping[str, Any], x: _Matrix) -> _Vector: ...
 def graph_forest_partition(
     matrix: Any, order: npt.NDArray[np.uint32]
 ) -> list[npt.NDArray[np.int64]]: ...
-def graph_greedy_forest(
-    matrix: Any, order: npt.NDArray[np.uint32]
-) -> npt.NDArray[np.int64]: ...
+def graph_greedy_forest(matrix: Any, order: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]: ...
 def graph_message_passing(matrix: Any, x: _Matrix) -> None: ...

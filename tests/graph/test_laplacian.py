@@ -163,6 +163,27 @@ def test_a_cluster_on_a_thread(rng):
         laplacian_solve(W, [0], [3.0], method="cholesky")
 
 
+def test_weights_at_the_ends_of_the_range(rng):
+    # Subnormal weights, which have few digits, are taken as they are.
+    W = random_graph(rng, 12, density=1.0) * 1e-318
+    W[0, :] = W[:, 0] = 0
+    W[0, 5] = W[5, 0] = 1e-322
+    truth = np.array([float(x) for x in exact(W, [0, 1], [1.0, 2.0])])
+    result = laplacian_solve(W, [0, 1], [1.0, 2.0], method="dense")
+    np.testing.assert_allclose(result.x, truth, rtol=1e-13)
+    huge = random_graph(rng, 12, density=1.0) * 1e300
+    np.testing.assert_allclose(
+        laplacian_solve(huge, [0, 1], [1.0, 2.0], method="dense").x,
+        laplacian_solve(huge / 2**500, [0, 1], [1.0, 2.0], method="dense").x,
+        rtol=1e-13,
+    )
+    apart = random_graph(rng, 12, density=1.0)
+    apart[0, :] = apart[:, 0] = 0
+    apart[0, 5] = apart[5, 0] = 1e-310
+    with pytest.raises(InvalidInputError, match=r"W: node .* below 1e-300 of the largest"):
+        laplacian_solve(apart, [0], [1.0], method="dense")
+
+
 def test_values_stay_within_those_given(rng):
     W, _ = moons(2000)
     labelled = rng.choice(2000, 20, replace=False)
@@ -241,9 +262,7 @@ def test_ending_early_is_told(method):
         result = laplacian_solve(W, [0, 3599], [0.0, 1.0], method=method, max_time=0)
     assert result.status is Status.MAX_TIME
     with pytest.warns(ConvergenceWarning, match="rounding|max_iter"):
-        result = laplacian_solve(
-            W, [0, 3599], [0.0, 1.0], method=method, tol=0, max_iter=2000
-        )
+        result = laplacian_solve(W, [0, 3599], [0.0, 1.0], method=method, tol=0, max_iter=2000)
     assert result.status in (Status.STALLED, Status.MAX_ITER)
 
 
@@ -307,7 +326,7 @@ def test_input_is_left_alone(chain, rng):
     before = W.copy()
     laplacian_solve(W, [0, 1], values)
     laplacian_solve(chain, [0, 100], values)
-    assert (W != before).nnz == 0
+    assert (before != W).nnz == 0
 
 
 def test_repeated_and_unsorted_entries_are_summed():

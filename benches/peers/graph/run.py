@@ -211,7 +211,7 @@ def show_memory(n: int) -> None:
     sklearn = "sklearn.semi_supervised"
     for module, name, arguments in (
         ("sparrot.graph", "LabelPropagation", "kernel='knn'"),
-        ("sparrot.graph", "LabelPropagation", "min_weight=1e-3, gamma=5000"),
+        ("sparrot.graph", "LabelPropagation", "min_weight=1e-3, gamma=50_000"),
         (sklearn, "LabelPropagation", "kernel='knn'"),
         (sklearn, "LabelSpreading", "kernel='knn'"),
         (sklearn, "LabelPropagation", ""),

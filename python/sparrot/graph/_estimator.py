@@ -33,9 +33,10 @@ class LabelPropagation(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     kernel : {"rbf", "knn", "precomputed"} or callable, default="rbf"
-        The weights of the graph. "rbf" is ``exp(-gamma * |x - y|**2)``, between all pairs or, for
-        large data, those from ``min_weight`` on; "knn" is 1 where either is among the other's
-        ``n_neighbors`` nearest, itself not counted; "precomputed" takes ``X`` as the symmetric
+        The weights of the graph. "rbf" is ``exp(-gamma * |x - y|**2)``, between all pairs (those
+        below 1e-299 of the largest count as 0) or, for large data, those from ``min_weight`` on;
+        "knn" is 1 where either is among the other's ``n_neighbors`` nearest, itself not counted;
+        "precomputed" takes ``X`` as the symmetric
         (n, n) matrix of weights, sparse or dense. A function ``kernel(X, Y)`` returns the
         (len(X), len(Y)) non-negative weights, dense or sparse; of ``kernel(X, X)`` the symmetric
         part is used.

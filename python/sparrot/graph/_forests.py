@@ -124,7 +124,7 @@ def message_passing_solve(A: object, b: object, block: object = None) -> FloatAr
     Returns
     -------
     ndarray of the shape of b
-        x in float64: ``A[block, block] x[block] = b[block]``, and 0 elsewhere.
+        The solution in float64: ``A[block, block] x[block] = b[block]``, and 0 elsewhere.
 
     Raises
     ------

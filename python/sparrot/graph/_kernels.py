@@ -17,12 +17,16 @@ from sparrot.special import softmax
 # Entries of a block of distances to new points: 128 MB.
 BLOCK = 1 << 24
 
+# Weights below this share of the largest are none: double precision cannot eliminate with both.
+LEAST = 1e-299
+
 
 def rbf_graph(X: Any, gamma: float, min_weight: float) -> Any:
     """Return the weights ``exp(-gamma * |x - y|**2)`` of all pairs, or those from a size on."""
     if min_weight == 0:
         weights = np.exp(-gamma * _squared(X, X))
         np.fill_diagonal(weights, 0)
+        weights[weights < LEAST * weights.max()] = 0
         return sparse.csr_array(weights)
     radius = math.sqrt(-math.log(min_weight) / gamma)
     graph = NearestNeighbors(radius=radius).fit(X).radius_neighbors_graph(mode="distance")

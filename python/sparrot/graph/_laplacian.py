@@ -58,9 +58,9 @@ def laplacian_solve(
         Their values, in the order of ``labelled`` (of the nodes, for a mask). k columns are solved
         for side by side.
     diagonal : array_like of shape (n,), optional
-        c, non-negative: pulls values to 0 or, with ``source = c * y``, to y. By default 0.
+        Non-negative numbers c: pulls values to 0 or, with ``source = c * y``, to y. By default 0.
     source : array_like of shape (n,) or (n, k), optional
-        b, by default 0. Has no effect at labelled nodes.
+        The linear part b, by default 0. Has no effect at labelled nodes.
     fill_value : float, optional
         The value of nodes from which no path leads to a labelled node or to a positive
         ``diagonal``; without it the mean of ``values``, or 0 where there are none.
@@ -70,8 +70,8 @@ def laplacian_solve(
         all digits of every value even where weights differ by hundreds of orders of magnitude
         [3]_; "forest" block descent by message passing [4]_; "forest_cg" the same as
         preconditioner. "auto" takes "dense" for up to 5,792 unknowns with more than a quarter of
-        all edges, else "cg", and goes over to "cholesky" where iterations predict that it is
-        faster.
+        all edges or with weights that differ by a factor of more than 1e12, else "cg", and goes
+        over to "cholesky" where iterations predict that it is faster.
     tol : float, default=1e-8
         The residual to reach: see :class:`LaplacianResult`. Scale-free.
     max_iter : int, default=100000
@@ -140,7 +140,7 @@ def laplacian_solve(
     given, loads, is_vector = _columns(nodes, values, source, n)
     mask = np.zeros(n, dtype=bool)
     mask[nodes] = True
-    k = (loads if given is None else given).shape[1]
+    k = next(columns.shape[1] for columns in (given, loads) if columns is not None)
     x = np.full((n, k), _fill(fill_value, given))
     if given is not None:
         x[nodes] = given

@@ -103,9 +103,7 @@ class ForestSmoother:
             values, _ = as_columns(x, "x", self.shape[0], "nodes")
             if values.shape != rhs.shape:
                 raise InvalidInputError(f"x has shape {values.shape}, b {rhs.shape}: need the same")
-        self._native.sweep(
-            values, rhs, direction != "backward", direction != "forward", times
-        )
+        self._native.sweep(values, rhs, direction != "backward", direction != "forward", times)
         return values[:, 0] if is_vector else values
 
     def as_preconditioner(self) -> LinearOperator:

@@ -158,7 +158,7 @@ pub fn error_bounds<T: Scalar>(
     if system.is_empty() {
         return Ok(bounds);
     }
-    if !dense::is_dense(&system) && by_comparison(problem, x, &mut system, &mut bounds, team, stop)?
+    if !dense::is_best(&system) && by_comparison(problem, x, &mut system, &mut bounds, team, stop)?
     {
         return Ok(bounds);
     }
@@ -200,7 +200,7 @@ fn by_comparison<T: Scalar>(
     let mut v = vec![0.0; problem.nodes()];
     let nodes = &factor.system.nodes;
     // Where elimination is at hand, it is not worth more.
-    let max_iter = if dense::is_dense(factor.system) { 300 } else { 10_000 };
+    let max_iter = if dense::is_best(factor.system) { 300 } else { 10_000 };
     for tol in [1e-3, 1e-5, 1e-7, 1e-9] {
         let limits = Limits { tol, max_iter, give_up: None };
         let solved = cg::solve(&factor, 0..1, limits, team, stop)?;

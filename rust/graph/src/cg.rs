@@ -128,7 +128,7 @@ fn sizes<const K: usize>(factor: &Factor<'_>, r: &[[f64; K]]) -> [Size; K] {
     let mut sizes = [Size::default(); K];
     let rows = r.iter().zip(&factor.scale).zip(&factor.system.diagonal);
     for ((r, s), diagonal) in rows {
-        let diagonal = diagonal / (s * s);
+        let diagonal = diagonal / s / s;
         (0..K).for_each(|c| sizes[c].add(r[c] / s, diagonal));
     }
     sizes

@@ -25,11 +25,20 @@ use crate::system::System;
 /// Unknowns up to which this is done without being asked for: about 3 s and 256 MB.
 pub const MOST: usize = 5792;
 
-/// Whether elimination is about as fast as anything, or the only one to get all values right:
-/// kernels of distances give such graphs.
-pub fn is_dense(system: &System) -> bool {
+/// Whether this is the method to take: it is about as fast as anything on graphs with nearly all
+/// edges, and the only one to be right where weights differ much.
+pub fn is_best(system: &System) -> bool {
+    /// Of the largest weight over the smallest.
+    const MUCH: f64 = 1e12;
     let n = system.len();
-    n <= MOST && system.upper.indices.len() >= n * n / 8
+    if n > MOST {
+        return false;
+    }
+    let mut range = (f64::INFINITY, 0.0f64);
+    for w in system.upper.weights.iter().chain(&system.ground).filter(|w| **w > 0.0) {
+        range = (range.0.min(*w), range.1.max(*w));
+    }
+    system.upper.indices.len() >= n * n / 8 || range.1 > MUCH * range.0
 }
 
 /// Nodes eliminated together: a multiple of 4.
@@ -38,21 +47,24 @@ const PANEL: usize = 16;
 /// Solves a system, which must not have been scaled: n x k by rows.
 ///
 /// # Errors
-/// [`Error::Interrupted`], [`Error::OutOfMemory`].
+/// [`Error::InvalidInput`] of "W" if its weights differ by more than 300 orders of magnitude and a
+/// node hangs on small ones alone, [`Error::Interrupted`], [`Error::OutOfMemory`].
 pub fn solve(system: &System, team: &Team, stop: &Stop<'_>) -> Result<Vec<f64>, Error> {
     let n = system.len();
     let k = system.rhs.len() / n;
-    // By rows; only what is right of the diagonal is used.
+    // By rows; only what is right of the diagonal is used. In units in which neither the largest
+    // nor the smallest weights meet the ends of the range.
+    let unit = Unit::of(&system.diagonal);
     let mut weights: Vec<f64> = memory::zeros("the weights of the graph", n, n)?;
     for i in 0..n {
-        system.upper.row(i).for_each(|(j, w)| weights[i * n + j] = w);
+        system.upper.row(i).for_each(|(j, w)| weights[i * n + j] = unit.scaled(w));
     }
     // The ground and the right-hand sides go through the same steps: they are one row.
     let wide = 1 + k;
     let mut tails: Vec<f64> = Vec::with_capacity(n * wide);
     for (ground, rhs) in system.ground.iter().zip(system.rhs.chunks_exact(k)) {
-        tails.push(*ground);
-        tails.extend_from_slice(rhs);
+        tails.push(unit.scaled(*ground));
+        tails.extend(rhs.iter().map(|b| unit.scaled(*b)));
     }
     let mut pivots = vec![0.0; n];
     for first in (0..n).step_by(PANEL) {
@@ -67,6 +79,14 @@ pub fn solve(system: &System, team: &Team, stop: &Stop<'_>) -> Result<Vec<f64>, 
                 add_tail(share, &mut tails, q, p, wide);
             }
             pivots[p] = tails[p * wide] + reduce::sum(&weights[p * n + p + 1..(p + 1) * n]);
+            // The products lost to underflow are below 2^-64 of it, unless it is smaller than that.
+            if pivots[p] < 1.0 / Unit::LARGEST {
+                let what = format!(
+                    "node {} hangs on labelled ones by weights below 1e-300 of the largest: drop ",
+                    system.nodes[p]
+                );
+                return Err(Error::invalid("W", what + "such weights"));
+            }
         }
         if end < n {
             let (panel, rest) = weights.split_at_mut(end * n);
@@ -101,6 +121,25 @@ pub fn solve(system: &System, team: &Team, stop: &Stop<'_>) -> Result<Vec<f64>, 
 pub fn worst_error(n: usize) -> f64 {
     let n = n.max(8) as f64;
     n * n * n * (f64::EPSILON / 2.0)
+}
+
+/// A power of 2 that weights are multiplied by, as the product of two: itself it may be beyond the
+/// range.
+struct Unit(f64, f64);
+
+impl Unit {
+    /// The largest diagonal entry becomes this, up to a factor of 2.
+    const LARGEST: f64 = 3.273390607896142e150; // 2^500
+
+    fn of(diagonal: &[f64]) -> Unit {
+        let largest = diagonal.iter().fold(0.0, |a: f64, b| a.max(*b));
+        let exponent = 500 - largest.log2().floor() as i32;
+        Unit(2f64.powi(exponent / 2), 2f64.powi(exponent - exponent / 2))
+    }
+
+    fn scaled(&self, x: f64) -> f64 {
+        x * self.0 * self.1
+    }
 }
 
 /// `w_ij += sum_q w_qi w_qj / d_q` for the rows left; the shares `w_qi / d_q` of each.

@@ -113,6 +113,10 @@ pub fn solve<T: Scalar>(
             }
         }
     };
+    if solved.x.iter().any(|x| !x.is_finite()) {
+        let what = format!("weights differ too much for method='{}': use ", method.name());
+        return Err(Error::invalid("W", what + "method='dense', or drop small ones"));
+    }
     for (node, values) in system.nodes.iter().zip(solved.x.chunks_exact(k)) {
         x[*node as usize * k..][..k].copy_from_slice(values);
     }
@@ -206,7 +210,7 @@ fn automatic(
 ) -> Result<(Method, Solved), Error> {
     /// What graphs with one label in 20 nodes take.
     const USUAL: usize = 30;
-    if dense::is_dense(system) {
+    if dense::is_best(system) {
         return Ok((Method::Dense, eliminated(system, team, stop)?));
     }
     let k = system.rhs.len() / system.len();

@@ -156,17 +156,18 @@ impl System {
     /// Replaces A by `diag(s) A diag(s)` and the right-hand sides by `diag(s) rhs`: solutions are
     /// divided by s.
     pub fn scale(&mut self, s: &[f64]) {
+        // Factor by factor: a product of two may be beyond the range.
         for half in [&mut self.lower, &mut self.upper] {
             for i in 0..s.len() {
                 let range = half.starts[i] as usize..half.starts[i + 1] as usize;
                 for (j, w) in half.indices[range.clone()].iter().zip(&mut half.weights[range]) {
-                    *w *= s[i] * s[*j as usize];
+                    *w = *w * s[i] * s[*j as usize];
                 }
             }
         }
         let k = self.rhs.len() / s.len().max(1);
         for (i, s) in s.iter().enumerate() {
-            self.diagonal[i] *= s * s;
+            self.diagonal[i] = self.diagonal[i] * s * s;
             self.rhs[i * k..(i + 1) * k].iter_mut().for_each(|b| *b *= s);
         }
     }
