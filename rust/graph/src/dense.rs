@@ -22,7 +22,7 @@ use sparrot_simd::{linear, reduce};
 
 use crate::system::System;
 
-/// Unknowns up to which this is done without being asked for: about 3 s and 256 MB.
+/// Unknowns up to which this is done without being asked for: 6 s and 256 MB.
 pub const MOST: usize = 5792;
 
 /// Whether this is the method to take: it is about as fast as anything on graphs with nearly all
