@@ -1,7 +1,9 @@
 //! The matrix of a linear model: n rows, a column for each feature; dense or sparse, f32 or f64,
-//! borrowed. What every solver of such models reads it by.
+//! borrowed. What every solver of such models reads it by; and the losses of its rows ([`loss`]).
 
 #![forbid(unsafe_code)]
+
+pub mod loss;
 
 use sparrot_foundation::{Error, Scalar, Stop, Team};
 use sparrot_simd::{linear, reduce};

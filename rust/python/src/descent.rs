@@ -7,11 +7,12 @@ use numpy::{IntoPyArray, PyReadonlyArray1};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use sparrot_descent::problem::loss::{LeastSquares, Logistic, Loss, Multinomial};
+use sparrot_descent::problem::loss::{Loss, Multinomial, Rows};
 use sparrot_descent::problem::{Linear, Quadratic, Smooth};
 use sparrot_descent::{
     Partition, Penalty, PerCoordinate, Selection, Settings, Solution, UpdateRule, solve,
 };
+use sparrot_design::loss::{LeastSquares, Logistic};
 use sparrot_design::{Design, Element};
 use sparrot_foundation::Error;
 
@@ -228,8 +229,8 @@ impl LossInput<'_> {
             LossInput::Named(name, targets) => {
                 let targets = targets.as_slice()?;
                 match name.as_str() {
-                    "least-squares" => (Box::new(LeastSquares(targets)), None),
-                    "logistic" => (Box::new(Logistic(targets)), None),
+                    "least-squares" => (Box::new(Rows(LeastSquares, targets)), None),
+                    "logistic" => (Box::new(Rows(Logistic, targets)), None),
                     other => return Err(unknown("loss", other)),
                 }
             }

@@ -3,9 +3,10 @@
 use numpy::{IntoPyArray, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use sparrot_design::loss::{Huber, Logistic, Poisson, RowLoss};
 use sparrot_design::{Design, Element};
 use sparrot_foundation::{Error, Stop, Team};
-use sparrot_regression::{Data, Point, Settings, Solver};
+use sparrot_regression::{Data, Glm, Model, Point, Settings, Solver};
 
 use crate::design::{DesignInput, DesignTask};
 use crate::guard::{self, Limits};
@@ -20,10 +21,18 @@ pub enum AlphasInput {
     Given(Vec<f64>),
 }
 
+/// The losses by name; Huber's with its threshold.
+#[derive(FromPyObject)]
+pub enum LossInput {
+    Named(String),
+    Huber(f64),
+}
+
 /// What makes a path, besides the data.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct PathInput<'py> {
+    loss: LossInput,
     alphas: AlphasInput,
     l1_ratio: f64,
     fit_intercept: bool,
@@ -53,6 +62,7 @@ pub fn regression_path<'py>(
     };
     let (sample_weight, weights) = (slice(&path.sample_weight)?, slice(&path.weights)?);
     let task = Path {
+        loss: &path.loss,
         y: y.as_slice()?,
         sample_weight: sample_weight.as_deref(),
         weights: weights.as_deref(),
@@ -70,6 +80,7 @@ pub fn regression_path<'py>(
 }
 
 struct Path<'a> {
+    loss: &'a LossInput,
     y: &'a [f64],
     sample_weight: Option<&'a [f64]>,
     weights: Option<&'a [f64]>,
@@ -105,13 +116,42 @@ impl Path<'_> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Found, Error> {
-        let data = Data::new(design, self.y, self.sample_weight, self.centred, team, stop)?;
-        let total = data.total;
-        let mut solver = Solver::new(data)?;
+        match self.loss {
+            LossInput::Huber(threshold) => {
+                self.solve_glm(design, Huber { threshold: *threshold }, team, stop)
+            }
+            LossInput::Named(name) if name == "logistic" => {
+                self.solve_glm(design, Logistic, team, stop)
+            }
+            LossInput::Named(name) if name == "poisson" => {
+                self.solve_glm(design, Poisson, team, stop)
+            }
+            LossInput::Named(_) => {
+                let weights = self.sample_weight;
+                let data = Data::new(design, self.y, weights, self.centred, team, stop)?;
+                self.along(Solver::new(data)?, team, stop)
+            }
+        }
+    }
+
+    fn solve_glm<T: Element>(
+        &self,
+        design: &Design<'_, T>,
+        loss: impl RowLoss,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Found, Error> {
+        let weights = self.sample_weight;
+        let model = Glm::new(design, loss, self.y, weights, self.centred, team, stop)?;
+        self.along(model, team, stop)
+    }
+
+    fn along(&self, mut model: impl Model, team: &Team, stop: &Stop<'_>) -> Result<Found, Error> {
+        let total = model.total();
         let alphas = match self.alphas {
             AlphasInput::Given(alphas) => alphas.clone(),
             AlphasInput::Grid(share, count) => {
-                let largest = solver.lambda_max(self.weights, self.positive);
+                let largest = model.lambda_max(self.weights, self.positive);
                 let largest = largest / (total * self.l1_ratio);
                 let step = |k: usize| k as f64 / (count - 1).max(1) as f64;
                 (0..*count).map(|k| largest * share.powf(step(k))).collect()
@@ -127,7 +167,7 @@ impl Path<'_> {
                 tol: self.tol,
                 max_iter: self.max_iter,
             };
-            let mut point = solver.solve(&settings, team, stop)?;
+            let mut point = model.solve(&settings, team, stop)?;
             point.objective /= total;
             point.gap /= total;
             points.push(point);

@@ -80,6 +80,29 @@ impl Active {
         self.is_in.resize(size, false);
     }
 
+    /// Takes over coefficients for all variables of a working set, with its products with the
+    /// response.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn resume(
+        &mut self,
+        set: &WorkingSet,
+        products: Vec<f64>,
+        w: &[f64],
+        mu: f64,
+    ) -> Result<(), Error> {
+        self.extend(products.into_iter());
+        self.w.copy_from_slice(w);
+        for (k, w) in w.iter().enumerate().filter(|(_, w)| **w != 0.0) {
+            self.support.push(k);
+            self.signs[k] = w.signum();
+            self.is_in[k] = true;
+        }
+        self.mu = mu;
+        self.rebuild(set)
+    }
+
     /// How many variables may be other than 0.
     pub fn support_size(&self) -> usize {
         self.support.len()

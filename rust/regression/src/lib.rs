@@ -15,7 +15,9 @@
 //! | [`factor`] | its Cholesky factor, as variables come and go |
 //! | [`active`] | the problem of the set: an active set with Newton steps |
 //! | [`certificate`] | the duality gap |
-//! | [`solve`] | the outer loop |
+//! | [`model`] | what is asked, and what is answered |
+//! | [`solve`] | the outer loop for least squares |
+//! | [`glm`] | other losses: proximal Newton steps, each of them such a problem |
 //!
 //! **Cost.** A pass over the columns for each growth of the set, less what is screened; products of
 //! new columns with the set (m^2 n); O(m^2) for each change of the support. The Gram matrix of the
@@ -27,8 +29,12 @@ pub mod active;
 pub mod certificate;
 pub mod data;
 pub mod factor;
+pub mod glm;
+pub mod model;
 pub mod solve;
 pub mod working_set;
 
 pub use data::Data;
-pub use solve::{Point, Settings, Solver};
+pub use glm::Glm;
+pub use model::{Model, Point, Settings};
+pub use solve::Solver;

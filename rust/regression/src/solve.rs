@@ -19,7 +19,8 @@ use sparrot_simd::reduce;
 use crate::active::{Active, Penalties};
 use crate::certificate::{self, Variable};
 use crate::data::Data;
-use crate::working_set::WorkingSet;
+use crate::model::{Model, Point, Settings, lambda_max};
+use crate::working_set::{WorkingSet, violators};
 
 /// The ratio of the lambdas of successive stages,
 const STAGE: f64 = 0.3;
@@ -31,52 +32,8 @@ const STAGE_GAP: f64 = 0.02;
 const STAGE_SET_GAP: f64 = 0.005;
 /// Of the gap to reach, what the problem of the set may leave.
 const SET_SHARE: f64 = 0.3;
-/// Columns that join the set at once, at least.
-const JOIN: usize = 64;
 /// So many passes in a row that change little are the last.
 const IDLE: usize = 3;
-/// A column violates its condition by more than this share of lambda.
-const EXCESS: f64 = 1e-12;
-
-/// What to solve, for `sum w_i (y_i - x_i'w - b)^2 / 2 + lambda sum v_j |w_j| + mu |w|^2 / 2`.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings<'a> {
-    /// lambda.
-    pub lambda: f64,
-    /// mu.
-    pub mu: f64,
-    /// v: at least 0, infinity for columns that are left out; `None` for 1.
-    pub weights: Option<&'a [f64]>,
-    /// Whether coefficients must not be negative.
-    pub positive: bool,
-    /// The gap to reach, as a share of the objective at 0.
-    pub tol: f64,
-    /// Passes over the columns at most.
-    pub max_iter: usize,
-}
-
-/// A solution.
-#[derive(Clone, Debug)]
-pub struct Point {
-    /// The columns whose coefficients are not 0, ascending,
-    pub columns: Vec<u32>,
-    /// and their coefficients.
-    pub coefficients: Vec<f64>,
-    /// b.
-    pub intercept: f64,
-    /// The objective.
-    pub objective: f64,
-    /// The objective minus a lower bound of its minimum.
-    pub gap: f64,
-    /// How it ended.
-    pub status: Status,
-    /// Passes over the columns.
-    pub iterations: usize,
-    /// Newton steps.
-    pub steps: usize,
-    /// The objective, the gap as a share of that at 0, and the size of the support.
-    pub trace: Trace,
-}
 
 /// A solver, with what it knows of the data.
 pub struct Solver<'a, T> {
@@ -109,27 +66,12 @@ impl<'a, T: Element> Solver<'a, T> {
         })
     }
 
-    /// The least lambda at which all coefficients with a penalty are 0, if there are none without.
-    pub fn lambda_max(&self, weights: Option<&[f64]>, positive: bool) -> f64 {
-        let weight = |j: usize| weights.map_or(1.0, |v| v[j]);
-        let of = |j: usize| {
-            let product = self.data.moments[j].product;
-            let excess = if positive { product } else { product.abs() };
-            if weight(j) > 0.0 { excess / weight(j) } else { 0.0 }
-        };
-        (0..self.data.moments.len()).map(of).fold(0.0, f64::max)
-    }
-
     /// The data.
     pub fn data(&self) -> &Data<'a, T> {
         &self.data
     }
 
-    /// Solves, from where it stands.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`], [`Error::OutOfMemory`].
-    pub fn solve(
+    fn solve_from_here(
         &mut self,
         settings: &Settings<'_>,
         team: &Team,
@@ -181,7 +123,10 @@ impl<'a, T: Element> Solver<'a, T> {
             if is_last {
                 self.screen(&mut left, settings, lambda, &seen);
             }
-            let new = self.violators(&left, settings, lambda);
+            let outside = left.iter().copied().filter(|j| !self.set.holds[*j as usize]);
+            let stage = Settings { lambda, ..*settings };
+            let most = self.active.support_size();
+            let new = violators(outside, &self.products, &self.data.moments, &stage, most);
             let had_new = !new.is_empty();
             self.set.add(&self.data, &new, stop)?;
             let moments = &self.data.moments;
@@ -280,35 +225,6 @@ impl<'a, T: Element> Solver<'a, T> {
         });
     }
 
-    /// The columns that join the set: those that violate their conditions most.
-    fn violators(&self, left: &[u32], settings: &Settings<'_>, lambda: f64) -> Vec<u32> {
-        let score = |j: u32| {
-            let j = j as usize;
-            let lambda = lambda * settings.weights.map_or(1.0, |v| v[j]);
-            let squares = self.data.moments[j].squares;
-            let excess = if settings.positive { self.products[j] } else { self.products[j].abs() };
-            if squares <= 0.0 || excess <= lambda * (1.0 + EXCESS) {
-                0.0
-            } else if lambda == 0.0 {
-                f64::INFINITY
-            } else {
-                (excess - lambda) / squares.sqrt()
-            }
-        };
-        let outside = left.iter().copied().filter(|j| !self.set.holds[*j as usize]);
-        let mut new: Vec<(f64, u32)> =
-            outside.map(|j| (score(j), j)).filter(|(s, _)| *s > 0.0).collect();
-        let most = JOIN.max(self.active.support_size());
-        let better = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-        if new.len() > most {
-            new.select_nth_unstable_by(most, better);
-            new.truncate(most);
-        }
-        let mut new: Vec<u32> = new.into_iter().map(|(_, j)| j).collect();
-        new.sort_unstable();
-        new
-    }
-
     fn point(
         &self,
         objective: f64,
@@ -335,4 +251,23 @@ struct Seen {
     share: f64,
     /// `mu w`, by column; empty if mu is 0.
     shrinkage: Vec<f64>,
+}
+
+impl<T: Element> Model for Solver<'_, T> {
+    fn lambda_max(&self, weights: Option<&[f64]>, positive: bool) -> f64 {
+        lambda_max(&self.data.moments, weights, positive)
+    }
+
+    fn total(&self) -> f64 {
+        self.data.total
+    }
+
+    fn solve(
+        &mut self,
+        settings: &Settings<'_>,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Point, Error> {
+        self.solve_from_here(settings, team, stop)
+    }
 }

@@ -5,10 +5,50 @@
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
-use sparrot_design::Element;
+use sparrot_design::{Element, Moments};
 use sparrot_foundation::{Error, Stop, memory};
 
 use crate::data::Data;
+use crate::model::Settings;
+
+/// Columns that join the set at once, at least.
+const JOIN: usize = 64;
+/// A column violates its condition by more than this share of lambda.
+const EXCESS: f64 = 1e-12;
+
+/// The columns that join the set, ascending: of those outside the ones that violate their
+/// conditions most, by `(|h| - lambda) / |x|`; `most` of them, or [`JOIN`] if that is more.
+pub fn violators(
+    outside: impl Iterator<Item = u32>,
+    products: &[f64],
+    moments: &[Moments],
+    settings: &Settings<'_>,
+    most: usize,
+) -> Vec<u32> {
+    let score = |j: u32| {
+        let lambda = settings.lambda_of(j);
+        let (product, squares) = (products[j as usize], moments[j as usize].squares);
+        let excess = if settings.positive { product } else { product.abs() };
+        if squares <= 0.0 || excess <= lambda * (1.0 + EXCESS) {
+            0.0
+        } else if lambda == 0.0 {
+            f64::INFINITY
+        } else {
+            (excess - lambda) / squares.sqrt()
+        }
+    };
+    let mut new: Vec<(f64, u32)> =
+        outside.map(|j| (score(j), j)).filter(|(s, _)| *s > 0.0).collect();
+    let most = JOIN.max(most);
+    let better = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    if new.len() > most {
+        new.select_nth_unstable_by(most, better);
+        new.truncate(most);
+    }
+    let mut new: Vec<u32> = new.into_iter().map(|(_, j)| j).collect();
+    new.sort_unstable();
+    new
+}
 
 /// The set. Variables are only added; what is said of them is in the order of their coming.
 #[derive(Default)]

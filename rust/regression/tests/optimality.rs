@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sparrot_design::Design;
 use sparrot_foundation::stop::Unobserved;
 use sparrot_foundation::{Status, Stop, Team};
-use sparrot_regression::{Data, Point, Settings, Solver};
+use sparrot_regression::{Data, Model, Point, Settings, Solver};
 use sparrot_sparse::Compressed;
 
 struct Case {

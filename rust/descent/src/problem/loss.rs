@@ -2,13 +2,12 @@
 //!
 //! | loss | `loss_j(z)` | bound of the second derivative |
 //! |---|---|---|
-//! | least squares | `(z - b_j)^2 / 2` | 1 |
-//! | logistic, b_j = -1 or 1 | `log(1 + e^(-b_j z))` | 1/4 |
+//! | [`Rows`] | those of [`sparrot_design::loss`] | theirs |
 //! | multinomial, class y_j | `log sum_c e^(z_c) - z_(y_j)` | `(I - 11'/k) / 2` (Bohning) |
 //!
-//! Arrays over rows and classes are row-major. Changes of a loss are computed as such, not as
-//! differences of values: near the optimum they are far below the rounding of the values.
+//! Arrays over rows and classes are row-major.
 
+use sparrot_design::loss::{LARGE_STEP, RowLoss, entropy};
 use sparrot_foundation::Error;
 
 /// A convex loss of each row.
@@ -60,106 +59,47 @@ pub trait Loss: Sync {
     }
 }
 
-/// `(z - b)^2 / 2`.
+/// A loss of one class with the target of each row.
 #[derive(Clone, Copy, Debug)]
-pub struct LeastSquares<'a>(pub &'a [f64]);
+pub struct Rows<'a, L>(pub L, pub &'a [f64]);
 
-impl Loss for LeastSquares<'_> {
+impl<L: RowLoss> Loss for Rows<'_, L> {
     fn bound(&self) -> f64 {
-        1.0
+        self.0.bound()
     }
 
     fn is_square(&self) -> bool {
-        true
+        self.0.is_square()
     }
 
     fn value(&self, rows: &[u32], z: &[f64]) -> Result<f64, Error> {
-        let square = |j: &u32| (z[*j as usize] - self.0[*j as usize]).powi(2);
-        Ok(0.5 * rows.iter().map(square).sum::<f64>())
+        let one = |j: &u32| self.0.value(self.1[*j as usize], z[*j as usize]);
+        Ok(rows.iter().map(one).sum())
     }
 
     fn derivatives(&self, rows: &[u32], z: &[f64], r: &mut [f64]) -> Result<(), Error> {
         for j in rows.iter().map(|j| *j as usize) {
-            r[j] = z[j] - self.0[j];
-        }
-        Ok(())
-    }
-
-    fn change(&self, rows: &[u32], _z: &[f64], r: &[f64], u: &[f64]) -> Result<f64, Error> {
-        Ok(rows.iter().zip(u).map(|(j, u)| u * (r[*j as usize] + 0.5 * u)).sum())
-    }
-
-    fn curvatures(&self, _z: &[f64], _r: &[f64], out: &mut [f64]) -> Result<(), Error> {
-        out.fill(1.0);
-        Ok(())
-    }
-
-    fn conjugate(&self, scale: f64, r: &[f64]) -> Option<f64> {
-        let one = |(r, b): (&f64, &f64)| (scale * r) * (0.5 * scale * r + b);
-        Some(r.iter().zip(self.0).map(one).sum())
-    }
-}
-
-/// `log(1 + e^(-b z))`, b = -1 or 1.
-#[derive(Clone, Copy, Debug)]
-pub struct Logistic<'a>(pub &'a [f64]);
-
-/// `log(1 + e^t)`.
-fn softplus(t: f64) -> f64 {
-    t.max(0.0) + (-t.abs()).exp().ln_1p()
-}
-
-/// Beyond this a change is computed as a difference: 1 + s (e^u - 1) may cancel there, and the values
-/// no longer do.
-const LARGE_STEP: f64 = 1.0;
-
-impl Loss for Logistic<'_> {
-    fn bound(&self) -> f64 {
-        0.25
-    }
-
-    fn value(&self, rows: &[u32], z: &[f64]) -> Result<f64, Error> {
-        Ok(rows.iter().map(|j| softplus(-self.0[*j as usize] * z[*j as usize])).sum())
-    }
-
-    fn derivatives(&self, rows: &[u32], z: &[f64], r: &mut [f64]) -> Result<(), Error> {
-        for j in rows.iter().map(|j| *j as usize) {
-            let b = self.0[j];
-            r[j] = -b / (1.0 + (b * z[j]).exp());
+            r[j] = self.0.derivative(self.1[j], z[j]);
         }
         Ok(())
     }
 
     fn change(&self, rows: &[u32], z: &[f64], r: &[f64], u: &[f64]) -> Result<f64, Error> {
-        let one = |(j, u): (&u32, &f64)| {
-            let (b, z, r) = (self.0[*j as usize], z[*j as usize], r[*j as usize]);
-            if u.abs() > LARGE_STEP {
-                softplus(-b * (z + u)) - softplus(-b * z)
-            } else {
-                // (1 + e^(t - bu)) / (1 + e^t) = 1 + s (e^(-bu) - 1), s = |r|
-                (r.abs() * (-b * u).exp_m1()).ln_1p()
-            }
-        };
-        Ok(rows.iter().zip(u).map(one).sum())
+        let one = |(j, u): (usize, &f64)| self.0.change(self.1[j], z[j], r[j], *u);
+        Ok(rows.iter().map(|j| *j as usize).zip(u).map(one).sum())
     }
 
-    fn curvatures(&self, _z: &[f64], r: &[f64], out: &mut [f64]) -> Result<(), Error> {
-        out.iter_mut().zip(r).for_each(|(o, r)| *o = r.abs() * (1.0 - r.abs()));
+    fn curvatures(&self, z: &[f64], r: &[f64], out: &mut [f64]) -> Result<(), Error> {
+        for (j, out) in out.iter_mut().enumerate() {
+            *out = self.0.curvature(self.1[j], z[j], r[j]);
+        }
         Ok(())
     }
 
     fn conjugate(&self, scale: f64, r: &[f64]) -> Option<f64> {
-        let one = |r: &f64| {
-            let t = (scale * r).abs();
-            entropy(t) + entropy(1.0 - t)
-        };
-        Some(r.iter().map(one).sum())
+        let one = |(r, b): (&f64, &f64)| self.0.conjugate(*b, scale * r);
+        Some(r.iter().zip(self.1).map(one).sum())
     }
-}
-
-/// `t log t`.
-fn entropy(t: f64) -> f64 {
-    if t > 0.0 { t * t.ln() } else { 0.0 }
 }
 
 /// `log sum_c e^(z_c) - z_y`, for the class y of each row.
@@ -264,6 +204,7 @@ impl Loss for Multinomial<'_> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use sparrot_design::loss::{LeastSquares, Logistic};
 
     fn check(loss: &dyn Loss, z: &[f64], u: &[f64]) -> Result<(), TestCaseError> {
         let k = loss.classes();
@@ -314,9 +255,9 @@ mod tests {
         ) {
             let u: Vec<f64> = u.iter().map(|u| u * scale).collect();
             let targets: Vec<f64> = z.iter().map(|z| (3.0 * z).sin()).collect();
-            check(&LeastSquares(&targets), &z, &u)?;
+            check(&Rows(LeastSquares, &targets), &z, &u)?;
             let signs: Vec<f64> = targets.iter().map(|t| t.signum()).collect();
-            check(&Logistic(&signs), &z, &u)?;
+            check(&Rows(Logistic, &signs), &z, &u)?;
             check(&Multinomial { labels: &[2, 0, 1, 1], classes: 3 }, &z, &u)?;
         }
     }

@@ -2,10 +2,11 @@
 
 #![allow(dead_code, reason = "each test uses a part")]
 
-use sparrot_descent::problem::loss::{LeastSquares, Logistic, Loss, Multinomial};
+use sparrot_descent::problem::loss::{Loss, Multinomial, Rows};
 use sparrot_descent::problem::{Linear, Quadratic, Smooth, Work};
 use sparrot_descent::{Penalty, PerCoordinate};
 use sparrot_design::Design;
+use sparrot_design::loss::{LeastSquares, Logistic};
 use sparrot_foundation::random::Stream;
 use sparrot_foundation::stop::Unobserved;
 use sparrot_foundation::{Stop, Team};
@@ -102,9 +103,9 @@ impl Case {
             return task(&mut problem, work);
         }
         let loss: Box<dyn Loss + '_> = match self.kind {
-            Kind::Logistic => Box::new(Logistic(&self.b)),
+            Kind::Logistic => Box::new(Rows(Logistic, &self.b)),
             Kind::Multinomial => Box::new(Multinomial { labels: &self.labels, classes: CLASSES }),
-            _ => Box::new(LeastSquares(&self.b)),
+            _ => Box::new(Rows(LeastSquares, &self.b)),
         };
         let design = if self.is_sparse {
             Design::Sparse(view, self.a.len())

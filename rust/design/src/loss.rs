@@ -1,0 +1,245 @@
+//! Convex losses of one row: of its target b and its value z in a linear model.
+//!
+//! | loss | value | second derivative |
+//! |---|---|---|
+//! | least squares | `(z - b)^2 / 2` | 1 |
+//! | logistic, b = -1 or 1 | `log(1 + e^(-b z))` | at most 1/4 |
+//! | Poisson, b >= 0 | `e^z - b z` | `e^z` |
+//! | Huber, with a threshold d | `(z - b)^2 / 2`, from `|z - b| = d` on `d |z - b| - d^2 / 2` | 1 or 0 |
+//!
+//! Changes of a loss are computed as such, not as differences of values: near the optimum they are
+//! far below the rounding of the values.
+
+/// A loss.
+pub trait RowLoss: Copy + Send + Sync {
+    /// An upper bound of the second derivative.
+    fn bound(&self) -> f64;
+
+    /// The loss.
+    fn value(&self, b: f64, z: f64) -> f64;
+
+    /// Its derivative r by z.
+    fn derivative(&self, b: f64, z: f64) -> f64;
+
+    /// The second derivative, given the first.
+    fn curvature(&self, b: f64, z: f64, r: f64) -> f64;
+
+    /// By how much the loss changes when z moves by u; r is the derivative at z.
+    fn change(&self, b: f64, z: f64, r: f64, u: f64) -> f64;
+
+    /// The conjugate `sup_z r z - loss`, for r between 0 and a derivative.
+    fn conjugate(&self, b: f64, r: f64) -> f64;
+
+    /// The infimum over z.
+    fn least(&self, b: f64) -> f64 {
+        -self.conjugate(b, 0.0)
+    }
+
+    /// Whether the second derivative is 1 everywhere.
+    fn is_square(&self) -> bool {
+        false
+    }
+}
+
+/// `(z - b)^2 / 2`.
+#[derive(Clone, Copy, Debug)]
+pub struct LeastSquares;
+
+impl RowLoss for LeastSquares {
+    fn bound(&self) -> f64 {
+        1.0
+    }
+
+    fn value(&self, b: f64, z: f64) -> f64 {
+        0.5 * (z - b).powi(2)
+    }
+
+    fn derivative(&self, b: f64, z: f64) -> f64 {
+        z - b
+    }
+
+    fn curvature(&self, _b: f64, _z: f64, _r: f64) -> f64 {
+        1.0
+    }
+
+    fn change(&self, _b: f64, _z: f64, r: f64, u: f64) -> f64 {
+        u * (r + 0.5 * u)
+    }
+
+    fn conjugate(&self, b: f64, r: f64) -> f64 {
+        r * (0.5 * r + b)
+    }
+
+    fn is_square(&self) -> bool {
+        true
+    }
+}
+
+/// `log(1 + e^(-b z))`, b = -1 or 1.
+#[derive(Clone, Copy, Debug)]
+pub struct Logistic;
+
+/// `log(1 + e^t)`.
+fn softplus(t: f64) -> f64 {
+    t.max(0.0) + (-t.abs()).exp().ln_1p()
+}
+
+/// `t log t`.
+pub fn entropy(t: f64) -> f64 {
+    if t > 0.0 { t * t.ln() } else { 0.0 }
+}
+
+/// Beyond this a change is computed as a difference: 1 + s (e^u - 1) may cancel there, and the values
+/// no longer do.
+pub const LARGE_STEP: f64 = 1.0;
+
+impl RowLoss for Logistic {
+    fn bound(&self) -> f64 {
+        0.25
+    }
+
+    fn value(&self, b: f64, z: f64) -> f64 {
+        softplus(-b * z)
+    }
+
+    fn derivative(&self, b: f64, z: f64) -> f64 {
+        -b / (1.0 + (b * z).exp())
+    }
+
+    fn curvature(&self, _b: f64, _z: f64, r: f64) -> f64 {
+        r.abs() * (1.0 - r.abs())
+    }
+
+    fn change(&self, b: f64, z: f64, r: f64, u: f64) -> f64 {
+        if u.abs() > LARGE_STEP {
+            softplus(-b * (z + u)) - softplus(-b * z)
+        } else {
+            // (1 + e^(t - bu)) / (1 + e^t) = 1 + s (e^(-bu) - 1), s = |r|
+            (r.abs() * (-b * u).exp_m1()).ln_1p()
+        }
+    }
+
+    fn conjugate(&self, _b: f64, r: f64) -> f64 {
+        entropy(r.abs()) + entropy(1.0 - r.abs())
+    }
+}
+
+/// `e^z - b z`, b >= 0: the negative log-likelihood of counts, but for what b alone adds.
+#[derive(Clone, Copy, Debug)]
+pub struct Poisson;
+
+impl RowLoss for Poisson {
+    fn bound(&self) -> f64 {
+        f64::INFINITY
+    }
+
+    fn value(&self, b: f64, z: f64) -> f64 {
+        z.exp() - b * z
+    }
+
+    fn derivative(&self, b: f64, z: f64) -> f64 {
+        z.exp() - b
+    }
+
+    fn curvature(&self, _b: f64, z: f64, _r: f64) -> f64 {
+        z.exp()
+    }
+
+    fn change(&self, b: f64, z: f64, _r: f64, u: f64) -> f64 {
+        z.exp() * u.exp_m1() - b * u
+    }
+
+    fn conjugate(&self, b: f64, r: f64) -> f64 {
+        entropy(r + b) - (r + b)
+    }
+}
+
+/// `(z - b)^2 / 2` up to a distance of `threshold`, linear beyond.
+#[derive(Clone, Copy, Debug)]
+pub struct Huber {
+    /// d, above 0.
+    pub threshold: f64,
+}
+
+impl RowLoss for Huber {
+    fn bound(&self) -> f64 {
+        1.0
+    }
+
+    fn value(&self, b: f64, z: f64) -> f64 {
+        let inside = (z - b).abs().min(self.threshold);
+        inside * ((z - b).abs() - 0.5 * inside)
+    }
+
+    fn derivative(&self, b: f64, z: f64) -> f64 {
+        (z - b).clamp(-self.threshold, self.threshold)
+    }
+
+    fn curvature(&self, b: f64, z: f64, _r: f64) -> f64 {
+        f64::from(u8::from((z - b).abs() <= self.threshold))
+    }
+
+    fn change(&self, b: f64, z: f64, r: f64, u: f64) -> f64 {
+        // The derivative goes from r to r_end, at slope 1 between, and is constant where it is
+        // clipped: its integral without differences of values.
+        let end = self.derivative(b, z + u);
+        let (before, after) = ((z - b) - r, (z + u - b) - end);
+        // Lengths, with sign, on which it is constant at r and at r_end.
+        if before != 0.0 && before.signum() == after.signum() {
+            return u * r;
+        }
+        let inside = u + before - after;
+        -before * r + after * end + inside * 0.5 * (r + end)
+    }
+
+    fn conjugate(&self, b: f64, r: f64) -> f64 {
+        r * (0.5 * r + b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(loss: impl RowLoss, b: f64, z: f64, u: f64) -> Result<(), TestCaseError> {
+        let close = |x: f64, y: f64, tol: f64| (x - y).abs() <= tol * (1.0 + x.abs() + y.abs());
+        let r = loss.derivative(b, z);
+        let expected = loss.value(b, z + u) - loss.value(b, z);
+        prop_assert!(close(loss.change(b, z, r, u), expected, 1e-11));
+        let h = 1e-5;
+        let slope = (loss.value(b, z + h) - loss.value(b, z - h)) / (2.0 * h);
+        prop_assert!(close(r, slope, 1e-5));
+        let curvature = loss.curvature(b, z, r);
+        let (up, down) = (loss.derivative(b, z + h), loss.derivative(b, z - h));
+        // Huber's has corners.
+        let sides = [(up - r) / h, (r - down) / h, (up - down) / (2.0 * h)];
+        prop_assert!(sides.iter().any(|side| close(curvature, *side, 1e-3)));
+        prop_assert!(curvature <= loss.bound() * (1.0 + 1e-12));
+        // Fenchel and Young: equality at the derivative, inequality elsewhere.
+        prop_assert!(close(loss.value(b, z) + loss.conjugate(b, r), r * z, 1e-9));
+        for share in [0.0, 0.3, 1.0] {
+            let bound = share * r * (z + u) - loss.conjugate(b, share * r);
+            prop_assert!(loss.value(b, z + u) >= bound - 1e-9 * (1.0 + bound.abs()));
+        }
+        prop_assert!(loss.value(b, z + u) >= loss.least(b) - 1e-12);
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn values_derivatives_changes_and_conjugates_agree(
+            z in -6.0..6.0f64,
+            b in -3.0..3.0f64,
+            u in -3.0..3.0f64,
+            scale in prop_oneof![Just(1.0), Just(1e-3)],
+        ) {
+            let u = u * scale;
+            check(LeastSquares, b, z, u)?;
+            check(Logistic, b.signum(), z, u)?;
+            check(Poisson, b.abs(), z, u)?;
+            check(Poisson, 0.0, z, u)?;
+            check(Huber { threshold: 0.7 }, b, z, u)?;
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! Sparse generalised linear models, to a certified duality gap:
+//!
+//! ```text
+//! min over w, b of  sum_i s_i loss(y_i, x_i'w + b) + lambda sum_j v_j |w_j| + mu |w|^2 / 2
+//! ```
+//!
+//! - A working set of columns grows by those whose product with the derivatives exceeds their lambda
+//!   most; all columns are read once for each growth, also for the gap.
+//! - The problem of the set is solved by proximal Newton steps (J. Lee, Y. Sun and M. Saunders, SIAM
+//!   J. Optim. 24, 2014): the quadratic model at the point is a weighted Lasso of the set, which
+//!   [`Active`] solves exactly from the last support; then a step length by backtracking.
+//! - The gap. With r the derivatives, one sign of which is shrunk so that they sum to 0 where there is
+//!   an intercept, and a share t in [0, 1], `D = - sum_i s_i loss*(t r_i / s_i) - sum_j (t |x_j'r| -
+//!   lambda_j)_+^2 / (2 mu)` is a lower bound of the minimum; without mu, t is such that no `t |x_j'r|`
+//!   exceeds lambda_j. Shrunk derivatives stay in the domain of the conjugate, which holds 0.
+//!
+//! **Cost.** A pass over the columns for each growth; m^2 n / 2 products for each Newton step on a set
+//! of m columns of n rows.
+
+use sparrot_design::loss::RowLoss;
+use sparrot_design::{Design, Element, Moments};
+use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
+use sparrot_simd::reduce;
+
+use crate::active::{Active, Penalties};
+use crate::certificate::{self, Variable};
+use crate::data::Data;
+use crate::model::{Model, Point, Settings, lambda_max};
+use crate::working_set::{WorkingSet, violators};
+
+/// Of the gap to reach, what the problem of the set may leave; or of the gap at hand, if columns
+/// have just joined.
+const SET_SHARE: f64 = 0.1;
+const LOOSE: f64 = 0.02;
+/// Newton steps on one set, at most.
+const STEPS: usize = 100;
+/// Curvatures are at least this share of the largest: rows without any have no weight in the model.
+const LEAST_CURVATURE: f64 = 1e-9;
+/// A step must decrease the objective by this share of what its slope promises,
+const ARMIJO: f64 = 1e-4;
+/// after at most so many halvings.
+const HALVINGS: usize = 40;
+/// So many passes in a row that change little are the last.
+const IDLE: usize = 3;
+
+/// A model, and the solution so far: a path is a sequence of solves.
+pub struct Glm<'a, T, L> {
+    design: &'a Design<'a, T>,
+    loss: L,
+    y: &'a [f64],
+    /// s.
+    sample: Vec<f64>,
+    centred: bool,
+    /// Of each column: weighted by s, for scores; the means also by the weights at hand.
+    moments: Vec<Moments>,
+    /// The working set, its members and coefficients.
+    variables: Vec<u32>,
+    holds: Vec<bool>,
+    w: Vec<f64>,
+    intercept: f64,
+    /// `x_i'w + b`, and `s_i` times the derivative there.
+    values: Vec<f64>,
+    derivatives: Vec<f64>,
+    /// `-x_j'r`.
+    products: Vec<f64>,
+    steps: usize,
+    /// The objective at w = 0 with the best intercept, and above the infimum of the losses.
+    null: f64,
+    unit: f64,
+}
+
+impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
+    /// A model at w = 0. Weights must be non-negative with a positive sum; the null model must have a
+    /// minimum.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`]; [`Error::InvalidInput`] names an entry that is not finite.
+    pub fn new(
+        design: &'a Design<'a, T>,
+        loss: L,
+        y: &'a [f64],
+        sample: Option<&[f64]>,
+        centred: bool,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Glm<'a, T, L>, Error> {
+        let (n, p) = (y.len(), design.columns());
+        let sample = sample.map_or_else(|| vec![1.0; n], <[f64]>::to_vec);
+        let mut model = Glm {
+            design,
+            loss,
+            y,
+            sample,
+            centred,
+            moments: vec![],
+            variables: vec![],
+            holds: vec![false; p],
+            w: vec![],
+            intercept: 0.0,
+            values: vec![0.0; n],
+            derivatives: vec![0.0; n],
+            products: vec![0.0; p],
+            steps: 0,
+            null: 0.0,
+            unit: 0.0,
+        };
+        model.centre();
+        model.null = model.total_loss();
+        let least = (model.y.iter().zip(&model.sample)).map(|(y, s)| s * loss.least(*y));
+        model.unit = (model.null - least.sum::<f64>()).max(0.0);
+        let residual: Vec<f64> = model.derivatives.iter().map(|r| -r).collect();
+        model.moments = design.moments(&residual, &model.sample, centred, team, stop)?;
+        let products = model.moments.iter().map(|m| m.product);
+        model.products = products.collect();
+        Ok(model)
+    }
+
+    fn solve_from_here(
+        &mut self,
+        settings: &Settings<'_>,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Point, Error> {
+        let p = self.holds.len();
+        let left: Vec<u32> =
+            (0..p as u32).filter(|j| settings.weight(*j) < f64::INFINITY).collect();
+        let (mut trace, steps) = (Trace::default(), self.steps);
+        let (mut best_dual, mut iterations) = (f64::NEG_INFINITY, 0);
+        let (mut idle, mut last_gap) = (0, f64::INFINITY);
+        let (status, gap) = loop {
+            let balanced = self.balanced();
+            let found = self.design.columns_product(&left, &balanced, team, stop)?;
+            left.iter().zip(found).for_each(|(j, product)| self.products[*j as usize] = product);
+            let primal = self.primal(settings);
+            best_dual = self.dual(&left, &balanced, settings).max(best_dual);
+            let gap = (primal - best_dual).max(0.0);
+            let relative = if self.unit > 0.0 { gap / self.unit } else { 0.0 };
+            let record = Record {
+                iteration: iterations,
+                time: stop.seconds(),
+                objective: primal,
+                certificate: relative,
+                sparsity: self.w.iter().filter(|w| **w != 0.0).count(),
+                phase: 0,
+            };
+            trace.0.push(record);
+            let ended = stop.after(&record)?;
+            if relative <= settings.tol {
+                break (Status::Converged, gap);
+            }
+            if let Some(status) = ended {
+                break (status, gap);
+            }
+            if iterations >= settings.max_iter {
+                break (Status::MaxIter, gap);
+            }
+            let outside = left.iter().copied().filter(|j| !self.holds[*j as usize]);
+            let most = self.w.iter().filter(|w| **w != 0.0).count();
+            let new = violators(outside, &self.products, &self.moments, settings, most);
+            let had_new = !new.is_empty();
+            new.iter().for_each(|j| self.holds[*j as usize] = true);
+            self.variables.extend(new);
+            self.w.resize(self.variables.len(), 0.0);
+            let loose = if had_new { LOOSE * gap } else { 0.0 };
+            let target = loose.max(SET_SHARE * settings.tol * self.unit);
+            self.minimise(settings, target, team, stop)?;
+            iterations += 1;
+            idle = if !had_new && gap > 0.9 * last_gap { idle + 1 } else { 0 };
+            last_gap = gap;
+            if idle == IDLE {
+                break (Status::Stalled, gap);
+            }
+        };
+        let used = self.variables.iter().zip(&self.w).filter(|(_, w)| **w != 0.0);
+        let mut pairs: Vec<(u32, f64)> = used.map(|(j, w)| (*j, *w)).collect();
+        pairs.sort_unstable_by_key(|(j, _)| *j);
+        let (columns, coefficients) = pairs.into_iter().unzip();
+        Ok(Point {
+            columns,
+            coefficients,
+            intercept: self.intercept,
+            objective: self.primal(settings),
+            gap,
+            status,
+            iterations,
+            steps: self.steps - steps,
+            trace,
+        })
+    }
+
+    /// The sum of the losses.
+    fn total_loss(&self) -> f64 {
+        let rows = self.y.iter().zip(&self.values).zip(&self.sample);
+        rows.filter(|(_, s)| **s > 0.0).map(|((y, z), s)| s * self.loss.value(*y, *z)).sum()
+    }
+
+    fn primal(&self, settings: &Settings<'_>) -> f64 {
+        let norm = reduce::dot(&self.w, &self.w);
+        self.total_loss() + self.l1(settings, &self.w) + 0.5 * settings.mu * norm
+    }
+
+    fn l1(&self, settings: &Settings<'_>, w: &[f64]) -> f64 {
+        let used = self.variables.iter().zip(w).filter(|(_, w)| **w != 0.0);
+        used.map(|(j, w)| settings.lambda_of(*j) * w.abs()).sum()
+    }
+
+    fn dual(&self, left: &[u32], balanced: &[f64], settings: &Settings<'_>) -> f64 {
+        let of = |j: &u32| Variable {
+            h: self.products[*j as usize],
+            lambda: settings.lambda_of(*j),
+            squares: self.moments[*j as usize].squares,
+        };
+        let rows = || balanced.iter().zip(&self.sample).filter(|(_, s)| **s > 0.0);
+        let (share, excess) = if settings.mu > 0.0 {
+            let over = |v: Variable| {
+                let excess = if settings.positive { v.h } else { v.h.abs() } - v.lambda;
+                excess.max(0.0).powi(2) / (2.0 * settings.mu)
+            };
+            (1.0, left.iter().map(of).map(over).sum())
+        } else {
+            let squares = rows().map(|(r, s)| r * r / s).sum();
+            (certificate::share(left.iter().map(of), settings.positive, squares), 0.0)
+        };
+        let rows = self.y.iter().zip(balanced).zip(&self.sample).filter(|(_, s)| **s > 0.0);
+        let conjugates = rows.map(|((y, r), s)| s * self.loss.conjugate(*y, -share * r / s));
+        -conjugates.sum::<f64>() - excess
+    }
+
+    /// `-r`, with a sum of 0 where there is an intercept.
+    fn balanced(&self) -> Vec<f64> {
+        let mut balanced: Vec<f64> = self.derivatives.iter().map(|r| -r).collect();
+        if self.centred {
+            let above: f64 = balanced.iter().filter(|r| **r > 0.0).sum();
+            let below: f64 = -balanced.iter().filter(|r| **r < 0.0).sum::<f64>();
+            let (up, down) =
+                if above > below { (below / above, 1.0) } else { (1.0, above / below) };
+            for r in &mut balanced {
+                *r *= if *r > 0.0 { up } else { down };
+            }
+        }
+        balanced
+    }
+
+    /// Newton steps on the set, until one promises no more than `target`.
+    fn minimise(
+        &mut self,
+        settings: &Settings<'_>,
+        target: f64,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        let lambdas: Vec<f64> = self.variables.iter().map(|j| settings.lambda_of(*j)).collect();
+        let penalties =
+            Penalties { lambda: &lambdas, mu: settings.mu, positive: settings.positive };
+        for _ in 0..STEPS {
+            stop.poll()?;
+            let (end, intercept) = self.model_minimum(penalties, team, stop)?;
+            let (promise, moved) = self.step(settings, &end, intercept, stop)?;
+            self.steps += 1;
+            if !moved || promise <= target || stop.is_late() {
+                break;
+            }
+        }
+        self.centre();
+        Ok(())
+    }
+
+    /// The minimum of the quadratic model: coefficients and intercept.
+    fn model_minimum(
+        &mut self,
+        penalties: Penalties<'_>,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<(Vec<f64>, f64), Error> {
+        let n = self.y.len();
+        let mut curvatures: Vec<f64> = (0..n)
+            .map(|i| {
+                let (s, z) = (self.sample[i], self.values[i]);
+                if s == 0.0 {
+                    return 0.0;
+                }
+                s * self.loss.curvature(self.y[i], z, self.derivatives[i] / s)
+            })
+            .collect();
+        let least = LEAST_CURVATURE * curvatures.iter().copied().fold(0.0, f64::max);
+        for (h, s) in curvatures.iter_mut().zip(&self.sample) {
+            *h = if *s > 0.0 { h.max(least).max(f64::MIN_POSITIVE) } else { 0.0 };
+        }
+        // Of the working response: value - derivative / curvature, times the curvature.
+        let total: f64 = curvatures.iter().sum();
+        let pulled: Vec<f64> =
+            (0..n).map(|i| curvatures[i] * self.values[i] - self.derivatives[i]).collect();
+        let mean = if self.centred { pulled.iter().sum::<f64>() / total } else { 0.0 };
+        let centred: Vec<f64> = (0..n).map(|i| pulled[i] - curvatures[i] * mean).collect();
+        let products = self.design.columns_product(&self.variables, &centred, team, stop)?;
+        if self.centred {
+            let sums = self.design.columns_product(&self.variables, &curvatures, team, stop)?;
+            for (j, sum) in self.variables.iter().zip(sums) {
+                self.moments[*j as usize].mean = sum / total;
+            }
+        }
+        let mut data = Data {
+            design: self.design,
+            moments: std::mem::take(&mut self.moments),
+            roots: curvatures.iter().map(|h| h.sqrt()).collect(),
+            y: vec![0.0; n], // the set's products with it are given
+            yy: 0.0,
+            y_mean: mean,
+            total,
+            centred: self.centred,
+        };
+        let mut set = WorkingSet::new(self.holds.len());
+        let solved = set.add(&data, &self.variables, stop).and_then(|()| {
+            let mut active = Active::default();
+            active.resume(&set, products, &self.w, penalties.mu)?;
+            // To the end: the active set is finite.
+            active.solve(&set, penalties, 0.0, f64::NEG_INFINITY, stop)?;
+            let pairs = self.variables.iter().map(|j| *j as usize).zip(active.w.iter().copied());
+            Ok((data.intercept(pairs), active.w))
+        });
+        self.moments = std::mem::take(&mut data.moments);
+        solved.map(|(intercept, w)| (w, intercept))
+    }
+
+    /// Goes towards an end as far as the objective falls; what the slope promised, and whether it
+    /// moved.
+    fn step(
+        &mut self,
+        settings: &Settings<'_>,
+        end: &[f64],
+        intercept: f64,
+        stop: &Stop<'_>,
+    ) -> Result<(f64, bool), Error> {
+        let n = self.y.len();
+        let mut u = vec![intercept - self.intercept; n];
+        let steps: Vec<f64> = end.iter().zip(&self.w).map(|(e, w)| e - w).collect();
+        for (place, (j, d)) in self.variables.iter().zip(&steps).enumerate() {
+            if *d != 0.0 {
+                if place % 64 == 0 {
+                    stop.poll()?;
+                }
+                self.design.for_column(*j as usize, |i, x| u[i] += d * x);
+            }
+        }
+        let change_of_penalty = |t: f64| {
+            let mut sum = 0.0;
+            for ((j, w), d) in self.variables.iter().zip(&self.w).zip(&steps) {
+                let lambda = settings.lambda_of(*j);
+                if *d != 0.0 {
+                    let l1 =
+                        if lambda > 0.0 { lambda * ((w + t * d).abs() - w.abs()) } else { 0.0 };
+                    sum += l1 + settings.mu * t * d * (w + 0.5 * t * d);
+                }
+            }
+            sum
+        };
+        let slope = reduce::dot(&self.derivatives, &u) + change_of_penalty(1.0);
+        let promise = -slope;
+        // Also catches NaN.
+        if promise.is_nan() || promise <= 0.0 {
+            return Ok((0.0, false));
+        }
+        let change_of_loss = |t: f64| -> f64 {
+            let rows = self.y.iter().zip(&self.values).zip(&self.derivatives).zip(&self.sample);
+            rows.zip(&u)
+                .filter(|((_, s), _)| **s > 0.0)
+                .map(|((((y, z), r), s), u)| s * self.loss.change(*y, *z, r / s, t * u))
+                .sum()
+        };
+        let mut t = 1.0;
+        for _ in 0..HALVINGS {
+            let change = change_of_loss(t) + change_of_penalty(t);
+            if change <= ARMIJO * t * slope {
+                for (w, (end, d)) in self.w.iter_mut().zip(end.iter().zip(&steps)) {
+                    *w = if t == 1.0 { *end } else { *w + t * d };
+                }
+                self.intercept += t * (intercept - self.intercept);
+                self.values.iter_mut().zip(&u).for_each(|(z, u)| *z += t * u);
+                self.differentiate();
+                return Ok((promise, true));
+            }
+            t *= 0.5;
+        }
+        Ok((promise, false))
+    }
+
+    fn differentiate(&mut self) {
+        for (i, r) in self.derivatives.iter_mut().enumerate() {
+            let s = self.sample[i];
+            *r = if s > 0.0 { s * self.loss.derivative(self.y[i], self.values[i]) } else { 0.0 };
+        }
+    }
+
+    /// Moves the intercept to where the derivatives sum to 0, by Newton steps between bounds that
+    /// hold it.
+    fn centre(&mut self) {
+        const ROUNDS: usize = 100;
+        self.differentiate();
+        if !self.centred {
+            return;
+        }
+        let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
+        let mut at = 0.0; // relative to where it stands
+        let start = self.values.clone();
+        for _ in 0..ROUNDS {
+            let (mut slope, mut curvature, mut size) = (0.0, 0.0, 0.0);
+            let rows = start.iter().zip(self.y).zip(&self.sample).filter(|(_, s)| **s > 0.0);
+            for ((z, y), s) in rows {
+                let r = self.loss.derivative(*y, z + at);
+                slope += s * r;
+                size += s * r.abs();
+                curvature += s * self.loss.curvature(*y, z + at, r);
+            }
+            if slope.abs() <= 1e-15 * size {
+                break;
+            }
+            if slope > 0.0 {
+                high = at
+            } else {
+                low = at
+            }
+            // Far from the minimum a step is bounded, and then doubled.
+            let reach = 1.0 + at.abs();
+            let step = (-slope / curvature).clamp(-reach, reach);
+            let next = if step.is_nan() { at - reach * slope.signum() } else { at + step };
+            let middle = 0.5 * (low + high);
+            let next = if next > low && next < high { next } else { middle };
+            if next == at || !next.is_finite() {
+                break;
+            }
+            at = next;
+        }
+        self.intercept += at;
+        self.values.iter_mut().for_each(|z| *z += at);
+        self.differentiate();
+    }
+}
+
+impl<T: Element, L: RowLoss> Model for Glm<'_, T, L> {
+    fn lambda_max(&self, weights: Option<&[f64]>, positive: bool) -> f64 {
+        lambda_max(&self.moments, weights, positive)
+    }
+
+    fn total(&self) -> f64 {
+        self.sample.iter().sum()
+    }
+
+    /// The gap is relative to the objective at 0 above the infimum of the losses.
+    fn solve(
+        &mut self,
+        settings: &Settings<'_>,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Point, Error> {
+        self.solve_from_here(settings, team, stop)
+    }
+}
