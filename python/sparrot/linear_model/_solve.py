@@ -87,12 +87,12 @@ def solve(
     *,
     sample_weight: FloatArray | None,
     weights: FloatArray | None,
-    loss: str | float = "least-squares",
+    loss: str = "least-squares",
     callback: Callable[..., bool] | None = None,
 ) -> list[Point]:
     """Solve for each penalty, or for a grid of (smallest over largest, count).
 
-    The loss is "least-squares", "logistic" (targets -1 and 1), "poisson" or Huber's threshold.
+    The loss is "least-squares", "logistic" (targets -1 and 1) or "poisson".
     """
     simd_level()  # raises if SPARROT_SIMD asks for what there is not
     found, points = _sparrot.regression_path(

@@ -5,7 +5,6 @@
 //! | least squares | `(z - b)^2 / 2` | 1 |
 //! | logistic, b = -1 or 1 | `log(1 + e^(-b z))` | at most 1/4 |
 //! | Poisson, b >= 0 | `e^z - b z` | `e^z` |
-//! | Huber, with a threshold d | `(z - b)^2 / 2`, from `|z - b| = d` on `d |z - b| - d^2 / 2` | 1 or 0 |
 //!
 //! Changes of a loss are computed as such, not as differences of values: near the optimum they are
 //! far below the rounding of the values.
@@ -154,49 +153,6 @@ impl RowLoss for Poisson {
     }
 }
 
-/// `(z - b)^2 / 2` up to a distance of `threshold`, linear beyond.
-#[derive(Clone, Copy, Debug)]
-pub struct Huber {
-    /// d, above 0.
-    pub threshold: f64,
-}
-
-impl RowLoss for Huber {
-    fn bound(&self) -> f64 {
-        1.0
-    }
-
-    fn value(&self, b: f64, z: f64) -> f64 {
-        let inside = (z - b).abs().min(self.threshold);
-        inside * ((z - b).abs() - 0.5 * inside)
-    }
-
-    fn derivative(&self, b: f64, z: f64) -> f64 {
-        (z - b).clamp(-self.threshold, self.threshold)
-    }
-
-    fn curvature(&self, b: f64, z: f64, _r: f64) -> f64 {
-        f64::from(u8::from((z - b).abs() <= self.threshold))
-    }
-
-    fn change(&self, b: f64, z: f64, r: f64, u: f64) -> f64 {
-        // The derivative goes from r to r_end, at slope 1 between, and is constant where it is
-        // clipped: its integral without differences of values.
-        let end = self.derivative(b, z + u);
-        let (before, after) = ((z - b) - r, (z + u - b) - end);
-        // Lengths, with sign, on which it is constant at r and at r_end.
-        if before != 0.0 && before.signum() == after.signum() {
-            return u * r;
-        }
-        let inside = u + before - after;
-        -before * r + after * end + inside * 0.5 * (r + end)
-    }
-
-    fn conjugate(&self, b: f64, r: f64) -> f64 {
-        r * (0.5 * r + b)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,9 +168,7 @@ mod tests {
         prop_assert!(close(r, slope, 1e-5));
         let curvature = loss.curvature(b, z, r);
         let (up, down) = (loss.derivative(b, z + h), loss.derivative(b, z - h));
-        // Huber's has corners.
-        let sides = [(up - r) / h, (r - down) / h, (up - down) / (2.0 * h)];
-        prop_assert!(sides.iter().any(|side| close(curvature, *side, 1e-3)));
+        prop_assert!(close(curvature, (up - down) / (2.0 * h), 1e-3));
         prop_assert!(curvature <= loss.bound() * (1.0 + 1e-12));
         // Fenchel and Young: equality at the derivative, inequality elsewhere.
         prop_assert!(close(loss.value(b, z) + loss.conjugate(b, r), r * z, 1e-9));
@@ -239,7 +193,6 @@ mod tests {
             check(Logistic, b.signum(), z, u)?;
             check(Poisson, b.abs(), z, u)?;
             check(Poisson, 0.0, z, u)?;
-            check(Huber { threshold: 0.7 }, b, z, u)?;
         }
     }
 }

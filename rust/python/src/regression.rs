@@ -3,7 +3,7 @@
 use numpy::{IntoPyArray, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use sparrot_design::loss::{Huber, Logistic, Poisson, RowLoss};
+use sparrot_design::loss::{Logistic, Poisson, RowLoss};
 use sparrot_design::{Design, Element};
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_regression::{Data, Glm, Model, Point, Settings, Solver};
@@ -21,18 +21,11 @@ pub enum AlphasInput {
     Given(Vec<f64>),
 }
 
-/// The losses by name; Huber's with its threshold.
-#[derive(FromPyObject)]
-pub enum LossInput {
-    Named(String),
-    Huber(f64),
-}
-
 /// What makes a path, besides the data.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct PathInput<'py> {
-    loss: LossInput,
+    loss: String,
     alphas: AlphasInput,
     l1_ratio: f64,
     fit_intercept: bool,
@@ -80,7 +73,7 @@ pub fn regression_path<'py>(
 }
 
 struct Path<'a> {
-    loss: &'a LossInput,
+    loss: &'a str,
     y: &'a [f64],
     sample_weight: Option<&'a [f64]>,
     weights: Option<&'a [f64]>,
@@ -117,16 +110,9 @@ impl Path<'_> {
         stop: &Stop<'_>,
     ) -> Result<Found, Error> {
         match self.loss {
-            LossInput::Huber(threshold) => {
-                self.solve_glm(design, Huber { threshold: *threshold }, team, stop)
-            }
-            LossInput::Named(name) if name == "logistic" => {
-                self.solve_glm(design, Logistic, team, stop)
-            }
-            LossInput::Named(name) if name == "poisson" => {
-                self.solve_glm(design, Poisson, team, stop)
-            }
-            LossInput::Named(_) => {
+            "logistic" => self.solve_glm(design, Logistic, team, stop),
+            "poisson" => self.solve_glm(design, Poisson, team, stop),
+            _ => {
                 let weights = self.sample_weight;
                 let data = Data::new(design, self.y, weights, self.centred, team, stop)?;
                 self.along(Solver::new(data)?, team, stop)

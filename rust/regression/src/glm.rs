@@ -4,8 +4,8 @@
 //! min over w, b of  sum_i s_i loss(y_i, x_i'w + b) + lambda sum_j v_j |w_j| + mu |w|^2 / 2
 //! ```
 //!
-//! - A working set of columns grows by those whose product with the derivatives exceeds their lambda
-//!   most; all columns are read once for each growth, also for the gap.
+//! - A working set is the support and the columns whose product with the derivatives exceeds their
+//!   lambda most; all columns are read for each set, also for the gap.
 //! - The problem of the set is solved by proximal Newton steps (J. Lee, Y. Sun and M. Saunders, SIAM
 //!   J. Optim. 24, 2014): the quadratic model at the point is a weighted Lasso of the set, which
 //!   [`Active`] solves exactly from the last support; then a step length by backtracking.
@@ -14,7 +14,7 @@
 //!   lambda_j)_+^2 / (2 mu)` is a lower bound of the minimum; without mu, t is such that no `t |x_j'r|`
 //!   exceeds lambda_j. Shrunk derivatives stay in the domain of the conjugate, which holds 0.
 //!
-//! **Cost.** A pass over the columns for each growth; m^2 n / 2 products for each Newton step on a set
+//! **Cost.** A pass over the columns for each set; m^2 n / 2 products for each Newton step on a set
 //! of m columns of n rows.
 
 use sparrot_design::loss::RowLoss;
@@ -30,12 +30,14 @@ use crate::working_set::{WorkingSet, violators};
 
 /// Of the gap to reach, what the problem of the set may leave; or of the gap at hand, if columns
 /// have just joined.
-const SET_SHARE: f64 = 0.1;
-const LOOSE: f64 = 0.02;
+const SET_SHARE: f64 = 0.3;
+const LOOSE: f64 = 0.1;
+/// What the solution of a model leaves of its gap, at most.
+const INEXACT: f64 = 0.1;
 /// Newton steps on one set, at most.
 const STEPS: usize = 100;
 /// Curvatures are at least this share of the largest: rows without any have no weight in the model.
-const LEAST_CURVATURE: f64 = 1e-9;
+const LEAST_CURVATURE: f64 = 1e-4;
 /// A step must decrease the objective by this share of what its slope promises,
 const ARMIJO: f64 = 1e-4;
 /// after at most so many halvings.
@@ -53,9 +55,8 @@ pub struct Glm<'a, T, L> {
     centred: bool,
     /// Of each column: weighted by s, for scores; the means also by the weights at hand.
     moments: Vec<Moments>,
-    /// The working set, its members and coefficients.
+    /// The working set and its coefficients.
     variables: Vec<u32>,
-    holds: Vec<bool>,
     w: Vec<f64>,
     intercept: f64,
     /// `x_i'w + b`, and `s_i` times the derivative there.
@@ -94,7 +95,6 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
             centred,
             moments: vec![],
             variables: vec![],
-            holds: vec![false; p],
             w: vec![],
             intercept: 0.0,
             values: vec![0.0; n],
@@ -121,7 +121,7 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Point, Error> {
-        let p = self.holds.len();
+        let p = self.products.len();
         let left: Vec<u32> =
             (0..p as u32).filter(|j| settings.weight(*j) < f64::INFINITY).collect();
         let (mut trace, steps) = (Trace::default(), self.steps);
@@ -154,13 +154,7 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
             if iterations >= settings.max_iter {
                 break (Status::MaxIter, gap);
             }
-            let outside = left.iter().copied().filter(|j| !self.holds[*j as usize]);
-            let most = self.w.iter().filter(|w| **w != 0.0).count();
-            let new = violators(outside, &self.products, &self.moments, settings, most);
-            let had_new = !new.is_empty();
-            new.iter().for_each(|j| self.holds[*j as usize] = true);
-            self.variables.extend(new);
-            self.w.resize(self.variables.len(), 0.0);
+            let had_new = self.renew(&left, settings);
             let loose = if had_new { LOOSE * gap } else { 0.0 };
             let target = loose.max(SET_SHARE * settings.tol * self.unit);
             self.minimise(settings, target, team, stop)?;
@@ -186,6 +180,22 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
             steps: self.steps - steps,
             trace,
         })
+    }
+
+    /// The set becomes the support and the columns that violate their conditions; whether there are
+    /// any. The others leave it: products with all of the set, made anew for each Newton step, are
+    /// what it costs.
+    fn renew(&mut self, left: &[u32], settings: &Settings<'_>) -> bool {
+        let pairs = self.variables.iter().copied().zip(self.w.iter().copied());
+        (self.variables, self.w) = pairs.filter(|(_, w)| *w != 0.0).unzip();
+        let mut is_used = vec![false; self.products.len()];
+        self.variables.iter().for_each(|j| is_used[*j as usize] = true);
+        let outside = left.iter().copied().filter(|j| !is_used[*j as usize]);
+        let most = self.variables.len();
+        let new = violators(outside, &self.products, &self.moments, settings, most);
+        self.variables.extend(&new);
+        self.w.resize(self.variables.len(), 0.0);
+        !new.is_empty()
     }
 
     /// The sum of the losses.
@@ -254,10 +264,10 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
             Penalties { lambda: &lambdas, mu: settings.mu, positive: settings.positive };
         for _ in 0..STEPS {
             stop.poll()?;
-            let (end, intercept) = self.model_minimum(penalties, team, stop)?;
-            let (promise, moved) = self.step(settings, &end, intercept, stop)?;
+            let (end, intercept) = self.model_minimum(penalties, 0.1 * target, team, stop)?;
+            let promise = self.step(settings, &end, intercept, stop)?;
             self.steps += 1;
-            if !moved || promise <= target || stop.is_late() {
+            if promise.is_none_or(|promise| promise <= target) || stop.is_late() {
                 break;
             }
         }
@@ -265,10 +275,11 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         Ok(())
     }
 
-    /// The minimum of the quadratic model: coefficients and intercept.
+    /// The minimum of the quadratic model, to a gap of `enough`: coefficients and intercept.
     fn model_minimum(
         &mut self,
         penalties: Penalties<'_>,
+        enough: f64,
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<(Vec<f64>, f64), Error> {
@@ -292,6 +303,8 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
             (0..n).map(|i| curvatures[i] * self.values[i] - self.derivatives[i]).collect();
         let mean = if self.centred { pulled.iter().sum::<f64>() / total } else { 0.0 };
         let centred: Vec<f64> = (0..n).map(|i| pulled[i] - curvatures[i] * mean).collect();
+        let rows = centred.iter().zip(&curvatures).filter(|(_, h)| **h > 0.0);
+        let yy: f64 = rows.map(|(v, h)| v * v / h).sum();
         let products = self.design.columns_product(&self.variables, &centred, team, stop)?;
         if self.centred {
             let sums = self.design.columns_product(&self.variables, &curvatures, team, stop)?;
@@ -309,12 +322,13 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
             total,
             centred: self.centred,
         };
-        let mut set = WorkingSet::new(self.holds.len());
+        let mut set = WorkingSet::new(self.products.len());
         let solved = set.add(&data, &self.variables, stop).and_then(|()| {
             let mut active = Active::default();
             active.resume(&set, products, &self.w, penalties.mu)?;
-            // To the end: the active set is finite.
-            active.solve(&set, penalties, 0.0, f64::NEG_INFINITY, stop)?;
+            // A model may promise much less than the gap at hand, but is to be solved all the same.
+            let enough = enough.min(INEXACT * active.gap(penalties, yy));
+            active.solve(&set, penalties, yy, enough, stop)?;
             let pairs = self.variables.iter().map(|j| *j as usize).zip(active.w.iter().copied());
             Ok((data.intercept(pairs), active.w))
         });
@@ -322,15 +336,14 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         solved.map(|(intercept, w)| (w, intercept))
     }
 
-    /// Goes towards an end as far as the objective falls; what the slope promised, and whether it
-    /// moved.
+    /// Goes towards an end as far as the objective falls; what the slope promised, if it moved.
     fn step(
         &mut self,
         settings: &Settings<'_>,
         end: &[f64],
         intercept: f64,
         stop: &Stop<'_>,
-    ) -> Result<(f64, bool), Error> {
+    ) -> Result<Option<f64>, Error> {
         let n = self.y.len();
         let mut u = vec![intercept - self.intercept; n];
         let steps: Vec<f64> = end.iter().zip(&self.w).map(|(e, w)| e - w).collect();
@@ -358,7 +371,7 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         let promise = -slope;
         // Also catches NaN.
         if promise.is_nan() || promise <= 0.0 {
-            return Ok((0.0, false));
+            return Ok(None);
         }
         let change_of_loss = |t: f64| -> f64 {
             let rows = self.y.iter().zip(&self.values).zip(&self.derivatives).zip(&self.sample);
@@ -377,11 +390,11 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
                 self.intercept += t * (intercept - self.intercept);
                 self.values.iter_mut().zip(&u).for_each(|(z, u)| *z += t * u);
                 self.differentiate();
-                return Ok((promise, true));
+                return Ok(Some(promise));
             }
             t *= 0.5;
         }
-        Ok((promise, false))
+        Ok(None)
     }
 
     fn differentiate(&mut self) {
