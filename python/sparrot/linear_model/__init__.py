@@ -1,17 +1,19 @@
-"""Sparse linear regression with a certificate: Lasso and elastic net, their paths and validation.
+"""Sparse linear models with a certificate: Lasso, elastic net, logistic and Poisson regression.
 
 ``minimise sum(w * (y - X @ coef - b)**2) / (2 * sum(w)) + alpha * l1_ratio * sum(v * |coef|)
 + alpha * (1 - l1_ratio) / 2 * sum(coef**2)``, with scikit-learn's names and meaning: sample weights
 ``w``, an intercept ``b`` or none, weights ``v`` of the coefficients.
 
-========================  ==============================================================
-:class:`Lasso`            L1 penalty
-:class:`ElasticNet`       L1 and squared L2 penalty
-:class:`LassoCV`          the Lasso with its penalty chosen by cross-validation
-:class:`ElasticNetCV`     the elastic net, likewise
-:func:`lasso_path`        the Lasso for a sequence of penalties
-:func:`enet_path`         the elastic net, likewise
-========================  ==============================================================
+=================================  ========================================================
+:class:`Lasso`                     L1 penalty
+:class:`ElasticNet`                L1 and squared L2 penalty
+:class:`LassoCV`                   the Lasso with its penalty chosen by cross-validation
+:class:`ElasticNetCV`              the elastic net, likewise
+:func:`lasso_path`                 the Lasso for a sequence of penalties
+:func:`enet_path`                  the elastic net, likewise
+:class:`SparseLogisticRegression`  the same penalties with the logistic loss, for classes
+:class:`SparsePoissonRegression`   the same penalties with Poisson's likelihood, for counts
+=================================  ========================================================
 
 Every fit takes ``sample_weight``, sparse ``X`` (also with an intercept) and float32, reads ``X``
 where it is, and reports ``dual_gap_``, a bound of how far its objective is above the optimum.
@@ -23,9 +25,19 @@ from sparrot.linear_model._path import enet_path, lasso_path
 
 if TYPE_CHECKING:
     from sparrot.linear_model._estimators import ElasticNet, Lasso
+    from sparrot.linear_model._glm import SparseLogisticRegression, SparsePoissonRegression
     from sparrot.linear_model._validated import ElasticNetCV, LassoCV
 
-__all__ = ["ElasticNet", "ElasticNetCV", "Lasso", "LassoCV", "enet_path", "lasso_path"]
+__all__ = [
+    "ElasticNet",
+    "ElasticNetCV",
+    "Lasso",
+    "LassoCV",
+    "SparseLogisticRegression",
+    "SparsePoissonRegression",
+    "enet_path",
+    "lasso_path",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -34,6 +46,10 @@ def __getattr__(name: str) -> Any:
         from sparrot.linear_model import _estimators
 
         return getattr(_estimators, name)
+    if name in ("SparseLogisticRegression", "SparsePoissonRegression"):
+        from sparrot.linear_model import _glm
+
+        return getattr(_glm, name)
     if name in ("ElasticNetCV", "LassoCV"):
         from sparrot.linear_model import _validated
 
