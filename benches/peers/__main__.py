@@ -10,6 +10,7 @@ COMMANDS = {
     "descent": ("peers.descent.run", "block coordinate descent beside its authors' code"),
     "graph": ("peers.graph.run", "label propagation against sparse factors, CG, multigrid"),
     "lasso": ("peers.lasso.run", "the Lasso against scikit-learn, celer and skglm"),
+    "logistic": ("peers.lasso.logistic", "sparse logistic regression against the same"),
     "softmax": ("peers.softmax.run", "softmax and logsumexp against seven others: times"),
     "softmax-accuracy": ("peers.softmax.accuracy", "their errors, in units in the last place"),
     "softmax-methods": ("peers.softmax.methods", "our own methods against the length of a row"),

@@ -61,14 +61,14 @@ def test_sources_diagonals_and_components(seed, method):
     source = rng.normal(size=(n, 2)) * known[:, None]
     expected = reference(W, labelled, values, diagonal, source)
     result = laplacian_solve(
-        W, labelled, values, diagonal=diagonal, source=source, method=method, tol=1e-12
+        W, labelled, values, diagonal=diagonal, source=source, method=method, tol=1e-9
     )
     scale = 1 + np.abs(expected[known]).max(initial=0)
-    np.testing.assert_allclose(result.x[known], expected[known], rtol=0, atol=1e-8 * scale)
+    np.testing.assert_allclose(result.x[known], expected[known], rtol=0, atol=1e-5 * scale)
     np.testing.assert_array_equal(result.unreached, np.flatnonzero(~known))
     fill = values.mean(0) if len(labelled) else np.zeros(2)
     np.testing.assert_array_equal(result.x[~known], np.broadcast_to(fill, ((~known).sum(), 2)))
-    # The bound holds, where the reference is good to far less than it.
+    # The bound, far below that, holds where the reference is good to far less than it.
     bound = result.error_bound()
     slack = 1e-12 * scale
     assert (np.abs(result.x - expected)[known] <= bound[known] + slack).all()

@@ -463,7 +463,7 @@ class SparsePoissonRegression(RegressorMixin, SparseGLM):  # type: ignore[misc]
         """
         return np.exp(self._linear(X))
 
-    def score(self, X: object, y: object, sample_weight: object = None) -> float:
+    def score(self, X: object, y: object, sample_weight: Any = None) -> float:
         """Compute the share of the deviance that is explained.
 
         Parameters
