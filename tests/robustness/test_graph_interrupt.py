@@ -1,35 +1,14 @@
 """Ctrl-C ends solves on graphs, a large graph takes memory linear in its edges."""
 
 import os
-import signal
 import subprocess
 import sys
-import threading
-import time
 
 import numpy as np
 import pytest
 from scipy import sparse
 
 from sparrot.graph import ForestSmoother, laplacian_solve
-
-# As in test_interrupts.py.
-PATIENCE = 1.0
-
-
-@pytest.fixture
-def interrupt_sent():
-    """When Ctrl-C was pressed, 0.3 s from now, if the test is still running then."""
-    sent = []
-
-    def send():
-        sent.append(time.monotonic())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    timer = threading.Timer(0.3, send)
-    timer.start()
-    yield sent
-    timer.cancel()
 
 
 def cube(m):
@@ -54,13 +33,8 @@ ENDLESS = {
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", ENDLESS)
-def test_ctrl_c(name, threads, monkeypatch, interrupt_sent):
-    monkeypatch.setenv("SPARROT_NUM_THREADS", str(threads))
-    with pytest.raises(KeyboardInterrupt):
-        ENDLESS[name]()
-    delay = time.monotonic() - interrupt_sent[0]
-    if delay > PATIENCE:
-        pytest.fail(f"the interrupt took {delay:.2f} s")
+def test_ctrl_c(name, threads, ends_at_ctrl_c):
+    ends_at_ctrl_c(ENDLESS[name], threads)
 
 
 MILLION = """

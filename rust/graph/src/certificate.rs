@@ -12,7 +12,7 @@
 //! ```
 //!
 //! in every component (the comparison principle). v comes from solving, to a modest tolerance,
-//! `A v = d (|r / d| / max |r / d| +` [`FLOOR`]`)` with the diagonal d of A, and the largest of all
+//! `A v = d (|r / d| / max |r / d| +` `FLOOR``)` with the diagonal d of A, and the largest of all
 //! columns; that `A v` is positive, and how
 //! large it is at least, is then measured, rounding included. One solve for all columns. Where that
 //! fails, as weights differ too much, systems of up to [`dense::MOST`] unknowns are solved again

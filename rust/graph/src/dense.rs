@@ -14,7 +14,7 @@
 //! values are right to a factor of `1 + O(n^3 u)` at worst, u the unit roundoff, whatever the
 //! weights ([`worst_error`]).
 //!
-//! Cost: n^3 / 6 products and n^2 floats. Nodes are eliminated [`PANEL`] at a time, so that
+//! Cost: n^3 / 6 products and n^2 floats. Nodes are eliminated `PANEL` at a time, so that
 //! the weights are read and written once for so many of them.
 
 use sparrot_foundation::{Error, Stop, Team, memory};

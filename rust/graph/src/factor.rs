@@ -15,7 +15,7 @@
 //! weights of j to nodes after it. share = 0 is incomplete Cholesky without fill; share = 1 makes
 //! M and A agree on constants (I. Gustafsson, BIT 18, 1978), which on lattices takes the
 //! condition number from h^-2 to h^-1. With all of it the pivots of nodes without later neighbours
-//! may vanish; [`SHARE`] leaves at least `1 - SHARE` of what they had. On a forest in the order of
+//! may vanish; `SHARE` leaves at least `1 - SHARE` of what they had. On a forest in the order of
 //! [`crate::system`] either is the exact factor.
 
 use crate::system::{Half, System};

@@ -21,7 +21,7 @@
 //! | [`dense`] | elimination that only adds, for weights of any size |
 //! | [`sweeps`] | block descent by message passing on forests; as a preconditioner |
 //! | [`forests`] | forests of a graph, and systems whose graph is one |
-//! | [`solve`] | the choice among them |
+//! | [`mod@solve`] | the choice among them |
 //! | [`certificate`] | residuals, and a bound of the error at each node |
 //!
 //! Costs: everything is linear in the edges but the number of iterations and the fill of a factor.

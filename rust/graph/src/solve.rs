@@ -5,9 +5,9 @@
 //! many fixed nodes, a factor on many right-hand sides, or few fixed nodes, of graphs that are
 //! nearly planar, elimination on graphs with nearly all edges. "auto" looks three times whether a
 //! factor is the better way: before it starts, by the iterations that are usual; after
-//! [`cg::TRIAL`] iterations on the first group of right-hand sides, by the rate seen; and when that
+//! [`crate::cg::TRIAL`] iterations on the first group of right-hand sides, by the rate seen; and when that
 //! group is done and others are left. If even ordering could pay, it orders; then the fill is
-//! known, and it factors or goes on. All costs are counts times constants (see [`costs`]), never
+//! known, and it factors or goes on. All costs are counts times constants (see `costs`), never
 //! times measured, so that the same problem is solved in the same way every time.
 
 use std::sync::Mutex;

@@ -17,7 +17,7 @@ const JOIN: usize = 64;
 const EXCESS: f64 = 1e-12;
 
 /// The columns that join the set, ascending: of those outside the ones that violate their
-/// conditions most, by `(|h| - lambda) / |x|`; `most` of them, or [`JOIN`] if that is more.
+/// conditions most, by `(|h| - lambda) / |x|`; `most` of them, or `JOIN` if that is more.
 pub fn violators(
     outside: impl Iterator<Item = u32>,
     products: &[f64],
