@@ -240,6 +240,15 @@ def test_searched_in_a_pipeline():
     assert search.best_score_ > 0.8
 
 
+def test_the_null_model_may_be_exact(rng):
+    X = rng.normal(size=(20, 30))
+    model = SparsePoissonRegression(0.01).fit(X, np.ones(20))
+    assert model.converged_
+    assert model.dual_gap_ == 0
+    assert not model.coef_.any()
+    np.testing.assert_allclose(model.predict(X), 1)
+
+
 @pytest.mark.parametrize("kind", MODELS)
 def test_ending_early_is_told(kind, rng):
     X = rng.normal(size=(100, 300))

@@ -242,10 +242,13 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         if self.centred {
             let above: f64 = balanced.iter().filter(|r| **r > 0.0).sum();
             let below: f64 = -balanced.iter().filter(|r| **r < 0.0).sum::<f64>();
-            let (up, down) =
-                if above > below { (below / above, 1.0) } else { (1.0, above / below) };
+            let least = above.min(below);
             for r in &mut balanced {
-                *r *= if *r > 0.0 { up } else { down };
+                let of = if *r > 0.0 { above } else { below };
+                // Nothing to shrink, and nothing over nothing, where they are equal.
+                if of > least {
+                    *r *= least / of;
+                }
             }
         }
         balanced
