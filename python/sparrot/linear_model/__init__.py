@@ -25,7 +25,8 @@ from sparrot.linear_model._path import enet_path, lasso_path
 
 if TYPE_CHECKING:
     from sparrot.linear_model._estimators import ElasticNet, Lasso
-    from sparrot.linear_model._glm import SparseLogisticRegression, SparsePoissonRegression
+    from sparrot.linear_model._logistic import SparseLogisticRegression
+    from sparrot.linear_model._poisson import SparsePoissonRegression
     from sparrot.linear_model._validated import ElasticNetCV, LassoCV
 
 __all__ = [
@@ -46,10 +47,14 @@ def __getattr__(name: str) -> Any:
         from sparrot.linear_model import _estimators
 
         return getattr(_estimators, name)
-    if name in ("SparseLogisticRegression", "SparsePoissonRegression"):
-        from sparrot.linear_model import _glm
+    if name == "SparseLogisticRegression":
+        from sparrot.linear_model._logistic import SparseLogisticRegression
 
-        return getattr(_glm, name)
+        return SparseLogisticRegression
+    if name == "SparsePoissonRegression":
+        from sparrot.linear_model._poisson import SparsePoissonRegression
+
+        return SparsePoissonRegression
     if name in ("ElasticNetCV", "LassoCV"):
         from sparrot.linear_model import _validated
 

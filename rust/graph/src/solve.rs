@@ -66,7 +66,7 @@ pub struct Solution {
     pub method: Method,
     /// Iterations or sweeps; of a factor those that were made before it was thought better.
     pub iterations: usize,
-    /// The 2-norm of the residual over that of the right-hand side, measured, for each column.
+    /// The relative residual of each column, measured: see [`certificate::residuals`].
     pub residuals: Vec<f64>,
     /// Nodes whose value nothing determines.
     pub unreached: Vec<u32>,

@@ -1,0 +1,194 @@
+"""Sparse Poisson regression as a scikit-learn estimator."""
+
+from typing import Any, Self
+
+import numpy as np
+from scipy.special import xlogy
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import validate_data
+
+from sparrot._validation import FloatArray
+from sparrot.errors import InvalidInputError
+from sparrot.linear_model._glm import DTYPES, SparseGLM
+from sparrot.linear_model._solve import as_sample_weight
+
+
+class SparsePoissonRegression(RegressorMixin, SparseGLM):  # type: ignore[misc]
+    """Poisson regression with L1 and squared L2 penalties, to a certified duality gap.
+
+    Minimises ``mean(exp(z) - y * z) + alpha * l1_ratio * |coef|.sum() + alpha * (1 - l1_ratio) *
+    (coef**2).sum() / 2`` with ``z = X @ coef + b``: the negative log-likelihood of counts whose
+    expectation is ``exp(z)``.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        The penalty, above 0.
+    l1_ratio : float, default=1.0
+        The share of the L1 penalty, above 0 and at most 1.
+    fit_intercept : bool, default=True
+        Whether there is an intercept, also with sparse ``X``. It is not penalised.
+    weights : array_like of shape (n_features,), default=None
+        Weights of the coefficients in the L1 penalty: 0 for those without, ``inf`` for columns to
+        leave out.
+    positive : bool, default=False
+        Whether coefficients must not be negative.
+    tol : float, default=1e-6
+        The duality gap to reach, as a share of the objective at 0 above that of a perfect fit.
+    max_iter : int, default=1000
+        Passes over the columns, at most.
+    n_threads : int, default=None
+        See :func:`sparrot.get_num_threads`.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,)
+        The coefficients; float32 if ``X`` is.
+    sparse_coef_ : scipy.sparse.csr_array of shape (1, n_features)
+        The same, sparse.
+    intercept_ : float
+        The intercept.
+    dual_gap_ : float
+        By how much the objective is above the optimum, at most.
+    objective_ : float
+        The objective.
+    n_iter_ : int
+        Passes over the columns.
+    trace_ : dict of ndarray
+        Of each pass: see :class:`ElasticNet`.
+    converged_ : bool
+        Whether the gap is within ``tol``.
+    n_features_in_ : int
+        The number of columns.
+    feature_names_in_ : ndarray of str
+        Their names, if ``X`` has them.
+
+    See Also
+    --------
+    SparseLogisticRegression : Says how it is solved.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sparrot.linear_model import SparsePoissonRegression
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(300, 1000))
+    >>> y = rng.poisson(np.exp(X[:, 0] - 0.5 * X[:, 1]))
+    >>> model = SparsePoissonRegression(alpha=0.3).fit(X, y)
+    >>> np.flatnonzero(model.coef_)
+    array([0, 1])
+    """
+
+    def fit(self, X: object, y: object, sample_weight: object = None) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix of shape (n_samples, n_features)
+            The data: float32 or float64, Fortran order or CSC to be read without a copy.
+        y : array_like of shape (n_samples,)
+            The counts: non-negative, not all 0 if there is an intercept.
+        sample_weight : array_like of shape (n_samples,), default=None
+            Non-negative weights of the rows (exposures); only their ratios matter.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        sparrot.errors.InvalidInputError
+            If a parameter or an argument is not as described.
+
+        Warns
+        -----
+        sparrot.errors.ConvergenceWarning
+            If the gap is above ``tol``.
+        """
+        data, counts = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csc",
+            dtype=DTYPES,
+            order="F",
+            y_numeric=True,
+            ensure_all_finite=False,
+        )
+        counts = np.ascontiguousarray(counts, dtype=np.float64)
+        if not np.isfinite(counts).all():
+            # Says what scikit-learn says of y.
+            validate_data(self, X, y, accept_sparse="csc", y_numeric=True)
+        if (counts < 0).any():
+            i = int(np.flatnonzero(counts < 0)[0])
+            raise InvalidInputError(f"y[{i}] is {counts[i]}: needs non-negative counts")
+        given = as_sample_weight(sample_weight, len(counts))
+        if self.fit_intercept and not (counts if given is None else counts * given).any():
+            raise InvalidInputError(
+                "y is 0 wherever there is weight: the intercept would be -inf; needs a count"
+            )
+        (point,) = self._solved(data, [counts], "poisson", given)
+        self.coef_ = point.dense(data.shape[1], data.dtype)
+        self.sparse_coef_ = point.sparse(data.shape[1], data.dtype)
+        self.intercept_ = data.dtype.type(point.intercept) if self.fit_intercept else 0.0
+        return self
+
+    def predict(self, X: object) -> FloatArray:
+        """Predict the expected counts.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix of shape (n_samples, n_features)
+            The data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            ``exp(X @ coef_ + intercept_)``.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is not finite or has another number of columns than in ``fit``.
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        """
+        return np.exp(self._linear(X))
+
+    def score(self, X: object, y: object, sample_weight: Any = None) -> float:
+        """Compute the share of the deviance that is explained.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix of shape (n_samples, n_features)
+            The data.
+        y : array_like of shape (n_samples,)
+            The counts.
+        sample_weight : array_like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            1 for a perfect fit, 0 for one that predicts the mean.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is not finite or has another number of columns than in ``fit``.
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        """
+        counts = np.asarray(y, dtype=np.float64)
+        mean = np.average(counts, weights=sample_weight)
+
+        def deviance(expected: Any) -> float:
+            rows = xlogy(counts, counts / expected) - counts + expected
+            return float(np.average(rows, weights=sample_weight))
+
+        return 1 - deviance(self.predict(X)) / deviance(np.full_like(counts, mean))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = True
+        return tags
