@@ -57,7 +57,7 @@ class ForestSmoother:
     >>> A = sparse.kronsum(line, line, format="csr")
     >>> b = np.ones(900)
     >>> smoother = ForestSmoother(A)
-    >>> x, info = cg(A, b, M=smoother.as_preconditioner(), rtol=1e-10, maxiter=40)
+    >>> x, info = cg(A, b, M=smoother.as_preconditioner(), rtol=1e-10)
     >>> smoother.n_forests, info, bool(np.abs(A @ x - b).max() < 1e-7)
     (2, 0, True)
     """

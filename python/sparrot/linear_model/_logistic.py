@@ -88,7 +88,7 @@ class SparseLogisticRegression(ClassifierMixin, SparseGLM):  # type: ignore[misc
     >>> y = X[:, :3] @ [3.0, -2.0, 1.0] > 0
     >>> model = SparseLogisticRegression(alpha=0.08).fit(X, y)
     >>> np.flatnonzero(model.coef_)
-    array([0, 1])
+    array([0, 1, 2])
     >>> model.converged_, bool(model.dual_gap_ <= 1e-6 * np.log(2))
     (True, True)
     """

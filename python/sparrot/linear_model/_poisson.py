@@ -74,7 +74,7 @@ class SparsePoissonRegression(RegressorMixin, SparseGLM):  # type: ignore[misc]
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(300, 1000))
     >>> y = rng.poisson(np.exp(X[:, 0] - 0.5 * X[:, 1]))
-    >>> model = SparsePoissonRegression(alpha=0.3).fit(X, y)
+    >>> model = SparsePoissonRegression(alpha=0.5).fit(X, y)
     >>> np.flatnonzero(model.coef_)
     array([0, 1])
     """
