@@ -1,7 +1,7 @@
 //! The columns that are being worked with, and their Gram matrix.
 //!
 //! Of dense data the columns are copied, centred and weighted, so that products between them are
-//! those of dense matrices, by faer; of sparse data they are scattered one at a time.
+//! those of dense matrices, by faer; of sparse data they are summed row by row.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -176,27 +176,71 @@ impl WorkingSet {
         Ok(())
     }
 
+    /// Row by row: a row takes part in the products of the pairs of its entries, which are far fewer
+    /// than all pairs of columns.
     fn multiply_sparse<T: Element>(
         &mut self,
         data: &Data<'_, T>,
         before: usize,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
-        let mut dense = vec![0.0; data.y.len()];
-        for k in before..self.len() {
-            stop.poll()?;
-            let j = self.variables[k] as usize;
-            let weight = |i: usize| data.roots[i] * data.roots[i];
-            data.design.for_column(j, |i, x| dense[i] = x * weight(i));
-            for (q, other) in self.variables[..=k].iter().map(|j| *j as usize).enumerate() {
-                let mut sum = 0.0;
-                data.design.for_column(other, |i, x| sum += x * dense[i]);
-                sum -= data.total * data.moments[j].mean * data.moments[other].mean;
-                self.gram[k * self.stride + q] = sum;
-                self.gram[q * self.stride + k] = sum;
+        /// Rows between polls.
+        const ROWS: usize = 256;
+        let rows = self.rows(data);
+        for (i, row) in rows.windows().enumerate() {
+            if i % ROWS == 0 {
+                stop.poll()?;
             }
-            data.design.for_column(j, |i, _| dense[i] = 0.0);
+            let weight = data.roots[i] * data.roots[i];
+            let first = row.partition_point(|(k, _)| (*k as usize) < before);
+            for (at, (k, x)) in row.iter().enumerate().skip(first) {
+                let products = &mut self.gram[*k as usize * self.stride..][..*k as usize + 1];
+                for (q, y) in &row[..=at] {
+                    products[*q as usize] += weight * x * y;
+                }
+            }
+        }
+        for k in before..self.len() {
+            let mean = data.moments[self.variables[k] as usize].mean;
+            for q in 0..=k {
+                let other = data.moments[self.variables[q] as usize].mean;
+                let product = self.gram[k * self.stride + q] - data.total * mean * other;
+                self.gram[k * self.stride + q] = product;
+                self.gram[q * self.stride + k] = product;
+            }
         }
         Ok(())
+    }
+
+    /// The entries of the set by rows, in the order of the set.
+    fn rows<T: Element>(&self, data: &Data<'_, T>) -> Rows {
+        let mut starts = vec![0usize; data.y.len() + 1];
+        for j in &self.variables {
+            data.design.for_column(*j as usize, |i, _| starts[i + 1] += 1);
+        }
+        for i in 0..data.y.len() {
+            starts[i + 1] += starts[i];
+        }
+        let mut next = starts.clone();
+        let mut entries = vec![(0u32, 0.0); starts[data.y.len()]];
+        for (k, j) in self.variables.iter().enumerate() {
+            data.design.for_column(*j as usize, |i, x| {
+                entries[next[i]] = (k as u32, x);
+                next[i] += 1;
+            });
+        }
+        Rows { starts, entries }
+    }
+}
+
+/// The entries of some columns by rows.
+struct Rows {
+    starts: Vec<usize>,
+    entries: Vec<(u32, f64)>,
+}
+
+impl Rows {
+    fn windows(&self) -> impl Iterator<Item = &[(u32, f64)]> {
+        self.starts.windows(2).map(|ends| &self.entries[ends[0]..ends[1]])
     }
 }
