@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -142,6 +143,24 @@ def test_dense_elimination_is_right_to_the_last_digits_and_bounds_hold(seed, spr
             assert abs(float(x) - s) <= b
     # Weights that differ are no reason for a bound without meaning.
     assert bound.max() < 1e-11
+
+
+def test_bounds_allow_for_sums_over_many_fixed_neighbours(rng):
+    # Two unknowns, tied to each other by 1e20 times what ties them to the 300 others.
+    n = 302
+    W = np.zeros((n, n))
+    W[:2, 2:] = rng.random((2, 300))
+    W[0, 1] = 1e20
+    W = np.maximum(W, W.T)
+    labelled, values = list(range(2, n)), rng.normal(size=300)
+    solution = exact(W, labelled, values)
+    result = laplacian_solve(W, labelled, values, method="dense")
+    bound = result.error_bound()
+    # As much as the sums alone may be off by, and not much more.
+    assert (bound[:2] >= 300 * 2.0**-53 * np.abs(values).mean()).all()
+    assert bound.max() < 1e-11
+    for i in (0, 1):
+        assert abs(float(solution[i] - Fraction(float(result.x[i])))) <= bound[i]
 
 
 def test_a_cluster_on_a_thread(rng):

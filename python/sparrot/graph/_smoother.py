@@ -18,8 +18,7 @@ class ForestSmoother:
 
     A smoother for multigrid and, there and back, a preconditioner of conjugate gradients. The
     matrix is cut into forests once (see :func:`forest_partition`) and their factors are kept; a
-    sweep costs about one product with the matrix and two passes over the forests [1]_. It needs
-    fewer sweeps than Gauss-Seidel by points, each of which is cheaper.
+    sweep costs about one product with the matrix and two passes over the forests [1]_.
 
     Parameters
     ----------

@@ -246,7 +246,9 @@ fn by_elimination<T: Scalar>(
     let source: Option<Vec<f64>> = problem.source.map(|b| b.iter().map(|b| b.abs()).collect());
     let larger = Problem { source: source.as_deref(), ..*problem };
     let most = dense::solve(&System::new(&larger, &magnitudes, stop)?, team, stop)?;
-    let off = dense::worst_error(system.len());
+    let neighbours = |node: &u32| problem.weights.line(*node as usize).0.len();
+    let most_neighbours = system.nodes.iter().map(neighbours).max().unwrap_or(0);
+    let off = dense::worst_error(system.len(), most_neighbours);
     let off = off / (1.0 - off);
     for (at, node) in system.nodes.iter().enumerate() {
         for c in 0..k {

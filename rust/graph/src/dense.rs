@@ -112,15 +112,16 @@ pub fn solve(system: &System, team: &Team, stop: &Stop<'_>) -> Result<Vec<f64>, 
 }
 
 /// How far a solution may be off at most, as a share of the solution with the magnitudes of the
-/// right-hand sides, for n unknowns.
+/// right-hand sides, for n unknowns with at most so many neighbours, fixed ones among them.
 ///
 /// A step computes the reduced system to a relative `(m + 4) u` of each entry, m the unknowns left,
 /// as all terms have one sign; relative changes of e in the entries of such a system change the
-/// entries of its inverse by `2 m e` (A. Alfa, J. Xue and Q. Ye, Numerische Mathematik 90, 2002);
-/// the sum over all steps is below `n^3 u` from 8 unknowns on.
-pub fn worst_error(n: usize) -> f64 {
-    let n = n.max(8) as f64;
-    n * n * n * (f64::EPSILON / 2.0)
+/// entries of its inverse by `2 m e` (A. Alfa, J. Xue and Q. Ye, Numerische Mathematik 90, 2002); the
+/// values that follow from those after them add `(m + 2) u`. The sum over all steps is below `n^3 u`
+/// from 18 unknowns on. Grounds and right-hand sides are sums over neighbours to begin with.
+pub fn worst_error(n: usize, neighbours: usize) -> f64 {
+    let n = n.max(18) as f64;
+    n * (n * n + 3.0 * neighbours as f64) * (f64::EPSILON / 2.0)
 }
 
 /// A power of 2 that weights are multiplied by, as the product of two: itself it may be beyond the
