@@ -5,6 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "block_regression_path",
     "ForestSweeps",
     "descent_solve",
     "get_num_threads",
@@ -55,6 +56,14 @@ def descent_solve(
     callback: Callable[..., bool] | None,
     n_threads: int | None,
 ) -> dict[str, Any]: ...
+def block_regression_path(
+    design: tuple[Any, ...] | npt.NDArray[Any],
+    y: npt.NDArray[Any],
+    path: Mapping[str, Any],
+    max_time: float | None,
+    callback: Callable[..., bool] | None,
+    n_threads: int | None,
+) -> tuple[list[float], list[dict[str, Any]]]: ...
 def regression_path(
     design: tuple[Any, ...] | npt.NDArray[Any],
     y: _Vector,

@@ -149,7 +149,9 @@ def test_callbacks_and_limits(data):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda A, b: LeastSquares(A, b[:-1]), "b has 29 values for 30 rows"),
+        (lambda A, b: LeastSquares(A, b[:-1]), "b has 29 values for 30 rows of A"),
+        (lambda A, b: Logistic(A, b[:-1] > 0), "y has 29 values for 30 rows of A"),
+        (lambda A, b: Quadratic(np.eye(3), b[:2]), "b has 2 values for 3 rows of A"),
         (lambda A, b: LeastSquares(np.where(A > 2, np.nan, A), b), "A contains nan"),
         (lambda A, b: LeastSquares(A, b, l1=-1.0), "l1 has a value of -1"),
         (lambda A, b: LeastSquares(A, b, bounds=(1, 0)), "no number lies between"),
@@ -164,6 +166,25 @@ def test_callbacks_and_limits(data):
 def test_bad_problems(make, message, data):
     with pytest.raises(InvalidInputError, match=message):
         make(*data)
+
+
+@pytest.mark.parametrize("form", [sparse.csr_array, sparse.csc_array])
+@pytest.mark.parametrize(
+    ("part", "values", "message"),
+    [
+        ("indices", [0, 3, 2], r"A.indices has 3 at index 1: .*, 0 to 2"),
+        ("indices", [0, -1, 2], r"A.indices has -1 at index 1"),
+        ("indices", [0, 1, 2**32 + 2], rf"A.indices has {2**32 + 2} at index 2"),
+        ("indptr", [0, 2, 1, 3], "A.indptr has 2 and then 1 at index 2"),
+        ("indptr", [0, 1, 2, 4], "A.indptr goes from 0 to 4 for 3 indices"),
+    ],
+)
+def test_entries_in_no_place_are_refused(form, part, values, message):
+    matrix = form(np.eye(3))
+    setattr(matrix, part, np.array(values))
+    for problem in (LeastSquares, Quadratic):
+        with pytest.raises(InvalidInputError, match=message):
+            problem(matrix, np.ones(3))
 
 
 @pytest.mark.parametrize(

@@ -316,7 +316,10 @@ ONES = np.ones((3, 3))
         ((ONES, [True, False], [1.0]), {}, "labelled has 2 values for 3 nodes"),
         ((ONES, [0], [1.0, 2.0]), {}, "values has 2 rows for 1 labelled"),
         ((ONES, [0], [np.nan]), {}, "values contains nan"),
+        ((ONES, [0], [-np.inf]), {}, "values contains -inf"),
+        ((ONES, [0], [-2e150]), {}, r"values has -2e\+150: needs magnitudes up to 1e\+150"),
         ((ONES, [0], [[]]), {}, "values has shape"),
+        ((sparse.csr_array(np.ones(3)), [0], [1.0]), {}, r"W has shape \(3,\): needs 2"),
         ((ONES, [0], None), {}, "values is None"),
         ((ONES,), {}, "nothing to extend"),
         ((ONES, [0], [1.0]), {"diagonal": [1.0, -1.0, 0]}, r"diagonal\[1\] is -1.0"),
@@ -335,6 +338,42 @@ ONES = np.ones((3, 3))
 def test_bad_input_is_named(arguments, options, message):
     with pytest.raises(InvalidInputError, match=message):
         laplacian_solve(*arguments, **options)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_values_whose_squares_overflow_are_refused(method):
+    W = sparse.csr_array(sparse.diags_array([10.0, 10.0], offsets=[-1, 1], shape=(6, 6)))
+    for largest in (1.7e308, -1e160):
+        with pytest.raises(InvalidInputError, match=r"values has .*, as squares overflow"):
+            laplacian_solve(W, [0, 5], [0.0, largest], method=method)
+    result = laplacian_solve(W, [0, 5], [0.0, 1e150], method=method)
+    np.testing.assert_allclose(result.x / 1e150, np.arange(6) / 5, atol=1e-7)
+    assert (result.error_bound() < 1e143).all()
+
+
+def test_the_mean_at_unreached_nodes_is_finite():
+    nothing = sparse.csr_array((3, 3))
+    with pytest.raises(InvalidInputError, match=r"values has 1\.7e\+308"):
+        laplacian_solve(nothing, [0, 1], [1.7e308, 1.7e308])
+    result = laplacian_solve(nothing, [0, 1], [1e150, 1e150])
+    np.testing.assert_allclose(result.x, 1e150)
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "message"),
+    [
+        ("indices", [1, 2, 3, 1], r"W.indices has 3 at index 2: .* column, 0 to 2"),
+        ("indices", [1, -1, 2, 1], "W.indices has -1 at index 1"),
+        ("indices", [1, 0, 2, 2**32 + 1], rf"W.indices has {2**32 + 1} at index 3"),
+        ("indptr", [0, 3, 2, 4], "W.indptr has 3 and then 2 at index 2"),
+        ("indptr", [0, 1, 3, 5], "W.indptr goes from 0 to 5 for 4 indices"),
+    ],
+)
+def test_entries_in_no_place_are_refused(part, values, message):
+    W = sparse.csr_array(sparse.diags_array([1.0, 1.0], offsets=[-1, 1], shape=(3, 3)))
+    setattr(W, part, np.array(values))
+    with pytest.raises(InvalidInputError, match=message):
+        laplacian_solve(W, [0], [1.0])
 
 
 def test_input_is_left_alone(chain, rng):

@@ -60,7 +60,7 @@ class LeastSquares(Problem):
     ) -> None:
         design, (n, p) = as_design(A, "A")
         self.shape = (p,)
-        self._native = (design, ("least-squares", as_targets(b, "b", n)))
+        self._native = (design, ("least-squares", as_targets(b, "b", n, "A")))
         self._set_penalty(l1, bounds)
 
 
@@ -109,7 +109,7 @@ class Logistic(Problem):
     ) -> None:
         design, (n, p) = as_design(A, "A")
         self.shape = (p,)
-        signs = as_targets(y, "y", n)
+        signs = as_targets(y, "y", n, "A")
         found = np.unique(signs)
         if not (np.isin(found, (-1, 1)).all() or np.isin(found, (0, 1)).all()):
             shown = ", ".join(f"{value:g}" for value in found[:5])

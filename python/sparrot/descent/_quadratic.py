@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from sparrot._design import as_targets, canonical, compressed, require_shape
+from sparrot._design import as_targets, canonical, compressed, require_places, require_shape
 from sparrot._validation import as_floats, require_finite
 from sparrot.descent._linear import UNBOUNDED, Bounds
 from sparrot.descent._problem import Problem
@@ -58,6 +58,8 @@ class Quadratic(Problem):
         self, A: object, b: object, *, l1: object = 0.0, bounds: Bounds = UNBOUNDED
     ) -> None:
         if hasattr(A, "tocsr") and hasattr(A, "nnz"):
+            if getattr(A, "format", None) == "csc":
+                require_places(A, "A")  # before the conversion goes by them
             matrix = canonical(A.tocsr(), "A").astype(np.float64, copy=False)
         else:
             array = as_floats(A, "A", ndim=2)
@@ -69,7 +71,7 @@ class Quadratic(Problem):
         _require_symmetric(matrix)
         _require_curvature(matrix)
         self.shape = (p,)
-        linear = as_targets(b, "b", p)
+        linear = as_targets(b, "b", p, "A")
         is_flat = (matrix.diagonal() == 0) & (linear != 0)
         if is_flat.any():
             i = int(np.flatnonzero(is_flat)[0])

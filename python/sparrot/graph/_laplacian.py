@@ -22,6 +22,9 @@ from sparrot.errors import ConvergenceWarning, InvalidInputError
 from sparrot.graph._matrix import as_columns, as_nodes, as_square, native
 from sparrot.graph._result import LaplacianResult
 
+# Squares of values up to this, and sums of them, are finite, and so is their mean.
+LARGEST = 1e150
+
 METHODS = ("auto", "cg", "cholesky", "dense", "forest", "forest_cg")
 
 
@@ -55,8 +58,8 @@ def laplacian_solve(
     labelled : array_like of shape (m,) or (n,), optional
         The nodes that have a value: distinct indices, or a mask. None for none.
     values : array_like of shape (m,) or (m, k), optional
-        Their values, in the order of ``labelled`` (of the nodes, for a mask). k columns are solved
-        for side by side.
+        Their values, in the order of ``labelled`` (of the nodes, for a mask), of magnitudes up to
+        1e150. k columns are solved for side by side.
     diagonal : array_like of shape (n,), optional
         Non-negative numbers c: pulls values to 0 or, with ``source = c * y``, to y. By default 0.
     source : array_like of shape (n,) or (n, k), optional
@@ -176,6 +179,12 @@ def _columns(
         raise InvalidInputError(f"values is None: needs those of the {len(nodes)} labelled nodes")
     if values is not None:
         given, is_vector = as_columns(values, "values", len(nodes), "labelled nodes")
+        if (np.abs(given) > LARGEST).any():
+            largest = given.flat[np.abs(given).argmax()]
+            raise InvalidInputError(
+                f"values has {largest}: needs magnitudes up to {LARGEST}, as squares overflow; "
+                "divide all by a number, and multiply the result by it"
+            )
         vectors.append(is_vector)
     if source is not None:
         loads, is_vector = as_columns(source, "source", n, "nodes")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sparrot._design import canonical, compressed, require_shape
+from sparrot._design import canonical, compressed, require_places, require_shape
 from sparrot._native import simd_level
 from sparrot._validation import FloatArray, as_array, as_floats, require_finite
 from sparrot.errors import InvalidInputError
@@ -15,6 +15,8 @@ def as_square(value: object, name: str) -> Any:
     """Return a square CSR matrix with sorted indices; that it is symmetric is checked later."""
     simd_level()  # raises if SPARROT_SIMD asks for what there is not
     if hasattr(value, "tocsr") and hasattr(value, "nnz"):
+        if getattr(value, "format", None) == "csc":
+            require_places(value, name)
         # What is not finite is found where symmetry is looked at.
         matrix = canonical(value.tocsr(), name, check_finite=False)
     else:

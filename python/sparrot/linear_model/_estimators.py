@@ -49,7 +49,7 @@ class SparseLinearRegression(RegressorMixin, BaseEstimator):  # type: ignore[mis
     def _take(self, point: Point, shape: tuple[int, int], dtype: Any, tol: float) -> None:
         self.coef_ = point.dense(shape[1], dtype)
         self.sparse_coef_ = point.sparse(shape[1], dtype)
-        self.intercept_ = dtype.type(point.intercept) if self.fit_intercept else 0.0
+        self.intercept_ = float(point.intercept)
         self.dual_gap_ = point.gap
         self.objective_ = point.objective
         self.n_iter_ = max(1, point.n_iter)
@@ -118,7 +118,7 @@ class ElasticNet(SparseLinearRegression):
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,)
-        The coefficients; float32 if ``X`` is.
+        The coefficients; rounded to float32 if ``X`` is, after they have been certified.
     sparse_coef_ : scipy.sparse.csr_array of shape (1, n_features)
         The same, sparse.
     intercept_ : float
@@ -130,7 +130,7 @@ class ElasticNet(SparseLinearRegression):
     n_iter_ : int
         Passes over the columns.
     trace_ : dict of ndarray
-        Of each pass: "iteration", "time" (seconds), "objective" (times the sum of weights),
+        Of each pass: "iteration", "time" (seconds), "objective",
         "certificate" (the gap as a share of the objective at 0) and "sparsity" (the support).
     converged_ : bool
         Whether the gap is within ``tol``.
@@ -263,7 +263,7 @@ class Lasso(ElasticNet):
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,)
-        The coefficients; float32 if ``X`` is.
+        The coefficients; rounded to float32 if ``X`` is, after they have been certified.
     sparse_coef_ : scipy.sparse.csr_array of shape (1, n_features)
         The same, sparse.
     intercept_ : float

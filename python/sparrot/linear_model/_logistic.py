@@ -49,7 +49,7 @@ class SparseLogisticRegression(ClassifierMixin, SparseGLM):  # type: ignore[misc
     classes_ : ndarray of shape (n_classes,)
         The classes.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        The coefficients; float32 if ``X`` is.
+        The coefficients; rounded to float32 if ``X`` is, after they have been certified.
     sparse_coef_ : scipy.sparse.csr_array of the shape of coef_
         The same, sparse.
     intercept_ : ndarray of shape (1,) or (n_classes,)
@@ -140,7 +140,7 @@ class SparseLogisticRegression(ClassifierMixin, SparseGLM):  # type: ignore[misc
         self.sparse_coef_ = sparse.vstack(
             [point.sparse(columns, data.dtype) for point in points], format="csr"
         )
-        self.intercept_ = np.array([point.intercept for point in points], dtype=data.dtype)
+        self.intercept_ = np.array([point.intercept for point in points])
         return self
 
     def decision_function(self, X: object) -> FloatArray:

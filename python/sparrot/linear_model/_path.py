@@ -16,6 +16,9 @@ from sparrot.linear_model._solve import (
     warn_unless_converged,
 )
 
+# More would be a slip: neighbours on a grid from 1 to 1e-3 differ by less than 1e-4 of them.
+MOST_ALPHAS = 100_000
+
 
 def lasso_path(
     X: object,
@@ -44,7 +47,7 @@ def lasso_path(
     eps : float, default=1e-3
         The smallest penalty over the largest, the one at which all coefficients become 0.
     n_alphas : int, default=100
-        Penalties, evenly spaced on a logarithmic scale.
+        Penalties, evenly spaced on a logarithmic scale; at most 100,000.
     alphas : array_like, optional
         The penalties themselves, above 0; solved in descending order.
     fit_intercept : bool, default=False
@@ -152,7 +155,7 @@ def enet_path(
     eps : float, default=1e-3
         The smallest penalty over the largest.
     n_alphas : int, default=100
-        Penalties, evenly spaced on a logarithmic scale.
+        Penalties, evenly spaced on a logarithmic scale; at most 100,000.
     alphas : array_like, optional
         The penalties themselves, above 0; solved in descending order.
     fit_intercept : bool, default=False
@@ -240,7 +243,7 @@ def _path(
     chosen = Settings.of(l1_ratio=l1_ratio, **settings)
     points = solve(
         design,
-        as_targets(y, "y", n),
+        as_targets(y, "y", n, "X"),
         as_alphas(grid, alphas),
         chosen,
         sample_weight=as_sample_weight(sample_weight, n),
@@ -267,10 +270,7 @@ def _is_single(design: Any) -> bool:
 def as_alphas(grid: tuple[object, object], alphas: object) -> list[float] | tuple[float, int]:
     """Take penalties, descending, or what makes a grid of them."""
     if alphas is None:
-        eps = as_positive(grid[0], "eps")
-        if eps >= 1:
-            raise InvalidInputError(f"eps is {eps}: needs a number below 1")
-        return eps, as_count(grid[1], "n_alphas")
+        return as_grid(*grid, "n_alphas")
     given: FloatArray = as_floats(alphas, "alphas", ndim=1)
     require_finite(given, "alphas")
     if given.size == 0 or not (given > 0).all():
@@ -278,3 +278,14 @@ def as_alphas(grid: tuple[object, object], alphas: object) -> list[float] | tupl
         raise InvalidInputError(f"alphas is {shown}: needs penalties above 0")
     descending: list[float] = np.sort(given.astype(np.float64))[::-1].tolist()
     return descending
+
+
+def as_grid(eps: object, count: object, name: str) -> tuple[float, int]:
+    """Take the smallest penalty over the largest, and how many there are, an argument so named."""
+    smallest = as_positive(eps, "eps")
+    if smallest >= 1:
+        raise InvalidInputError(f"eps is {smallest}: needs a number below 1")
+    size = as_count(count, name)
+    if size > MOST_ALPHAS:
+        raise InvalidInputError(f"{name} is {size}: needs an integer of at most {MOST_ALPHAS}")
+    return smallest, size

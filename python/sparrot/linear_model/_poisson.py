@@ -3,10 +3,12 @@
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import xlogy
+from scipy.special import kl_div
 from sklearn.base import RegressorMixin
+from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
+from sparrot._design import as_targets
 from sparrot._validation import FloatArray
 from sparrot.errors import InvalidInputError
 from sparrot.linear_model._glm import DTYPES, SparseGLM
@@ -43,7 +45,7 @@ class SparsePoissonRegression(RegressorMixin, SparseGLM):  # type: ignore[misc]
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,)
-        The coefficients; float32 if ``X`` is.
+        The coefficients; rounded to float32 if ``X`` is, after they have been certified.
     sparse_coef_ : scipy.sparse.csr_array of shape (1, n_features)
         The same, sparse.
     intercept_ : float
@@ -130,7 +132,7 @@ class SparsePoissonRegression(RegressorMixin, SparseGLM):  # type: ignore[misc]
         (point,) = self._solved(data, [counts], "poisson", given)
         self.coef_ = point.dense(data.shape[1], data.dtype)
         self.sparse_coef_ = point.sparse(data.shape[1], data.dtype)
-        self.intercept_ = data.dtype.type(point.intercept) if self.fit_intercept else 0.0
+        self.intercept_ = float(point.intercept)
         return self
 
     def predict(self, X: object) -> FloatArray:
@@ -163,30 +165,50 @@ class SparsePoissonRegression(RegressorMixin, SparseGLM):  # type: ignore[misc]
         X : array_like or sparse matrix of shape (n_samples, n_features)
             The data.
         y : array_like of shape (n_samples,)
-            The counts.
+            The counts: non-negative.
         sample_weight : array_like of shape (n_samples,), default=None
-            Weights of the rows.
+            Non-negative weights of the rows; only their ratios matter.
 
         Returns
         -------
         float
-            1 for a perfect fit, 0 for one that predicts the mean.
+            1 for a perfect fit, 0 for one that predicts the mean. Where all counts are the same,
+            these are one: then 1 for a perfect fit, up to rounding, and 0 for any other, as by
+            :func:`sklearn.metrics.r2_score`.
 
         Raises
         ------
         ValueError
-            If ``X`` is not finite or has another number of columns than in ``fit``.
+            If ``X`` is not finite or has another number of columns than in ``fit``, or ``y`` has
+            more than one column.
+        sparrot.errors.InvalidInputError
+            If ``y`` or ``sample_weight`` is not as described, or has not one value for each row.
         sklearn.exceptions.NotFittedError
             Before ``fit``.
+
+        Warns
+        -----
+        sklearn.exceptions.DataConversionWarning
+            If ``y`` is a column.
         """
-        counts = np.asarray(y, dtype=np.float64)
-        mean = np.average(counts, weights=sample_weight)
-
-        def deviance(expected: Any) -> float:
-            rows = xlogy(counts, counts / expected) - counts + expected
-            return float(np.average(rows, weights=sample_weight))
-
-        return 1 - deviance(self.predict(X)) / deviance(np.full_like(counts, mean))
+        expected = self.predict(X)
+        counts = as_targets(column_or_1d(y, warn=True), "y", len(expected), "X")
+        if (counts < 0).any():
+            i = int(np.flatnonzero(counts < 0)[0])
+            raise InvalidInputError(f"y[{i}] is {counts[i]}: needs non-negative counts")
+        given = as_sample_weight(sample_weight, len(counts))
+        weights = np.ones(len(counts)) if given is None else given / given.max()
+        used = weights > 0  # else 0 times inf
+        counts, expected, weights = counts[used], expected[used], weights[used]
+        mean = np.average(counts, weights=weights)
+        rows = np.where(expected < np.inf, kl_div(counts, expected), np.inf)
+        left = float(np.average(rows, weights=weights))
+        whole = float(np.average(kl_div(counts, mean), weights=weights))
+        # Its terms are of the size of the counts: no more than this is what rounding makes of 0.
+        rounding = 4 * np.finfo(np.float64).eps * mean
+        if whole <= rounding:
+            return 1.0 if left <= rounding else 0.0
+        return 1 - left / whole
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -33,15 +33,14 @@ class Point(NamedTuple):
     def dense(self, size: int, dtype: Any) -> FloatArray:
         """Return all coefficients."""
         coef = np.zeros(size, dtype=dtype)
-        coef[self.columns] = self.coefficients
+        coef[self.columns] = as_dtype(self.coefficients, dtype)
         return coef
 
     def sparse(self, size: int, dtype: Any) -> sparse.csr_array:
         """Return the coefficients as a row."""
         starts = np.array([0, self.columns.size])
-        return sparse.csr_array(
-            (self.coefficients.astype(dtype), self.columns, starts), shape=(1, size)
-        )
+        values = as_dtype(self.coefficients, dtype)
+        return sparse.csr_array((values, self.columns, starts), shape=(1, size))
 
 
 class Settings(NamedTuple):
@@ -153,6 +152,18 @@ def warn_unless_converged(points: list[Point], tol: float, *, stacklevel: int) -
     )
 
 
+def as_dtype(coefficients: FloatArray, dtype: Any) -> FloatArray:
+    """Round coefficients to what X has."""
+    largest = float(np.abs(coefficients).max(initial=0.0))
+    if largest > float(np.finfo(dtype).max):
+        raise InvalidInputError(
+            f"X has columns so small that a coefficient is {largest:g}, which {np.dtype(dtype)} "
+            "cannot hold: scale X, or give it in float64"
+        )
+    rounded: FloatArray = coefficients.astype(dtype)
+    return rounded
+
+
 def as_flag(value: object, name: str) -> bool:
     """Take a truth value."""
     if not isinstance(value, bool | np.bool_):
@@ -207,4 +218,5 @@ def as_sample_weight(value: object, size: int) -> FloatArray | None:
         )
     if not weights.any():
         raise InvalidInputError("sample_weight is zero everywhere: needs a positive weight")
-    return weights
+    # Only their ratios matter: by a power of two near 1, so that no sum of them overflows.
+    return np.ldexp(weights, -int(np.frexp(weights.max())[1]))

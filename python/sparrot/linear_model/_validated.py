@@ -11,10 +11,10 @@ from sklearn.model_selection import check_cv
 
 from sparrot._design import Design, as_design
 from sparrot._native import get_num_threads
-from sparrot._validation import FloatArray, as_count, as_positive
+from sparrot._validation import FloatArray
 from sparrot.errors import InvalidInputError
 from sparrot.linear_model._estimators import SparseLinearRegression
-from sparrot.linear_model._path import as_alphas
+from sparrot.linear_model._path import as_alphas, as_grid
 from sparrot.linear_model._solve import (
     Point,
     Settings,
@@ -48,7 +48,7 @@ class ElasticNetCV(SparseLinearRegression):
     eps : float, default=1e-3
         The smallest penalty of the grid over its largest.
     alphas : int or array_like, default=100
-        How many penalties there are in the grid, or the penalties themselves.
+        How many penalties there are in the grid, at most 100,000, or the penalties themselves.
     fit_intercept : bool, default=True
         Whether there is an intercept.
     weights : array_like of shape (n_features,), default=None
@@ -75,7 +75,7 @@ class ElasticNetCV(SparseLinearRegression):
     mse_path_ : ndarray of shape (n_alphas, n_folds) or (n_l1_ratio, n_alphas, n_folds)
         The mean squared error on the rows left out.
     coef_ : ndarray of shape (n_features,)
-        The coefficients of a fit to all rows; float32 if ``X`` is.
+        The coefficients of a fit to all rows; rounded to float32 if ``X`` is.
     sparse_coef_ : scipy.sparse.csr_array of shape (1, n_features)
         The same, sparse.
     intercept_ : float
@@ -181,6 +181,8 @@ class ElasticNetCV(SparseLinearRegression):
         weights = as_weights(self.weights, p)
         grids = self._grids(design, response, settings, sample, weights)
         splits = list(check_cv(self.cv).split(data, response))
+        if not splits:
+            raise InvalidInputError("cv has no folds: needs at least one split of the rows")
         folds = [
             Fold(train, test, k)
             for k in range(len(shares))
@@ -243,10 +245,7 @@ class ElasticNetCV(SparseLinearRegression):
         if np.ndim(self.alphas) > 0:  # type: ignore[arg-type]
             given = as_alphas((1e-3, 1), self.alphas)
             return [list(given)] * len(settings)
-        count = as_count(self.alphas, "alphas")
-        eps = as_positive(self.eps, "eps")
-        if eps >= 1:
-            raise InvalidInputError(f"eps is {eps}: needs a number below 1")
+        eps, count = as_grid(self.eps, self.alphas, "alphas")
         grids = []
         for chosen in settings:
             # At the largest the solution is 0, which costs the pass that finds it.
@@ -266,7 +265,7 @@ class LassoCV(ElasticNetCV):
     eps : float, default=1e-3
         The smallest penalty of the grid over its largest.
     alphas : int or array_like, default=100
-        How many penalties there are in the grid, or the penalties themselves.
+        How many penalties there are in the grid, at most 100,000, or the penalties themselves.
     fit_intercept : bool, default=True
         Whether there is an intercept.
     weights : array_like of shape (n_features,), default=None
@@ -291,7 +290,7 @@ class LassoCV(ElasticNetCV):
     mse_path_ : ndarray of shape (n_alphas, n_folds)
         The mean squared error on the rows left out.
     coef_ : ndarray of shape (n_features,)
-        The coefficients of a fit to all rows; float32 if ``X`` is.
+        The coefficients of a fit to all rows; rounded to float32 if ``X`` is.
     sparse_coef_ : scipy.sparse.csr_array of shape (1, n_features)
         The same, sparse.
     intercept_ : float

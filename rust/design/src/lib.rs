@@ -66,6 +66,13 @@ pub enum Design<'a, T> {
     Sparse(Compressed<'a, T>, usize),
 }
 
+/// Below this share of the squares about 0 those about the mean have lost digits,
+const CANCELLED: f64 = 1e-4;
+/// and below this they are rounding: the column is constant.
+const ROUNDING: f64 = 1e-28;
+/// Squares below this have lost digits to underflow.
+const TINY: f64 = 1e-280;
+
 impl<T: Element> Design<'_, T> {
     /// The number of rows.
     pub fn rows(&self) -> usize {
@@ -225,10 +232,12 @@ impl<T: Element> Design<'_, T> {
 
     /// The product with v, the weighted mean and the weighted sum of squares about it of every
     /// column, in one pass; without weights' mean (`centred` false) the mean is 0. A dense column is
-    /// shifted by its first entry, so that a large mean costs no digits.
+    /// shifted by its first entry that has a weight, so that a large mean costs no digits of its
+    /// squares; a sparse one whose mean is large is read again.
     ///
     /// # Errors
-    /// [`Error::Interrupted`]; [`Error::InvalidInput`] names an entry that is not finite.
+    /// [`Error::Interrupted`]; [`Error::InvalidInput`] names an entry that is not finite, or a column
+    /// whose squares cannot be told.
     pub fn moments(
         &self,
         v: &[f64],
@@ -238,10 +247,11 @@ impl<T: Element> Design<'_, T> {
         stop: &Stop<'_>,
     ) -> Result<Vec<Moments>, Error> {
         let total: f64 = w.iter().sum();
+        let first = w.iter().position(|w| *w > 0.0).unwrap_or(0);
         let one = |i: usize| {
             let (shift, [product, sum, squares]) = match self {
                 Design::Dense(columns) => {
-                    let shift = if centred { columns[i][0].to_f64() } else { 0.0 };
+                    let shift = if centred { columns[i][first].to_f64() } else { 0.0 };
                     (shift, T::moments(shift, columns[i], v, w))
                 }
                 Design::Sparse(..) => {
@@ -254,14 +264,18 @@ impl<T: Element> Design<'_, T> {
                     (0.0, sums)
                 }
             };
+            if !squares.is_finite() || (squares < TINY && !self.is_constant(i, w, centred)) {
+                return Moments { product, mean: 0.0, squares: f64::NAN };
+            }
             if !centred {
                 return Moments { product, mean: 0.0, squares };
             }
-            Moments {
-                product,
-                mean: shift + sum / total,
-                squares: (squares - sum * (sum / total)).max(0.0),
+            let mean = shift + sum / total;
+            let mut about = (squares - sum * (sum / total)).max(0.0);
+            if self.is_sparse() && about < CANCELLED * squares {
+                about = self.squares_about(i, mean, w, total);
             }
+            Moments { product, mean, squares: if about < ROUNDING * squares { 0.0 } else { about } }
         };
         let at_once = CHUNK.div_ceil(self.entries() / self.columns().max(1) + 1);
         let starts: Vec<usize> = (0..self.columns()).step_by(at_once).collect();
@@ -276,6 +290,31 @@ impl<T: Element> Design<'_, T> {
         }
     }
 
+    /// The weighted sum of squares about the mean of a sparse column, without cancellation.
+    fn squares_about(&self, i: usize, mean: f64, w: &[f64], total: f64) -> f64 {
+        let (mut sum, mut rest) = (0.0, total);
+        self.for_column(i, |j, x| {
+            sum += w[j] * (x - mean) * (x - mean);
+            rest -= w[j];
+        });
+        // The rows without an entry have the value 0; if there are none, the rest is rounding.
+        let is_full = rest <= 1e-12 * total;
+        sum + if is_full { 0.0 } else { rest * mean * mean }
+    }
+
+    /// Whether the entries of a column that have a weight are equal, and 0 unless it is centred.
+    fn is_constant(&self, i: usize, w: &[f64], centred: bool) -> bool {
+        let (mut value, mut is_constant, mut entries) = (None, true, 0);
+        self.for_column(i, |j, x| {
+            if w[j] > 0.0 {
+                entries += 1;
+                is_constant &= *value.get_or_insert(x) == x && (centred || x == 0.0);
+            }
+        });
+        let rows = w.iter().filter(|w| **w > 0.0).count();
+        is_constant && (entries == rows || value.is_none_or(|v| v == 0.0))
+    }
+
     fn not_finite(&self, i: usize) -> Error {
         let mut found = None;
         self.for_column(i, |j, x| {
@@ -287,7 +326,7 @@ impl<T: Element> Design<'_, T> {
             "X",
             match found {
                 Some((j, x)) => format!("contains {x} at index ({j}, {i}): needs finite values"),
-                None => format!("has a column, {i}, whose squares overflow: scale it"),
+                None => format!("has a column, {i}, whose squares over- or underflow: scale it"),
             },
         )
     }

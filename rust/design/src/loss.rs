@@ -29,6 +29,11 @@ pub trait RowLoss: Copy + Send + Sync {
     /// The conjugate `sup_z r z - loss`, for r between 0 and a derivative.
     fn conjugate(&self, b: f64, r: f64) -> f64;
 
+    /// Whether the conjugate is finite at r.
+    fn is_derivative(&self, _b: f64, _r: f64) -> bool {
+        true
+    }
+
     /// The infimum over z.
     fn least(&self, b: f64) -> f64 {
         -self.conjugate(b, 0.0)
@@ -121,6 +126,10 @@ impl RowLoss for Logistic {
     fn conjugate(&self, _b: f64, r: f64) -> f64 {
         entropy(r.abs()) + entropy(1.0 - r.abs())
     }
+
+    fn is_derivative(&self, b: f64, r: f64) -> bool {
+        (0.0..=1.0).contains(&(-b * r))
+    }
 }
 
 /// `e^z - b z`, b >= 0: the negative log-likelihood of counts, but for what b alone adds.
@@ -151,6 +160,10 @@ impl RowLoss for Poisson {
     fn conjugate(&self, b: f64, r: f64) -> f64 {
         entropy(r + b) - (r + b)
     }
+
+    fn is_derivative(&self, b: f64, r: f64) -> bool {
+        r + b >= 0.0
+    }
 }
 
 #[cfg(test)]
@@ -172,6 +185,7 @@ mod tests {
         prop_assert!(curvature <= loss.bound() * (1.0 + 1e-12));
         // Fenchel and Young: equality at the derivative, inequality elsewhere.
         prop_assert!(close(loss.value(b, z) + loss.conjugate(b, r), r * z, 1e-9));
+        prop_assert!(loss.is_derivative(b, r));
         for share in [0.0, 0.3, 1.0] {
             let bound = share * r * (z + u) - loss.conjugate(b, share * r);
             prop_assert!(loss.value(b, z + u) >= bound - 1e-9 * (1.0 + bound.abs()));

@@ -25,6 +25,9 @@ pub trait BlockPenalty: Clone + Send + Sync {
     /// The largest s in [0, 1] for which `s h` is a subgradient of the block's penalty at 0.
     fn share(&self, block: usize, h: &[f64]) -> f64;
 
+    /// How far h is from the border of the subgradients at 0, at least; negative outside.
+    fn slack(&self, block: usize, h: &[f64]) -> f64;
+
     /// The same penalty with lambda multiplied.
     fn scaled(&self, factor: f64) -> Self;
 
@@ -94,6 +97,11 @@ impl<P: ScalarPenalty> BlockPenalty for Separable<'_, P> {
         if largest > lambda { lambda / largest } else { 1.0 }
     }
 
+    fn slack(&self, block: usize, h: &[f64]) -> f64 {
+        let excess = |h: &f64| if self.positive { *h } else { h.abs() };
+        self.lambda.of(block) - h.iter().map(excess).fold(0.0, f64::max)
+    }
+
     fn scaled(&self, factor: f64) -> Self {
         Separable { lambda: self.lambda.scaled(factor), ..*self }
     }
@@ -135,6 +143,10 @@ impl BlockPenalty for Group<'_> {
     fn share(&self, block: usize, h: &[f64]) -> f64 {
         let (lambda, size) = (self.lambda.of(block), norm(h, self.positive));
         if size > lambda { lambda / size } else { 1.0 }
+    }
+
+    fn slack(&self, block: usize, h: &[f64]) -> f64 {
+        self.lambda.of(block) - norm(h, self.positive)
     }
 
     fn scaled(&self, factor: f64) -> Self {
@@ -198,6 +210,10 @@ impl BlockPenalty for SparseGroup<'_> {
             if self.excess(block, h, middle) <= 0.0 { low = middle } else { high = middle }
         }
         low
+    }
+
+    fn slack(&self, block: usize, h: &[f64]) -> f64 {
+        -self.excess(block, h, 1.0)
     }
 
     fn scaled(&self, factor: f64) -> Self {

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 mod arrays;
 mod batch;
+mod block_regression;
 mod descent;
 mod design;
 mod graph;
@@ -26,6 +27,8 @@ mod transport;
 mod _sparrot {
     #[pymodule_export]
     use super::batch::{transport_batch_plans, transport_solve_batch};
+    #[pymodule_export]
+    use super::block_regression::block_regression_path;
     #[pymodule_export]
     use super::descent::descent_solve;
     #[pymodule_export]

@@ -6,6 +6,7 @@ use pyo3::types::PyDict;
 use sparrot_design::loss::{Logistic, Poisson, RowLoss};
 use sparrot_design::{Design, Element};
 use sparrot_foundation::{Error, Stop, Team};
+use sparrot_regression::model::lambda_max;
 use sparrot_regression::{Data, Glm, Model, Point, Settings, Solver};
 
 use crate::design::{DesignInput, DesignTask};
@@ -19,6 +20,20 @@ type Vector<'py> = PyReadonlyArray1<'py, f64>;
 pub enum AlphasInput {
     Grid(f64, usize),
     Given(Vec<f64>),
+}
+
+impl AlphasInput {
+    /// The regularisations.
+    pub fn resolve(&self, largest: impl FnOnce() -> Result<f64, Error>) -> Result<Vec<f64>, Error> {
+        Ok(match self {
+            AlphasInput::Given(alphas) => alphas.clone(),
+            AlphasInput::Grid(share, count) => {
+                let largest = largest()?;
+                let step = |k: usize| k as f64 / (count - 1).max(1) as f64;
+                (0..*count).map(|k| largest * share.powf(step(k))).collect()
+            }
+        })
+    }
 }
 
 /// What makes a path, besides the data.
@@ -134,28 +149,28 @@ impl Path<'_> {
 
     fn along(&self, mut model: impl Model, team: &Team, stop: &Stop<'_>) -> Result<Found, Error> {
         let total = model.total();
-        let alphas = match self.alphas {
-            AlphasInput::Given(alphas) => alphas.clone(),
-            AlphasInput::Grid(share, count) => {
-                let largest = model.lambda_max(self.weights, self.positive);
-                let largest = largest / (total * self.l1_ratio);
-                let step = |k: usize| k as f64 / (count - 1).max(1) as f64;
-                (0..*count).map(|k| largest * share.powf(step(k))).collect()
-            }
+        let settings = |alpha: f64| Settings {
+            lambda: alpha * self.l1_ratio * total,
+            mu: alpha * (1.0 - self.l1_ratio) * total,
+            weights: self.weights,
+            positive: self.positive,
+            tol: self.tol,
+            max_iter: self.max_iter,
         };
+        let largest =
+            || Ok(lambda_max(&mut model, &settings(1.0), team, stop)? / (total * self.l1_ratio));
+        let alphas = self.alphas.resolve(largest)?;
         let mut points = Vec::with_capacity(alphas.len());
         for alpha in &alphas {
-            let settings = Settings {
-                lambda: alpha * self.l1_ratio * total,
-                mu: alpha * (1.0 - self.l1_ratio) * total,
-                weights: self.weights,
-                positive: self.positive,
-                tol: self.tol,
-                max_iter: self.max_iter,
-            };
+            let settings = settings(*alpha);
+            if !(settings.lambda.is_finite() && settings.mu.is_finite()) {
+                let message = format!("is {alpha:e}, times the weights of the rows too large");
+                return Err(Error::invalid("alpha", message));
+            }
             let mut point = model.solve(&settings, team, stop)?;
             point.objective /= total;
             point.gap /= total;
+            point.trace.0.iter_mut().for_each(|record| record.objective /= total);
             points.push(point);
         }
         Ok((alphas, points))

@@ -1,47 +1,166 @@
 //! How far coefficients are from the optimum, at most: the duality gap.
 //!
-//! With r the residual, h_j = x_j'r - mu w_j and a share s in [0, 1], `s (r, -sqrt(mu) w)` is a
-//! feasible point of the dual if `s |h_j| <= lambda_j` for all j (`s h_j`, if coefficients are not
-//! negative), and its value
+//! For a vector r, h_j = x_j'r and a share s in [0, 1]
 //!
 //! ```text
-//! D = (|y|^2 - |y - s r|^2 - s^2 mu |w|^2) / 2
+//! D(s) = (|y|^2 - |y - s r|^2) / 2 - sum_j (s |h_j| - lambda_j)_+^2 / (2 mu)
 //! ```
 //!
-//! is a lower bound of the minimum. Variables without a penalty ask for h_j = 0, which holds up to
-//! rounding after a solve: what is below `SLACK` of `|x_j| |y|` counts as 0.
+//! (`s h_j` for coefficients that must not be negative) is a lower bound of the minimum; without mu if
+//! no term of the sum is positive. r is the residual; without mu it is first made orthogonal to the
+//! columns without a penalty ([`Free`]), which a solve does up to the rounding of its equations: for
+//! columns that are nearly dependent that is far from enough.
 
-/// See above.
-const SLACK: f64 = 1e-10;
+use faer::linalg::solvers::ColPivQr;
+use faer::linalg::triangular_solve::{
+    solve_lower_triangular_in_place, solve_upper_triangular_in_place,
+};
+use faer::{Mat, MatRef, Par};
+use sparrot_foundation::{Error, memory};
 
-/// What a certificate needs to know of a variable.
+/// What a certificate needs to know of a column.
 #[derive(Clone, Copy, Debug)]
 pub struct Variable {
-    /// h.
+    /// `|h|`, or h for a coefficient that must not be negative; or a bound of it.
     pub h: f64,
     /// lambda.
     pub lambda: f64,
-    /// `|x|^2`.
-    pub squares: f64,
 }
 
 /// The share s: 1, or as much less as the variables ask for.
-pub fn share(variables: impl Iterator<Item = Variable>, positive: bool, yy: f64) -> f64 {
-    let mut share = 1.0f64;
-    for Variable { h, lambda, squares } in variables {
-        let excess = if positive { h } else { h.abs() };
-        if excess > lambda {
-            let is_rounding = lambda == 0.0 && excess <= SLACK * (squares * yy).sqrt();
-            if !is_rounding {
-                share = share.min(lambda / excess);
+pub fn share(variables: impl Iterator<Item = Variable>) -> f64 {
+    let asked = |v: Variable| if v.h > v.lambda { v.lambda / v.h } else { 1.0 };
+    variables.map(asked).fold(1.0, f64::min)
+}
+
+/// The sum of D(s).
+pub fn charge(variables: impl Iterator<Item = Variable>, share: f64, mu: f64) -> f64 {
+    let over = |v: Variable| (share * v.h - v.lambda).max(0.0) / mu.sqrt();
+    0.5 * variables.map(|v| over(v).powi(2)).sum::<f64>()
+}
+
+/// D(s) less its sum.
+pub fn dual_value(share: f64, y: &[f64], r: &[f64], yy: f64) -> f64 {
+    let away: f64 = y.iter().zip(r).map(|(y, r)| (y - share * r).powi(2)).sum();
+    0.5 * (yy - away)
+}
+
+/// A gap: infinite where it cannot be told.
+pub fn gap(primal: f64, dual: f64) -> f64 {
+    let gap = primal - dual;
+    if gap.is_nan() { f64::INFINITY } else { gap.max(0.0) }
+}
+
+/// A column is in the span of others if this share of it, times the root of its length, is not.
+const DEPENDENT: f64 = 1e-15;
+
+/// The span of the columns without a penalty, by a QR factorisation of those of them that are
+/// independent.
+pub struct Free {
+    /// The places of those in what was given, and their norms.
+    kept: Vec<usize>,
+    norms: Vec<f64>,
+    basis: Mat<f64>,
+    factor: Mat<f64>,
+}
+
+impl Free {
+    /// Of so many columns of length n, whose values `fill` gives.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn new(
+        count: usize,
+        n: usize,
+        mut fill: impl FnMut(usize, &mut [f64]),
+    ) -> Result<Free, Error> {
+        let mut values: Vec<f64> = memory::zeros("the columns without a penalty", n, count)?;
+        let mut norms = vec![];
+        for (k, column) in values.chunks_mut(n.max(1)).enumerate() {
+            fill(k, column);
+            let norm = column.iter().map(|x| x * x).sum::<f64>().sqrt();
+            norms.push(norm);
+            if norm > 0.0 {
+                column.iter_mut().for_each(|x| *x /= norm);
+            }
+        }
+        let qr = ColPivQr::new(MatRef::from_column_major_slice(&values, n, count));
+        let upper = qr.thin_R();
+        let least = DEPENDENT * (n as f64).sqrt();
+        let rank = (0..upper.nrows().min(count)).take_while(|k| upper[(*k, *k)].abs() > least);
+        let rank = rank.count();
+        let kept: Vec<usize> = qr.P().arrays().0[..rank].to_vec();
+        Ok(Free {
+            norms: kept.iter().map(|k| norms[*k]).collect(),
+            kept,
+            basis: qr.compute_thin_Q().subcols(0, rank).to_owned(),
+            factor: upper.submatrix(0, 0, rank, rank).to_owned(),
+        })
+    }
+
+    /// Subtracts from r what is in the span, twice for what the first time leaves by rounding; the
+    /// norm of what was subtracted.
+    pub fn project(&self, r: &mut [f64]) -> f64 {
+        let mut norm = 0.0;
+        for _ in 0..2 {
+            let at = MatRef::from_column_major_slice(r, r.len(), 1);
+            let inside = &self.basis * (self.basis.transpose() * at);
+            r.iter_mut().enumerate().for_each(|(i, r)| *r -= inside[(i, 0)]);
+            norm += inside.norm_l2();
+        }
+        norm
+    }
+
+    /// A solution of `X'X c = g`.
+    pub fn solve(&self, g: &[f64]) -> Vec<f64> {
+        let of = |k: usize| g[self.kept[k]] / self.norms[k];
+        let mut c = Mat::from_fn(self.kept.len(), 1, |k, _| of(k));
+        solve_lower_triangular_in_place(self.factor.transpose(), c.as_mut(), Par::Seq);
+        solve_upper_triangular_in_place(self.factor.as_ref(), c.as_mut(), Par::Seq);
+        let mut all = vec![0.0; g.len()];
+        for (k, place) in self.kept.iter().enumerate() {
+            all[*place] = c[(k, 0)] / self.norms[k];
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearly_dependent_columns_are_told_from_dependent_ones() {
+        let x = [1.0, 2.0, -1.0, 0.5, 3.0];
+        let z = [0.3, -1.0, 2.0, 0.7, -0.2];
+        let columns = |k: usize, out: &mut [f64]| {
+            for i in 0..5 {
+                out[i] = [x[i], x[i] + 1e-10 * z[i], 7.0 * x[i]][k];
+            }
+        };
+        let free = Free::new(3, 5, columns).unwrap();
+        assert_eq!(free.kept.len(), 2);
+        let mut r = z;
+        free.project(&mut r);
+        assert!(r.iter().all(|r| r.abs() < 1e-4), "{r:?}");
+    }
+
+    #[test]
+    fn systems_are_solved() {
+        const N: usize = 7;
+        let entry = |i: usize, k: usize| ((i * 5 + k * k * 3 + i * k) as f64).sin() + k as f64;
+        for count in 1..6 {
+            let free = Free::new(count, N, |k, out| {
+                out.iter_mut().enumerate().for_each(|(i, x)| *x = entry(i, k));
+            })
+            .unwrap();
+            let g: Vec<f64> = (0..count).map(|k| 1.0 + k as f64).collect();
+            let c = free.solve(&g);
+            for (k, g) in g.iter().enumerate() {
+                let image = |i| (0..count).map(|l| entry(i, l) * c[l]).sum::<f64>();
+                let product: f64 = (0..N).map(|i| entry(i, k) * image(i)).sum();
+                assert!((product - g).abs() < 1e-8, "{count} {k}: {product}");
             }
         }
     }
-    share
-}
-
-/// D at that share; `norm` is `|w|^2`.
-pub fn dual_value(share: f64, y: &[f64], residual: &[f64], yy: f64, mu: f64, norm: f64) -> f64 {
-    let away: f64 = y.iter().zip(residual).map(|(y, r)| (y - share * r).powi(2)).sum();
-    0.5 * (yy - away - share * share * mu * norm)
 }

@@ -33,7 +33,8 @@ impl<'a, T: Element> Data<'a, T> {
     /// Reads the data once. The weights must be non-negative with a positive sum.
     ///
     /// # Errors
-    /// [`Error::Interrupted`]; [`Error::InvalidInput`] names an entry that is not finite.
+    /// [`Error::Interrupted`]; [`Error::InvalidInput`] names an entry that is not finite, or squares
+    /// that over- or underflow.
     pub fn new(
         design: &'a Design<'a, T>,
         response: &[f64],
@@ -45,12 +46,24 @@ impl<'a, T: Element> Data<'a, T> {
         let n = response.len();
         let weights = weights.map_or_else(|| vec![1.0; n], <[f64]>::to_vec);
         let total: f64 = weights.iter().sum();
-        let y_mean = if centred { reduce::dot(&weights, response) / total } else { 0.0 };
         let roots: Vec<f64> = weights.iter().map(|w| w.sqrt()).collect();
-        let y: Vec<f64> = response.iter().zip(&roots).map(|(y, r)| r * (y - y_mean)).collect();
+        let (y, y_mean) = centre(response, &weights, &roots, centred);
         let v: Vec<f64> = y.iter().zip(&roots).map(|(y, r)| y * r).collect();
         let moments = design.moments(&v, &weights, centred, team, stop)?;
-        Ok(Data { design, moments, roots, yy: reduce::dot(&y, &y), y, y_mean, total, centred })
+        let yy = reduce::dot(&y, &y);
+        check_squares(&y, yy)?;
+        Ok(Data { design, moments, roots, yy, y, y_mean, total, centred })
+    }
+
+    /// Another response, centred and weighted, and its mean.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] if its squares over- or underflow.
+    pub fn centre(&self, response: &[f64]) -> Result<(Vec<f64>, f64), Error> {
+        let weights: Vec<f64> = self.roots.iter().map(|r| r * r).collect();
+        let (y, mean) = centre(response, &weights, &self.roots, self.centred);
+        check_squares(&y, reduce::dot(&y, &y))?;
+        Ok((y, mean))
     }
 
     /// The products of these columns with a residual, into their places of `out`.
@@ -80,14 +93,21 @@ impl<'a, T: Element> Data<'a, T> {
         self.y_mean - coefficients.map(|(j, w)| self.moments[j].mean * w).sum::<f64>()
     }
 
-    /// `x_j` of dense data, centred and weighted.
+    /// `x_j`, centred and weighted.
     pub fn column(&self, j: usize, out: &mut [f64]) {
         let mean = self.moments[j].mean;
-        self.design.for_column(j, |i, x| out[i] = (x - mean) * self.roots[i]);
+        out.fill(0.0);
+        self.design.for_column(j, |i, x| out[i] = x);
+        out.iter_mut().zip(&self.roots).for_each(|(x, root)| *x = (*x - mean) * root);
     }
 
     /// The residual `y - X w`, centred and weighted, for columns with coefficients.
-    pub fn residual(&self, coefficients: impl Iterator<Item = (usize, f64)>, out: &mut [f64]) {
+    pub fn residual(
+        &self,
+        y: &[f64],
+        coefficients: impl Iterator<Item = (usize, f64)>,
+        out: &mut [f64],
+    ) {
         let mut fitted = vec![0.0; out.len()];
         let mut shift = 0.0;
         for (j, w) in coefficients {
@@ -95,7 +115,23 @@ impl<'a, T: Element> Data<'a, T> {
             shift += w * self.moments[j].mean;
         }
         for (i, out) in out.iter_mut().enumerate() {
-            *out = self.y[i] - self.roots[i] * (fitted[i] - shift);
+            *out = y[i] - self.roots[i] * (fitted[i] - shift);
         }
     }
+}
+
+/// A response less its mean, times the roots of the weights; and that mean, or 0.
+fn centre(response: &[f64], weights: &[f64], roots: &[f64], centred: bool) -> (Vec<f64>, f64) {
+    let total: f64 = weights.iter().sum();
+    let mean = if centred { reduce::dot(weights, response) / total } else { 0.0 };
+    (response.iter().zip(roots).map(|(y, r)| r * (y - mean)).collect(), mean)
+}
+
+fn check_squares(y: &[f64], yy: f64) -> Result<(), Error> {
+    /// Squares below this have lost digits to underflow.
+    const TINY: f64 = 1e-280;
+    if yy.is_finite() && (yy > TINY || y.iter().all(|y| *y == 0.0)) {
+        return Ok(());
+    }
+    Err(Error::invalid("y", "has squares that over- or underflow: scale it"))
 }

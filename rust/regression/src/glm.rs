@@ -12,7 +12,9 @@
 //! - The gap. With r the derivatives, one sign of which is shrunk so that they sum to 0 where there is
 //!   an intercept, and a share t in [0, 1], `D = - sum_i s_i loss*(t r_i / s_i) - sum_j (t |x_j'r| -
 //!   lambda_j)_+^2 / (2 mu)` is a lower bound of the minimum; without mu, t is such that no `t |x_j'r|`
-//!   exceeds lambda_j. Shrunk derivatives stay in the domain of the conjugate, which holds 0.
+//!   exceeds lambda_j. Shrunk derivatives stay in the domain of the conjugate, which holds 0. To columns
+//!   without a penalty r is made orthogonal by changes in proportion to the second derivatives, which
+//!   are small against r wherever it is near the border of that domain.
 //!
 //! **Cost.** A pass over the columns for each set; m^2 n / 2 products for each Newton step on a set
 //! of m columns of n rows.
@@ -23,9 +25,9 @@ use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
 use sparrot_simd::reduce;
 
 use crate::active::{Active, Penalties};
-use crate::certificate::{self, Variable};
+use crate::certificate::{self, Free, Variable};
 use crate::data::Data;
-use crate::model::{Model, Point, Settings, lambda_max};
+use crate::model::{Model, Point, Settings, exempt};
 use crate::working_set::{WorkingSet, violators};
 
 /// Of the gap to reach, what the problem of the set may leave; or of the gap at hand, if columns
@@ -36,8 +38,9 @@ const LOOSE: f64 = 0.1;
 const INEXACT: f64 = 0.1;
 /// Newton steps on one set, at most.
 const STEPS: usize = 100;
-/// Curvatures are at least this share of the largest: rows without any have no weight in the model.
-const LEAST_CURVATURE: f64 = 1e-4;
+/// Curvatures are at least this share of their bound, if they have one: rows that are far on the
+/// right side have none.
+const LEAST_CURVATURE: f64 = 1e-8;
 /// A step must decrease the objective by this share of what its slope promises,
 const ARMIJO: f64 = 1e-4;
 /// after at most so many halvings.
@@ -121,19 +124,16 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Point, Error> {
-        let p = self.products.len();
-        let left: Vec<u32> =
-            (0..p as u32).filter(|j| settings.weight(*j) < f64::INFINITY).collect();
+        let left = settings.candidates(&self.moments);
         let (mut trace, steps) = (Trace::default(), self.steps);
         let (mut best_dual, mut iterations) = (f64::NEG_INFINITY, 0);
         let (mut idle, mut last_gap) = (0, f64::INFINITY);
         let (status, gap) = loop {
             let balanced = self.balanced();
-            let found = self.design.columns_product(&left, &balanced, team, stop)?;
-            left.iter().zip(found).for_each(|(j, product)| self.products[*j as usize] = product);
+            self.read(&left, &balanced, team, stop)?;
             let primal = self.primal(settings);
-            best_dual = self.dual(&left, &balanced, settings).max(best_dual);
-            let gap = (primal - best_dual).max(0.0);
+            best_dual = self.dual(&left, balanced, settings)?.max(best_dual);
+            let gap = certificate::gap(primal, best_dual);
             let relative = if self.unit > 0.0 { gap / self.unit } else { 0.0 };
             let record = Record {
                 iteration: iterations,
@@ -182,6 +182,18 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         })
     }
 
+    fn read(
+        &mut self,
+        columns: &[u32],
+        balanced: &[f64],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        let found = self.design.columns_product(columns, balanced, team, stop)?;
+        columns.iter().zip(found).for_each(|(j, product)| self.products[*j as usize] = product);
+        Ok(())
+    }
+
     /// The set becomes the support and the columns that violate their conditions; whether there are
     /// any. The others leave it: products with all of the set, made anew for each Newton step, are
     /// what it costs.
@@ -214,26 +226,94 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         used.map(|(j, w)| settings.lambda_of(*j) * w.abs()).sum()
     }
 
-    fn dual(&self, left: &[u32], balanced: &[f64], settings: &Settings<'_>) -> f64 {
-        let of = |j: &u32| Variable {
-            h: self.products[*j as usize],
-            lambda: settings.lambda_of(*j),
-            squares: self.moments[*j as usize].squares,
+    fn dual(
+        &self,
+        left: &[u32],
+        mut residual: Vec<f64>,
+        settings: &Settings<'_>,
+    ) -> Result<f64, Error> {
+        let (away, exempt) = self.without_free(left, &mut residual, settings)?;
+        let variables = || {
+            left.iter().filter(|j| exempt.binary_search(j).is_err()).map(|j| {
+                let h = self.products[*j as usize];
+                let room =
+                    if away > 0.0 { away * self.moments[*j as usize].squares.sqrt() } else { 0.0 };
+                let h = if settings.positive { h } else { h.abs() } + room;
+                Variable { h, lambda: settings.lambda_of(*j) }
+            })
         };
-        let rows = || balanced.iter().zip(&self.sample).filter(|(_, s)| **s > 0.0);
-        let (share, excess) = if settings.mu > 0.0 {
-            let over = |v: Variable| {
-                let excess = if settings.positive { v.h } else { v.h.abs() } - v.lambda;
-                excess.max(0.0).powi(2) / (2.0 * settings.mu)
-            };
-            (1.0, left.iter().map(of).map(over).sum())
+        let (share, charge) = if settings.mu > 0.0 {
+            (1.0, certificate::charge(variables(), 1.0, settings.mu))
         } else {
-            let squares = rows().map(|(r, s)| r * r / s).sum();
-            (certificate::share(left.iter().map(of), settings.positive, squares), 0.0)
+            (certificate::share(variables()), 0.0)
         };
-        let rows = self.y.iter().zip(balanced).zip(&self.sample).filter(|(_, s)| **s > 0.0);
-        let conjugates = rows.map(|((y, r), s)| s * self.loss.conjugate(*y, -share * r / s));
-        -conjugates.sum::<f64>() - excess
+        // What is always known: the infimum of the losses.
+        let least = self.null - self.unit;
+        let mut sum = 0.0;
+        let rows = self.y.iter().zip(&residual).zip(&self.sample).filter(|(_, s)| **s > 0.0);
+        for ((y, r), s) in rows {
+            if !self.loss.is_derivative(*y, -share * r / s) {
+                return Ok(least);
+            }
+            sum += s * self.loss.conjugate(*y, -share * r / s);
+        }
+        Ok(least.max(-sum - charge))
+    }
+
+    /// Makes a residual orthogonal to the exempt columns; how far that is away, and which they are.
+    fn without_free(
+        &self,
+        left: &[u32],
+        residual: &mut [f64],
+        settings: &Settings<'_>,
+    ) -> Result<(f64, Vec<u32>), Error> {
+        let rows = residual.iter().zip(&self.sample).filter(|(_, s)| **s > 0.0);
+        let size = rows.map(|(r, s)| r * r / s).sum::<f64>().sqrt();
+        let known = (&self.moments[..], &self.products[..]);
+        let used = self.variables.iter().zip(&self.w).filter(|(_, w)| **w != 0.0);
+        let exempt = exempt(left, settings, known, size, used.map(|(j, _)| *j));
+        if exempt.is_empty() {
+            return Ok((0.0, exempt));
+        }
+        let curvatures = self.curvatures(0.0);
+        let roots: Vec<f64> = curvatures.iter().map(|h| h.sqrt()).collect();
+        // After the columns 1, if there is an intercept.
+        let count = exempt.len() + usize::from(self.centred);
+        let column = |k: usize, out: &mut [f64]| match exempt.get(k) {
+            None => out.fill(1.0),
+            Some(j) => {
+                out.fill(0.0);
+                self.design.for_column(*j as usize, |i, x| out[i] = x);
+                let mean = self.moments[*j as usize].mean;
+                out.iter_mut().for_each(|x| *x -= mean);
+            }
+        };
+        let free = Free::new(count, residual.len(), |k, out| {
+            column(k, out);
+            out.iter_mut().zip(&roots).for_each(|(x, root)| *x *= root);
+        })?;
+        let mut values = vec![0.0; residual.len()];
+        let mut moved = vec![0.0; residual.len()];
+        // Twice, for what the first time leaves by rounding.
+        for _ in 0..2 {
+            let product = |k| {
+                column(k, &mut values);
+                reduce::dot(&values, residual)
+            };
+            let products: Vec<f64> = (0..count).map(product).collect();
+            let shares = free.solve(&products);
+            let mut change = vec![0.0; residual.len()];
+            for (k, share) in shares.iter().enumerate().filter(|(_, c)| **c != 0.0) {
+                column(k, &mut values);
+                sparrot_simd::linear::axpy(*share, &values, &mut change);
+            }
+            for (i, change) in change.iter().enumerate() {
+                residual[i] -= curvatures[i] * change;
+                moved[i] += curvatures[i] * change;
+            }
+        }
+        let rows = moved.iter().zip(&self.sample).filter(|(_, s)| **s > 0.0);
+        Ok((rows.map(|(d, s)| d * d / s).sum::<f64>().sqrt(), exempt))
     }
 
     /// `-r`, with a sum of 0 where there is an intercept.
@@ -287,19 +367,7 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         stop: &Stop<'_>,
     ) -> Result<(Vec<f64>, f64), Error> {
         let n = self.y.len();
-        let mut curvatures: Vec<f64> = (0..n)
-            .map(|i| {
-                let (s, z) = (self.sample[i], self.values[i]);
-                if s == 0.0 {
-                    return 0.0;
-                }
-                s * self.loss.curvature(self.y[i], z, self.derivatives[i] / s)
-            })
-            .collect();
-        let least = LEAST_CURVATURE * curvatures.iter().copied().fold(0.0, f64::max);
-        for (h, s) in curvatures.iter_mut().zip(&self.sample) {
-            *h = if *s > 0.0 { h.max(least).max(f64::MIN_POSITIVE) } else { 0.0 };
-        }
+        let curvatures = self.curvatures(LEAST_CURVATURE);
         // Of the working response: value - derivative / curvature, times the curvature.
         let total: f64 = curvatures.iter().sum();
         let pulled: Vec<f64> =
@@ -400,6 +468,21 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         Ok(None)
     }
 
+    /// s times the second derivatives, each at least this share of their bound.
+    fn curvatures(&self, least: f64) -> Vec<f64> {
+        let bound = self.loss.bound();
+        let least = if bound.is_finite() { least * bound } else { 0.0 };
+        let of = |i: usize| {
+            let s = self.sample[i];
+            if s == 0.0 {
+                return 0.0;
+            }
+            let h = self.loss.curvature(self.y[i], self.values[i], self.derivatives[i] / s);
+            s * h.max(least).max(f64::MIN_POSITIVE)
+        };
+        (0..self.y.len()).map(of).collect()
+    }
+
     fn differentiate(&mut self) {
         for (i, r) in self.derivatives.iter_mut().enumerate() {
             let s = self.sample[i];
@@ -453,8 +536,14 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
 }
 
 impl<T: Element, L: RowLoss> Model for Glm<'_, T, L> {
-    fn lambda_max(&self, weights: Option<&[f64]>, positive: bool) -> f64 {
-        lambda_max(&self.moments, weights, positive)
+    fn moments(&self) -> &[Moments] {
+        &self.moments
+    }
+
+    fn products(&mut self, columns: &[u32], team: &Team, stop: &Stop<'_>) -> Result<&[f64], Error> {
+        let balanced = self.balanced();
+        self.read(columns, &balanced, team, stop)?;
+        Ok(&self.products)
     }
 
     fn total(&self) -> f64 {

@@ -18,6 +18,9 @@
 //! | [`model`] | what is asked, and what is answered |
 //! | [`solve`] | the outer loop for least squares |
 //! | [`glm`] | other losses: proximal Newton steps, each of them such a problem |
+//! | [`groups`] | which columns form a group |
+//! | [`block_solver`] | penalties of groups and penalties that are not convex, of several responses |
+//! | [`block_descent`] | the problem of a set of groups: descent by blocks, extrapolated |
 //!
 //! **Cost.** A pass over the columns for each growth of the set, less what is screened; products of
 //! new columns with the set (m^2 n); O(m^2) for each change of the support. The Gram matrix of the
@@ -26,15 +29,20 @@
 #![forbid(unsafe_code)]
 
 pub mod active;
+pub mod block_descent;
+pub mod block_solver;
 pub mod certificate;
 pub mod data;
 pub mod factor;
 pub mod glm;
+pub mod groups;
 pub mod model;
 pub mod solve;
 pub mod working_set;
 
+pub use block_solver::{BlockPoint, BlockSolver, Limits};
 pub use data::Data;
 pub use glm::Glm;
+pub use groups::Groups;
 pub use model::{Model, Point, Settings};
 pub use solve::Solver;

@@ -30,6 +30,37 @@ impl Settings<'_> {
     pub fn lambda_of(&self, j: u32) -> f64 {
         self.lambda * self.weight(j)
     }
+
+    /// Whether the dual asks for a product of 0 with a column: it has no penalty to speak of and, if
+    /// its coefficient must not be negative, is in use or has no slope that keeps it at 0.
+    pub fn is_exempt(&self, column: Exemption) -> bool {
+        /// A penalty below this share of `|x_j| |r|` cannot be told from none,
+        const NONE: f64 = 1e-13;
+        /// nor a slope below this one from rounding.
+        const SLOPE: f64 = 1e-9;
+        let Exemption { j, product, scale, is_used } = column;
+        let is_kept = self.positive && !is_used && product < -SLOPE * scale;
+        self.mu == 0.0 && self.lambda_of(j) <= NONE * scale && !is_kept
+    }
+
+    /// The columns that can be in a model: not constant, not left out.
+    pub fn candidates(&self, moments: &[Moments]) -> Vec<u32> {
+        let can = |j: &u32| moments[*j as usize].squares > 0.0 && self.weight(*j) < f64::INFINITY;
+        (0..moments.len() as u32).filter(can).collect()
+    }
+}
+
+/// What [`Settings::is_exempt`] asks of a column.
+#[derive(Clone, Copy, Debug)]
+pub struct Exemption {
+    /// Which it is.
+    pub j: u32,
+    /// Its product with the residual,
+    pub product: f64,
+    /// and the product of their norms.
+    pub scale: f64,
+    /// Whether its coefficient is not 0.
+    pub is_used: bool,
 }
 
 /// A solution.
@@ -55,10 +86,33 @@ pub struct Point {
     pub trace: Trace,
 }
 
+/// Those of `left` that are exempt, ascending as they are.
+pub fn exempt(
+    left: &[u32],
+    settings: &Settings<'_>,
+    (moments, products): (&[Moments], &[f64]),
+    residual: f64,
+    used: impl Iterator<Item = u32>,
+) -> Vec<u32> {
+    let used: std::collections::HashSet<u32> = used.collect();
+    let is_exempt = |j: &u32| {
+        let scale = moments[*j as usize].squares.sqrt() * residual;
+        let product = products[*j as usize];
+        settings.is_exempt(Exemption { j: *j, product, scale, is_used: used.contains(j) })
+    };
+    left.iter().copied().filter(is_exempt).collect()
+}
+
 /// A model, and the solution so far: a path is a sequence of solves.
 pub trait Model {
-    /// The least lambda at which all coefficients with a penalty are 0, if there are none without.
-    fn lambda_max(&self, weights: Option<&[f64]>, positive: bool) -> f64;
+    /// What is known of the columns; the products are those at 0.
+    fn moments(&self) -> &[Moments];
+
+    /// The products of these columns with the residual at hand, into their places among all.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    fn products(&mut self, columns: &[u32], team: &Team, stop: &Stop<'_>) -> Result<&[f64], Error>;
 
     /// The sum of the weights of the rows.
     fn total(&self) -> f64;
@@ -75,12 +129,42 @@ pub trait Model {
     ) -> Result<Point, Error>;
 }
 
-/// See [`Model::lambda_max`], for columns with these products with the residual at 0.
-pub fn lambda_max(moments: &[Moments], weights: Option<&[f64]>, positive: bool) -> f64 {
-    let of = |(j, m): (usize, &Moments)| {
-        let weight = weights.map_or(1.0, |v| v[j]);
-        let excess = if positive { m.product } else { m.product.abs() };
-        if weight > 0.0 { excess / weight } else { 0.0 }
+/// The least lambda at which all coefficients with a penalty are 0. With columns without a penalty it
+/// is that of the model of those alone, which is found first.
+///
+/// # Errors
+/// As [`Model::solve`].
+pub fn lambda_max(
+    model: &mut impl Model,
+    settings: &Settings<'_>,
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<f64, Error> {
+    /// By how much lambda is raised until no column with a penalty is in the model.
+    const RAISE: f64 = 4.0;
+    let candidates = settings.candidates(model.moments());
+    let of = |products: &[f64]| {
+        let ratio = |j: &u32| {
+            let product = products[*j as usize];
+            let excess = if settings.positive { product } else { product.abs() };
+            let weight = settings.weight(*j);
+            if weight > 0.0 && (excess / weight).is_finite() { excess / weight } else { 0.0 }
+        };
+        candidates.iter().map(ratio).fold(0.0, f64::max)
     };
-    moments.iter().enumerate().map(of).fold(0.0, f64::max)
+    let at_0: Vec<f64> = model.moments().iter().map(|m| m.product).collect();
+    let mut largest = of(&at_0);
+    if settings.weights.is_none_or(|v| v.iter().all(|v| *v > 0.0)) {
+        return Ok(largest);
+    }
+    let mut lambda = RAISE * largest.max(f64::MIN_POSITIVE);
+    loop {
+        let point = model.solve(&Settings { lambda, mu: 0.0, ..*settings }, team, stop)?;
+        largest = of(model.products(&candidates, team, stop)?);
+        let is_free = |j: &u32| settings.weight(*j) == 0.0;
+        if point.columns.iter().all(is_free) || !(RAISE * lambda).is_finite() {
+            return Ok(largest);
+        }
+        lambda *= RAISE;
+    }
 }

@@ -12,14 +12,14 @@
 //!
 //! The state outlives a solve: a path is a sequence of them with one Gram matrix.
 
-use sparrot_design::Element;
+use sparrot_design::{Element, Moments};
 use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace, memory};
 use sparrot_simd::reduce;
 
 use crate::active::{Active, Penalties};
-use crate::certificate::{self, Variable};
+use crate::certificate::{self, Free, Variable};
 use crate::data::Data;
-use crate::model::{Model, Point, Settings, lambda_max};
+use crate::model::{Model, Point, Settings, exempt};
 use crate::working_set::{WorkingSet, violators};
 
 /// The ratio of the lambdas of successive stages,
@@ -77,10 +77,8 @@ impl<'a, T: Element> Solver<'a, T> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Point, Error> {
-        let p = self.products.len();
-        let weight = |j: usize| settings.weights.map_or(1.0, |v| v[j]);
-        let mut left: Vec<u32> =
-            (0..p).filter(|j| weight(*j) < f64::INFINITY).map(|j| j as u32).collect();
+        let mut left = settings.candidates(&self.data.moments);
+        let all = left.len();
         if !self.is_fresh {
             self.read(&left, team, stop)?;
         }
@@ -90,15 +88,19 @@ impl<'a, T: Element> Solver<'a, T> {
         let (mut trace, steps) = (Trace::default(), self.active.steps);
         // Passes that added nothing to the set and did not make the gap much smaller.
         let (mut idle, mut last_gap) = (0, f64::INFINITY);
+        let mut had_new = true;
         let (status, gap) = loop {
             let is_last = lambda <= settings.lambda;
-            let seen = self.look(&left, settings, lambda);
+            let seen = self.look(&left, settings, lambda)?;
             best_dual = if is_last { seen.dual.max(best_dual) } else { seen.dual };
-            let gap = (seen.primal - best_dual).max(0.0);
+            let gap = certificate::gap(seen.primal, best_dual);
             let relative = if unit > 0.0 { gap / unit } else { 0.0 };
-            if !is_last && gap <= STAGE_GAP * seen.primal {
+            // A set that took in nothing has been solved as far as rounding allows.
+            if !is_last && (gap <= STAGE_GAP * seen.primal || !had_new) {
+                stop.poll()?;
                 lambda = settings.lambda.max(lambda * STAGE);
                 best_dual = f64::NEG_INFINITY; // what was feasible there need not be here
+                had_new = true;
                 continue;
             }
             let record = Record {
@@ -127,7 +129,7 @@ impl<'a, T: Element> Solver<'a, T> {
             let stage = Settings { lambda, ..*settings };
             let most = self.active.support_size();
             let new = violators(outside, &self.products, &self.data.moments, &stage, most);
-            let had_new = !new.is_empty();
+            had_new = !new.is_empty();
             self.set.add(&self.data, &new, stop)?;
             let moments = &self.data.moments;
             self.active.extend(new.iter().map(|j| moments[*j as usize].product));
@@ -137,11 +139,11 @@ impl<'a, T: Element> Solver<'a, T> {
                 STAGE_SET_GAP * seen.primal
             };
             let lambdas: Vec<f64> =
-                self.set.variables.iter().map(|j| lambda * weight(*j as usize)).collect();
+                self.set.variables.iter().map(|j| stage.lambda_of(*j)).collect();
             let penalties =
                 Penalties { lambda: &lambdas, mu: settings.mu, positive: settings.positive };
             self.active.solve(&self.set, penalties, self.data.yy, target, stop)?;
-            self.set.residual(&self.data, &self.active.w, &mut self.residual);
+            self.set.residual(&self.data, &self.data.y, &self.active.w, &mut self.residual);
             self.read(&left, team, stop)?;
             iterations += 1;
             idle = if !had_new && is_last && gap > 0.9 * last_gap { idle + 1 } else { 0 };
@@ -150,23 +152,22 @@ impl<'a, T: Element> Solver<'a, T> {
                 break (Status::Stalled, gap);
             }
         };
-        self.is_fresh = left.len() == p;
+        self.is_fresh = left.len() == all;
         let objective = self.primal(settings, settings.lambda);
         let steps = self.active.steps - steps;
         Ok(self.point(objective, gap, status, iterations, steps, trace))
     }
 
-    /// The lambda of the first stage.
+    /// The lambda of the first stage: finite.
     fn first_stage(&self, settings: &Settings<'_>) -> f64 {
-        let largest = (self.products.iter().enumerate())
-            .filter(|(j, _)| {
-                let v = settings.weights.map_or(1.0, |v| v[*j]);
-                v > 0.0 && v < f64::INFINITY
-            })
-            .map(|(j, g)| {
-                let excess = if settings.positive { *g } else { g.abs() };
-                excess / settings.weights.map_or(1.0, |v| v[j])
-            })
+        let ratio = |j: u32| {
+            let product = self.products[j as usize];
+            let excess = if settings.positive { product } else { product.abs() };
+            excess / settings.weight(j)
+        };
+        // Of columns with a penalty to speak of: others need no stages.
+        let largest = (settings.candidates(&self.data.moments).into_iter().map(ratio))
+            .filter(|ratio| *ratio < f64::MAX * STAGE)
             .fold(0.0, f64::max);
         if settings.lambda >= AT_ONCE * largest { settings.lambda } else { STAGE * largest }
     }
@@ -176,37 +177,65 @@ impl<'a, T: Element> Solver<'a, T> {
     }
 
     fn primal(&self, settings: &Settings<'_>, lambda: f64) -> f64 {
-        let weight = |j: u32| settings.weights.map_or(1.0, |v| v[j as usize]);
         let used = || self.set.variables.iter().zip(&self.active.w).filter(|(_, w)| **w != 0.0);
-        let l1: f64 = used().map(|(j, w)| lambda * weight(*j) * w.abs()).sum();
+        let l1: f64 = used().map(|(j, w)| lambda * settings.weight(*j) * w.abs()).sum();
         let norm: f64 = used().map(|(_, w)| w * w).sum();
         0.5 * reduce::dot(&self.residual, &self.residual) + l1 + 0.5 * settings.mu * norm
     }
 
-    /// h of the variables of the set that are in use differ from their products.
-    fn shrinkage(&self, mu: f64) -> Vec<f64> {
-        let mut shrinkage = vec![0.0; if mu > 0.0 { self.products.len() } else { 0 }];
-        if mu > 0.0 {
+    fn look(&self, left: &[u32], settings: &Settings<'_>, lambda: f64) -> Result<Seen, Error> {
+        let Data { y, yy, moments, .. } = &self.data;
+        let primal = self.primal(settings, lambda);
+        let of = |j: u32, h: f64, room: f64| Variable {
+            h: if settings.positive { h } else { h.abs() } + room,
+            lambda: lambda * settings.weight(j),
+        };
+        if settings.mu > 0.0 {
+            let mut in_use = vec![0.0; self.products.len()];
             for (j, w) in self.set.variables.iter().zip(&self.active.w) {
-                shrinkage[*j as usize] = mu * w;
+                in_use[*j as usize] = *w;
             }
+            let shrunk = |j: &u32| {
+                let j = *j as usize;
+                of(j as u32, self.products[j] - settings.mu * in_use[j], 0.0)
+            };
+            let full = |j: &u32| of(*j, self.products[*j as usize], 0.0);
+            let value = |share: f64| {
+                let charge = certificate::charge(left.iter().map(full), share, settings.mu);
+                (certificate::dual_value(share, y, &self.residual, *yy) - charge, share)
+            };
+            let shares = [1.0, certificate::share(left.iter().map(shrunk))];
+            let [whole, part] = shares.map(value);
+            let (dual, share) = if part.0 > whole.0 { part } else { whole };
+            return Ok(Seen { primal, dual, share, away: 0.0 });
         }
-        shrinkage
+        let (residual, away, exempt) = self.without_free(left, settings)?;
+        let variables = left.iter().filter(|j| exempt.binary_search(j).is_err()).map(|j| {
+            let room = away * moments[*j as usize].squares.sqrt();
+            of(*j, self.products[*j as usize], room)
+        });
+        let share = certificate::share(variables);
+        let residual = if exempt.is_empty() { &self.residual } else { &residual };
+        Ok(Seen { primal, dual: certificate::dual_value(share, y, residual, *yy), share, away })
     }
 
-    fn look(&self, left: &[u32], settings: &Settings<'_>, lambda: f64) -> Seen {
-        let shrinkage = self.shrinkage(settings.mu);
-        let h = |j: usize| self.products[j] - shrinkage.get(j).unwrap_or(&0.0);
-        let variables = left.iter().map(|j| *j as usize).map(|j| Variable {
-            h: h(j),
-            lambda: lambda * settings.weights.map_or(1.0, |v| v[j]),
-            squares: self.data.moments[j].squares,
-        });
-        let share = certificate::share(variables, settings.positive, self.data.yy);
-        let norm: f64 = self.active.w.iter().map(|w| w * w).sum();
-        let Data { y, yy, .. } = &self.data;
-        let dual = certificate::dual_value(share, y, &self.residual, *yy, settings.mu, norm);
-        Seen { primal: self.primal(settings, lambda), dual, share, shrinkage }
+    /// The residual made orthogonal to the exempt columns, how far that is away, and which they are.
+    fn without_free(
+        &self,
+        left: &[u32],
+        settings: &Settings<'_>,
+    ) -> Result<(Vec<f64>, f64, Vec<u32>), Error> {
+        let known = (&self.data.moments[..], &self.products[..]);
+        let used = self.set.variables.iter().zip(&self.active.w).filter(|(_, w)| **w != 0.0);
+        let used = used.map(|(j, _)| *j);
+        let exempt = exempt(left, settings, known, self.data.yy.sqrt(), used);
+        if exempt.is_empty() {
+            return Ok((vec![], 0.0, exempt));
+        }
+        let fill = |k: usize, out: &mut [f64]| self.data.column(exempt[k] as usize, out);
+        let mut residual = self.residual.clone();
+        let away = Free::new(exempt.len(), residual.len(), fill)?.project(&mut residual);
+        Ok((residual, away, exempt))
     }
 
     /// Leaves out the columns that are 0 in every solution.
@@ -217,11 +246,12 @@ impl<'a, T: Element> Solver<'a, T> {
             if self.set.holds[j] {
                 return true;
             }
-            let h = self.products[j] - seen.shrinkage.get(j).unwrap_or(&0.0);
+            // Outside the set coefficients are 0.
+            let h = self.products[j];
             let excess = if settings.positive { h } else { h.abs() };
             let norm = (self.data.moments[j].squares + settings.mu).sqrt();
-            let lambda = lambda * settings.weights.map_or(1.0, |v| v[j]);
-            excess * seen.share + radius * norm >= lambda * (1.0 - 1e-12)
+            let lambda = lambda * settings.weight(j as u32);
+            excess * seen.share + (radius + seen.away) * norm >= lambda * (1.0 - 1e-12)
         });
     }
 
@@ -249,13 +279,18 @@ struct Seen {
     dual: f64,
     /// By how much the residual is multiplied for the dual.
     share: f64,
-    /// `mu w`, by column; empty if mu is 0.
-    shrinkage: Vec<f64>,
+    /// How far the certified residual is from that whose products are known.
+    away: f64,
 }
 
 impl<T: Element> Model for Solver<'_, T> {
-    fn lambda_max(&self, weights: Option<&[f64]>, positive: bool) -> f64 {
-        lambda_max(&self.data.moments, weights, positive)
+    fn moments(&self) -> &[Moments] {
+        &self.data.moments
+    }
+
+    fn products(&mut self, columns: &[u32], team: &Team, stop: &Stop<'_>) -> Result<&[f64], Error> {
+        self.read(columns, team, stop)?;
+        Ok(&self.products)
     }
 
     fn total(&self) -> f64 {

@@ -111,13 +111,13 @@ impl WorkingSet {
         Ok(())
     }
 
-    /// The residual at these coefficients.
-    pub fn residual<T: Element>(&self, data: &Data<'_, T>, w: &[f64], out: &mut [f64]) {
+    /// The residual of a response, centred and weighted, at these coefficients.
+    pub fn residual<T: Element>(&self, data: &Data<'_, T>, y: &[f64], w: &[f64], out: &mut [f64]) {
         if data.design.is_sparse() {
             let used = self.variables.iter().zip(w).filter(|(_, w)| **w != 0.0);
-            return data.residual(used.map(|(j, w)| (*j as usize, *w)), out);
+            return data.residual(y, used.map(|(j, w)| (*j as usize, *w)), out);
         }
-        out.copy_from_slice(&data.y);
+        out.copy_from_slice(y);
         for (column, w) in self.columns.chunks(out.len()).zip(w).filter(|(_, w)| **w != 0.0) {
             sparrot_simd::linear::axpy(-w, column, out);
         }

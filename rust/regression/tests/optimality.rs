@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use sparrot_design::Design;
 use sparrot_foundation::stop::Unobserved;
 use sparrot_foundation::{Status, Stop, Team};
+use sparrot_regression::model::lambda_max;
 use sparrot_regression::{Data, Model, Point, Settings, Solver};
 use sparrot_sparse::Compressed;
 
@@ -105,15 +106,17 @@ proptest! {
         let data =
             Data::new(&dense, &case.y, case.sample.as_deref(), centred, &team, &stop).unwrap();
         let unit = data.yy;
-        let largest = Solver::new(data).unwrap().lambda_max(weights.as_deref(), positive);
-        let settings = Settings {
-            lambda: (share * largest).max(1e-9),
+        let at = |lambda: f64| Settings {
+            lambda,
             mu,
             weights: weights.as_deref(),
             positive,
             tol: 1e-12,
             max_iter: 1000,
         };
+        let mut solver = Solver::new(data).unwrap();
+        let largest = lambda_max(&mut solver, &at(1.0), &team, &stop).unwrap();
+        let settings = at((share * largest).max(1e-9));
         let point = solved(&case, &dense, &settings);
         prop_assert!(matches!(point.status, Status::Converged | Status::Stalled));
         prop_assert!(point.status == Status::Converged || point.gap <= 1e-9 * unit, "{:?}", point);

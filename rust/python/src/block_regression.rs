@@ -1,0 +1,186 @@
+//! Regression with penalties of groups, and with penalties that are not convex, for Python.
+
+use numpy::{IntoPyArray, PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use sparrot_design::{Design, Element};
+use sparrot_foundation::{Error, Stop, Team};
+use sparrot_prox::block::Weighted;
+use sparrot_prox::{BlockPenalty, Group, L0, L1, Mcp, Power, Scad, Separable, SparseGroup};
+use sparrot_regression::{BlockPoint, BlockSolver, Data, Groups, Limits};
+
+use crate::design::{DesignInput, DesignTask, Indices};
+use crate::guard;
+use crate::observer::trace_columns;
+use crate::regression::AlphasInput;
+
+type Vector<'py> = PyReadonlyArray1<'py, f64>;
+
+/// What makes a path, besides the data.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct BlockPathInput<'py> {
+    penalty: String,
+    /// gamma of "mcp", a of "scad", the share of L1 of "sparse-group".
+    shape: f64,
+    /// Sizes, and the columns one group after the other; None for single columns.
+    groups: Option<(Indices<'py>, Indices<'py>)>,
+    alphas: AlphasInput,
+    fit_intercept: bool,
+    sample_weight: Vector<'py>,
+    weights: Option<Vector<'py>>,
+    positive: bool,
+    /// Columns and, one after the other, the coefficients of each.
+    start: Option<(Indices<'py>, Vector<'py>)>,
+    by_stages: bool,
+    tol: f64,
+    max_iter: usize,
+}
+
+/// Solves for each regularisation, from the solution of the one before: the regularisations and a
+/// dict for each. Rows of y are responses; the objective is of sums over weighted rows.
+#[pyfunction]
+pub fn block_regression_path<'py>(
+    py: Python<'py>,
+    design: DesignInput<'py>,
+    y: PyReadonlyArray2<'py, f64>,
+    path: BlockPathInput<'py>,
+    max_time: Option<f64>,
+    callback: Option<Py<PyAny>>,
+    n_threads: Option<usize>,
+) -> PyResult<(Vec<f64>, Vec<Bound<'py, PyDict>>)> {
+    let rows = y.as_array().ncols();
+    let responses: Vec<&[f64]> = y.as_slice()?.chunks(rows.max(1)).collect();
+    let weights = path.weights.as_ref().map(Vector::as_slice).transpose()?;
+    let pair = |(a, b): &'_ (Indices<'py>, Indices<'py>)| -> PyResult<(Vec<u32>, Vec<u32>)> {
+        Ok((a.as_slice()?.to_vec(), b.as_slice()?.to_vec()))
+    };
+    let task = Path {
+        penalty: &path.penalty,
+        shape: path.shape,
+        groups: path.groups.as_ref().map(pair).transpose()?,
+        responses: &responses,
+        alphas: &path.alphas,
+        centred: path.fit_intercept,
+        sample_weight: path.sample_weight.as_slice()?,
+        weights,
+        positive: path.positive,
+        start: match &path.start {
+            None => None,
+            Some((columns, values)) => Some((columns.as_slice()?, values.as_slice()?)),
+        },
+        limits: Limits { tol: path.tol, max_iter: path.max_iter, by_stages: path.by_stages },
+    };
+    let limits = guard::Limits { n_threads, max_time, callback };
+    let (alphas, points) = design.with(DesignCall { py, limits, task })??;
+    let points = points.into_iter().map(|point| result(py, point)).collect::<PyResult<_>>()?;
+    Ok((alphas, points))
+}
+
+struct Path<'a> {
+    penalty: &'a str,
+    shape: f64,
+    groups: Option<(Vec<u32>, Vec<u32>)>,
+    responses: &'a [&'a [f64]],
+    alphas: &'a AlphasInput,
+    centred: bool,
+    sample_weight: &'a [f64],
+    weights: Option<&'a [f64]>,
+    positive: bool,
+    start: Option<(&'a [u32], &'a [f64])>,
+    limits: Limits,
+}
+
+type Found = (Vec<f64>, Vec<BlockPoint>);
+
+struct DesignCall<'a, 'py> {
+    py: Python<'py>,
+    limits: guard::Limits,
+    task: Path<'a>,
+}
+
+impl DesignTask for DesignCall<'_, '_> {
+    type Answer = PyResult<Found>;
+
+    fn run<T: Element>(self, design: Design<'_, T>) -> PyResult<Found> {
+        let DesignCall { py, limits, task } = self;
+        guard::call(py, limits, |team, stop| task.solve(&design, team, stop))
+    }
+}
+
+impl Path<'_> {
+    fn solve<T: Element>(
+        &self,
+        design: &Design<'_, T>,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Found, Error> {
+        let sample = Some(self.sample_weight);
+        let data = Data::new(design, self.responses[0], sample, self.centred, team, stop)?;
+        let groups = match &self.groups {
+            None => Groups::single(design.columns()),
+            Some((sizes, columns)) => Groups::new(sizes.iter().copied(), columns.clone()),
+        };
+        let mut solver = BlockSolver::new(data, &self.responses[1..], groups, team, stop)?;
+        if let Some((columns, coefficients)) = self.start {
+            solver.start(columns, coefficients, team, stop)?;
+        }
+        let (shape, positive) = (self.shape, self.positive);
+        let lambda = |lambda: f64| Weighted { lambda, weights: self.weights };
+        match self.penalty {
+            "group" => self.along(solver, &Group { lambda: lambda(1.0), positive }, team, stop),
+            "sparse-group" => {
+                let penalty = SparseGroup { group: lambda(1.0 - shape), lambda: shape, positive };
+                self.along(solver, &penalty, team, stop)
+            }
+            "mcp" => self.separable(solver, Mcp { gamma: shape }, team, stop),
+            "scad" => self.separable(solver, Scad { a: shape }, team, stop),
+            "l0" => self.separable(solver, L0, team, stop),
+            "l1/2" => self.separable(solver, Power::Half, team, stop),
+            "l2/3" => self.separable(solver, Power::TwoThirds, team, stop),
+            _ => self.separable(solver, L1, team, stop),
+        }
+    }
+
+    fn separable<T: Element>(
+        &self,
+        solver: BlockSolver<'_, T>,
+        penalty: impl sparrot_prox::ScalarPenalty,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Found, Error> {
+        let lambda = Weighted { lambda: 1.0, weights: self.weights };
+        self.along(solver, &Separable { penalty, lambda, positive: self.positive }, team, stop)
+    }
+
+    /// For a penalty with lambda 1.
+    fn along<T: Element>(
+        &self,
+        mut solver: BlockSolver<'_, T>,
+        penalty: &impl BlockPenalty,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Found, Error> {
+        let alphas = self.alphas.resolve(|| Ok(solver.critical_factor(penalty)))?;
+        let mut points = Vec::with_capacity(alphas.len());
+        for alpha in &alphas {
+            points.push(solver.solve(&penalty.scaled(*alpha), self.limits, team, stop)?);
+        }
+        Ok((alphas, points))
+    }
+}
+
+fn result(py: Python<'_>, point: BlockPoint) -> PyResult<Bound<'_, PyDict>> {
+    let result = PyDict::new(py);
+    let columns: Vec<i64> = point.columns.into_iter().map(i64::from).collect();
+    result.set_item("columns", columns.into_pyarray(py))?;
+    result.set_item("coefficients", point.coefficients.into_pyarray(py))?;
+    result.set_item("intercepts", point.intercepts.into_pyarray(py))?;
+    result.set_item("objective", point.objective)?;
+    result.set_item("certificate", point.certificate)?;
+    result.set_item("status", point.status.name())?;
+    result.set_item("n_iter", point.iterations)?;
+    result.set_item("n_sweeps", point.sweeps)?;
+    result.set_item("trace", trace_columns(py, &point.trace)?)?;
+    Ok(result)
+}

@@ -1,0 +1,472 @@
+//! Linear regression of one or more responses with a penalty of groups of columns:
+//!
+//! ```text
+//! min over W, b of  sum_i s_i |y_i - W'x_i - b|^2 / 2 + sum over groups g of phi_g(W_g)
+//! ```
+//!
+//! A working set of groups, as in [`crate::solve`]: the groups that would move furthest join, by
+//! `sqrt(L_g) |prox(h_g / L_g)|` with h the products with the residuals, L_g a bound of the curvature
+//! and prox the operator of phi_g; the problem of the set is solved by [`BlockDescent`]. For one
+//! column and L1 that is the rule of arXiv 1712.08859.
+//!
+//! **What is certified.** For a convex penalty the duality gap: `s R`, R the residuals and s the
+//! largest share for which all `s h_g` are subgradients of phi_g at 0, is a feasible point of the dual
+//! with the value `(|Y|^2 - |Y - s R|^2) / 2`. For others the stationarity: the largest
+//! `sqrt(L_g) |w_g - prox(w_g + h_g / L_g)|` over `|Y|`, by which the minimum over any single column
+//! can be away; it is 0 only where no change of one column makes the objective less.
+//!
+//! **Cost.** A pass over the columns for each task and each growth of the set; what [`BlockDescent`]
+//! and the products of new columns with the set ask for.
+
+use sparrot_design::Element;
+use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
+use sparrot_prox::BlockPenalty;
+use sparrot_simd::reduce;
+
+use crate::block_descent::{BlockDescent, Target, share_at};
+use crate::data::Data;
+use crate::groups::Groups;
+use crate::working_set::WorkingSet;
+
+/// Columns that join the set at once, at least, if there are so many.
+const JOIN: usize = 64;
+/// A group joins if it would move by more than this share of `|Y|`.
+const EXCESS: f64 = 1e-14;
+/// The ratio of the lambdas of successive stages, and the share of the largest lambda from which on
+/// there are none.
+const STAGE: f64 = 0.3;
+const AT_ONCE: f64 = 0.05;
+/// A stage ends at a gap of this share of its objective, or this stationarity.
+const STAGE_GAP: f64 = 0.02;
+const STAGE_STATIONARITY: f64 = 1e-3;
+/// Of what is to be reached, what the problem of the set may leave; or of what is at hand, if groups
+/// have just joined.
+const SET_SHARE: f64 = 0.3;
+const LOOSE: f64 = 0.05;
+/// So many passes in a row that change little are the last.
+const IDLE: usize = 3;
+
+/// How far to go.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The certificate to reach: a gap as a share of the objective at 0, or a stationarity.
+    pub tol: f64,
+    /// Passes over the columns at most.
+    pub max_iter: usize,
+    /// Whether a small lambda is approached by stages, from where it stands otherwise.
+    pub by_stages: bool,
+}
+
+/// A solution.
+#[derive(Clone, Debug)]
+pub struct BlockPoint {
+    /// The columns with coefficients that are not 0, ascending,
+    pub columns: Vec<u32>,
+    /// and their coefficients, those of a column one after the other.
+    pub coefficients: Vec<f64>,
+    /// b.
+    pub intercepts: Vec<f64>,
+    /// The objective.
+    pub objective: f64,
+    /// The gap, or the stationarity.
+    pub certificate: f64,
+    /// How it ended.
+    pub status: Status,
+    /// Passes over the columns.
+    pub iterations: usize,
+    /// Sweeps over working sets.
+    pub sweeps: usize,
+    /// The objective, the certificate as compared with `tol`, and the groups in use.
+    pub trace: Trace,
+}
+
+/// A solver, with what it knows of the data.
+pub struct BlockSolver<'a, T> {
+    data: Data<'a, T>,
+    groups: Groups,
+    /// By task: the response, centred and weighted, its mean, and the products of all columns with it.
+    responses: Vec<Vec<f64>>,
+    means: Vec<f64>,
+    initial: Vec<Vec<f64>>,
+    yy: f64,
+    /// Of each group, a bound of its curvature: exact for a single column.
+    curvatures: Vec<f64>,
+    set: WorkingSet,
+    is_in: Vec<bool>,
+    descent: BlockDescent,
+    residuals: Vec<Vec<f64>>,
+    /// The products of the columns with the residuals at hand.
+    products: Vec<Vec<f64>>,
+}
+
+/// What an iteration finds.
+struct Seen {
+    primal: f64,
+    dual: f64,
+    share: f64,
+}
+
+impl<'a, T: Element> BlockSolver<'a, T> {
+    /// A solver at W = 0, for the response of the data and further ones.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn new(
+        data: Data<'a, T>,
+        others: &[&[f64]],
+        groups: Groups,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<BlockSolver<'a, T>, Error> {
+        let p = data.moments.len();
+        let (mut responses, mut means) = (vec![data.y.clone()], vec![data.y_mean]);
+        let mut initial = vec![data.moments.iter().map(|m| m.product).collect::<Vec<f64>>()];
+        let all: Vec<u32> = (0..p as u32).collect();
+        for other in others {
+            let (y, mean) = data.centre(other)?;
+            let mut products = vec![0.0; p];
+            data.products(&all, &y, &mut products, team, stop)?;
+            responses.push(y);
+            means.push(mean);
+            initial.push(products);
+        }
+        let squares =
+            |g: usize| groups.columns(g).iter().map(|j| data.moments[*j as usize].squares);
+        let curvatures = (0..groups.len()).map(|g| squares(g).sum()).collect();
+        Ok(BlockSolver {
+            yy: responses.iter().map(|y| reduce::dot(y, y)).sum(),
+            curvatures,
+            set: WorkingSet::new(p),
+            is_in: vec![false; groups.len()],
+            descent: BlockDescent::new(responses.len()),
+            residuals: responses.clone(),
+            products: initial.clone(),
+            data,
+            groups,
+            responses,
+            means,
+            initial,
+        })
+    }
+
+    /// The sum of the weights of the rows.
+    pub fn total(&self) -> f64 {
+        self.data.total
+    }
+
+    /// The sum of squares of each column about its mean.
+    pub fn squares(&self) -> Vec<f64> {
+        self.data.moments.iter().map(|m| m.squares).collect()
+    }
+
+    /// The least factor of the penalty's lambda at which no group moves from W = 0.
+    pub fn critical_factor(&self, penalty: &impl BlockPenalty) -> f64 {
+        let mut largest = 0.0f64;
+        let mut h = vec![];
+        for g in (0..self.groups.len()).filter(|g| self.curvatures[*g] > 0.0) {
+            gather(&self.initial, self.groups.columns(g), &mut h);
+            let moves = |factor: f64| self.move_from_0(&penalty.scaled(factor), g, &h) > 0.0;
+            // Groups without a penalty or with an infinite one have no such factor.
+            if penalty.excludes(g) || !moves(largest) || moves(f64::MAX.sqrt()) {
+                continue;
+            }
+            let (mut low, mut high) = (largest, 1.0f64.max(2.0 * largest));
+            while moves(high) {
+                low = high;
+                high *= 2.0;
+            }
+            while high - low > 1e-15 * high {
+                let middle = 0.5 * (low + high);
+                if middle <= low || middle >= high {
+                    break;
+                }
+                if moves(middle) { low = middle } else { high = middle }
+            }
+            largest = high;
+        }
+        largest
+    }
+
+    /// How far a group at 0 would move.
+    fn move_from_0(&self, penalty: &impl BlockPenalty, group: usize, h: &[f64]) -> f64 {
+        let curvature = self.curvatures[group];
+        let mut u: Vec<f64> = h.iter().map(|h| h / curvature).collect();
+        penalty.prox(group, &mut u, 1.0 / curvature);
+        (curvature * u.iter().map(|u| u * u).sum::<f64>()).sqrt()
+    }
+
+    /// Starts from these coefficients instead of those at hand: columns, and theirs one after the
+    /// other.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], [`Error::OutOfMemory`].
+    pub fn start(
+        &mut self,
+        columns: &[u32],
+        coefficients: &[f64],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        let tasks = self.responses.len();
+        let mut place = vec![usize::MAX; self.data.moments.len()];
+        columns.iter().enumerate().for_each(|(k, j)| place[*j as usize] = k);
+        let is_used =
+            |g: &usize| self.groups.columns(*g).iter().any(|j| place[*j as usize] != usize::MAX);
+        let new: Vec<u32> = (0..self.groups.len())
+            .filter(|g| is_used(g) && !self.is_in[*g])
+            .map(|g| g as u32)
+            .collect();
+        self.join(&new, stop)?;
+        let at = |t: usize, j: usize| match place[j] {
+            usize::MAX => 0.0,
+            k => coefficients[k * tasks + t],
+        };
+        self.descent.start(&self.set, at);
+        self.read(&self.all_groups(), team, stop)
+    }
+
+    fn all_groups(&self) -> Vec<u32> {
+        (0..self.groups.len() as u32).collect()
+    }
+
+    /// Solves, from where it stands.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], [`Error::OutOfMemory`].
+    pub fn solve<P: BlockPenalty>(
+        &mut self,
+        penalty: &P,
+        limits: Limits,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<BlockPoint, Error> {
+        let mut left = self.all_groups();
+        left.retain(|g| !penalty.excludes(*g as usize));
+        // What an earlier solve left out has not been read.
+        self.read(&left, team, stop)?;
+        let unit = if P::IS_CONVEX { 0.5 * self.yy } else { self.yy.sqrt() };
+        let mut factor = self.first_factor(penalty, limits);
+        let (mut best_dual, mut iterations) = (f64::NEG_INFINITY, 0);
+        let (mut trace, sweeps) = (Trace::default(), self.descent.sweeps);
+        let (mut idle, mut last) = (0, f64::INFINITY);
+        let (status, certificate) = loop {
+            let is_last = factor <= 1.0;
+            let stage = penalty.scaled(factor);
+            let seen = self.look(&left, &stage);
+            best_dual = if is_last { seen.dual.max(best_dual) } else { seen.dual };
+            let certificate = if P::IS_CONVEX {
+                (seen.primal - best_dual).max(0.0)
+            } else {
+                self.stationarity(&left, &stage)
+            };
+            let relative = if unit > 0.0 { certificate / unit } else { 0.0 };
+            let stage_ends = if P::IS_CONVEX {
+                certificate <= STAGE_GAP * seen.primal
+            } else {
+                relative <= STAGE_STATIONARITY
+            };
+            if !is_last && stage_ends {
+                factor = (factor * STAGE).max(1.0);
+                best_dual = f64::NEG_INFINITY; // what was feasible there need not be here
+                continue;
+            }
+            let record = Record {
+                iteration: iterations,
+                time: stop.seconds(),
+                objective: seen.primal,
+                certificate: relative,
+                sparsity: self.descent.support_size(),
+                phase: 0,
+            };
+            trace.0.push(record);
+            let ended = stop.after(&record)?;
+            if is_last && relative <= limits.tol {
+                break (Status::Converged, certificate);
+            }
+            if let Some(status) = ended {
+                break (status, certificate);
+            }
+            if iterations >= limits.max_iter {
+                break (Status::MaxIter, certificate);
+            }
+            if is_last && P::IS_CONVEX {
+                self.screen(&mut left, &stage, &seen);
+            }
+            let new = self.violators(&left, &stage);
+            self.join(&new, stop)?;
+            let loose = if new.is_empty() { 0.0 } else { LOOSE * certificate };
+            let target = if !P::IS_CONVEX {
+                Target::Residual(loose.max(SET_SHARE * limits.tol * unit))
+            } else if is_last {
+                Target::Gap(loose.max(SET_SHARE * limits.tol * unit))
+            } else {
+                Target::Gap(SET_SHARE * STAGE_GAP * seen.primal)
+            };
+            self.descent.solve(&self.set, &stage, self.yy, target, stop)?;
+            self.read(&left, team, stop)?;
+            iterations += 1;
+            let is_idle = new.is_empty() && is_last && certificate > 0.9 * last;
+            idle = if is_idle { idle + 1 } else { 0 };
+            last = certificate;
+            if idle == IDLE {
+                break (Status::Stalled, certificate);
+            }
+        };
+        let objective = self.primal(penalty);
+        let sweeps = self.descent.sweeps - sweeps;
+        Ok(self.point(objective, certificate, status, iterations, sweeps, trace))
+    }
+
+    /// The factor of the first stage.
+    fn first_factor(&self, penalty: &impl BlockPenalty, limits: Limits) -> f64 {
+        if !limits.by_stages {
+            return 1.0;
+        }
+        let largest = self.critical_factor(penalty);
+        if AT_ONCE * largest <= 1.0 { 1.0 } else { STAGE * largest }
+    }
+
+    fn join(&mut self, new: &[u32], stop: &Stop<'_>) -> Result<(), Error> {
+        let columns: Vec<u32> =
+            new.iter().flat_map(|g| self.groups.columns(*g as usize)).copied().collect();
+        self.set.add(&self.data, &columns, stop)?;
+        new.iter().for_each(|g| self.is_in[*g as usize] = true);
+        let initial = &self.initial;
+        self.descent.extend(new, &self.groups, &self.set, |t, j| initial[t][j]);
+        Ok(())
+    }
+
+    /// The residuals, and their products with the columns of these groups.
+    fn read(&mut self, groups: &[u32], team: &Team, stop: &Stop<'_>) -> Result<(), Error> {
+        let columns: Vec<u32> =
+            groups.iter().flat_map(|g| self.groups.columns(*g as usize)).copied().collect();
+        for t in 0..self.responses.len() {
+            let residual = &mut self.residuals[t];
+            self.set.residual(&self.data, &self.responses[t], &self.descent.w[t], residual);
+            self.data.products(&columns, residual, &mut self.products[t], team, stop)?;
+        }
+        Ok(())
+    }
+
+    fn primal(&self, penalty: &impl BlockPenalty) -> f64 {
+        let squares: f64 = self.residuals.iter().map(|r| reduce::dot(r, r)).sum();
+        0.5 * squares + self.descent.penalty(penalty)
+    }
+
+    fn look<P: BlockPenalty>(&self, left: &[u32], penalty: &P) -> Seen {
+        let primal = self.primal(penalty);
+        if !P::IS_CONVEX {
+            return Seen { primal, dual: f64::NEG_INFINITY, share: 0.0 };
+        }
+        let (mut share, mut h) = (1.0f64, vec![]);
+        for g in left.iter().map(|g| *g as usize) {
+            gather(&self.products, self.groups.columns(g), &mut h);
+            share = share.min(share_at(penalty, g, &h, self.curvatures[g], self.yy));
+        }
+        let rows = self.responses.iter().flatten().zip(self.residuals.iter().flatten());
+        let away: f64 = rows.map(|(y, r)| (y - share * r).powi(2)).sum();
+        Seen { primal, dual: 0.5 * (self.yy - away), share }
+    }
+
+    /// Of single columns, by how much one would move, at most.
+    fn stationarity(&self, left: &[u32], penalty: &impl BlockPenalty) -> f64 {
+        let mut w = vec![vec![0.0; self.data.moments.len()]; self.responses.len()];
+        for (w, found) in w.iter_mut().zip(&self.descent.w) {
+            self.set.variables.iter().zip(found).for_each(|(j, value)| w[*j as usize] = *value);
+        }
+        let (mut h, mut now, mut worst) = (vec![], vec![], 0.0f64);
+        for g in left.iter().map(|g| *g as usize).filter(|g| self.curvatures[*g] > 0.0) {
+            let curvature = self.curvatures[g];
+            gather(&self.products, self.groups.columns(g), &mut h);
+            gather(&w, self.groups.columns(g), &mut now);
+            h.iter_mut().zip(&now).for_each(|(h, w)| *h = w + *h / curvature);
+            penalty.prox(g, &mut h, 1.0 / curvature);
+            let away: f64 = h.iter().zip(&now).map(|(h, w)| (h - w) * (h - w)).sum();
+            worst = worst.max((curvature * away).sqrt());
+        }
+        worst
+    }
+
+    /// The groups outside the set that would move furthest.
+    fn violators(&self, left: &[u32], penalty: &impl BlockPenalty) -> Vec<u32> {
+        let least = EXCESS * self.yy.sqrt();
+        let mut h = vec![];
+        let mut found: Vec<(f64, u32)> = vec![];
+        for g in left.iter().copied() {
+            let group = g as usize;
+            if self.is_in[group] || self.curvatures[group] <= 0.0 {
+                continue;
+            }
+            gather(&self.products, self.groups.columns(group), &mut h);
+            let score = self.move_from_0(penalty, group, &h);
+            if score > least {
+                found.push((score, g));
+            }
+        }
+        let size = self.data.moments.len().div_ceil(self.groups.len());
+        let most = self.descent.support_size().max(JOIN.div_ceil(size));
+        let better = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        if found.len() > most {
+            found.select_nth_unstable_by(most, better);
+            found.truncate(most);
+        }
+        let mut new: Vec<u32> = found.into_iter().map(|(_, g)| g).collect();
+        new.sort_unstable();
+        new
+    }
+
+    /// Leaves out the groups that are 0 in every solution: those whose subgradients all points of
+    /// the dual within the gap of this one hold (Ndiaye, Fercoq, Gramfort and Salmon, JMLR 18, 2017).
+    fn screen(&self, left: &mut Vec<u32>, penalty: &impl BlockPenalty, seen: &Seen) {
+        let radius = (2.0 * (seen.primal - seen.dual).max(0.0)).sqrt();
+        let mut h = vec![];
+        left.retain(|g| {
+            let group = *g as usize;
+            if self.is_in[group] {
+                return true;
+            }
+            gather(&self.products, self.groups.columns(group), &mut h);
+            h.iter_mut().for_each(|h| *h *= seen.share);
+            let room = radius * self.curvatures[group].sqrt() * (1.0 + 1e-12);
+            penalty.slack(group, &h) <= room
+        });
+    }
+
+    fn point(
+        &self,
+        objective: f64,
+        certificate: f64,
+        status: Status,
+        iterations: usize,
+        sweeps: usize,
+        trace: Trace,
+    ) -> BlockPoint {
+        let tasks = &self.descent.w;
+        let is_used = |k: &usize| tasks.iter().any(|w| w[*k] != 0.0);
+        let mut places: Vec<usize> = (0..self.set.len()).filter(is_used).collect();
+        places.sort_unstable_by_key(|k| self.set.variables[*k]);
+        let columns: Vec<u32> = places.iter().map(|k| self.set.variables[*k]).collect();
+        let of = |k: &usize| tasks.iter().map(move |w| w[*k]).collect::<Vec<f64>>();
+        let intercept = |(w, mean): (&Vec<f64>, &f64)| {
+            let pairs = places.iter().zip(&columns).map(|(k, j)| (*j as usize, w[*k]));
+            mean - pairs.map(|(j, w)| self.data.moments[j].mean * w).sum::<f64>()
+        };
+        BlockPoint {
+            coefficients: places.iter().flat_map(of).collect(),
+            intercepts: tasks.iter().zip(&self.means).map(intercept).collect(),
+            columns,
+            objective,
+            certificate,
+            status,
+            iterations,
+            sweeps,
+            trace,
+        }
+    }
+}
+
+/// What belongs to a group: its columns, each with its tasks.
+fn gather(from: &[Vec<f64>], columns: &[u32], out: &mut Vec<f64>) {
+    out.clear();
+    out.extend(columns.iter().flat_map(|j| from.iter().map(move |task| task[*j as usize])));
+}
