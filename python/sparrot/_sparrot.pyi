@@ -5,8 +5,8 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "block_regression_path",
     "ForestSweeps",
+    "block_regression_path",
     "descent_solve",
     "get_num_threads",
     "graph_error_bounds",

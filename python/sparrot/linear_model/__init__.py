@@ -1,8 +1,7 @@
-"""Sparse linear models with a certificate: Lasso, elastic net, logistic and Poisson regression.
+"""Sparse linear models with a certificate.
 
-``minimise sum(w * (y - X @ coef - b)**2) / (2 * sum(w)) + alpha * l1_ratio * sum(v * |coef|)
-+ alpha * (1 - l1_ratio) / 2 * sum(coef**2)``, with scikit-learn's names and meaning: sample weights
-``w``, an intercept ``b`` or none, weights ``v`` of the coefficients.
+``minimise sum(w * (y - X @ coef - b)**2) / (2 * sum(w)) + penalty(coef)``, with scikit-learn's
+names and meaning: sample weights ``w``, an intercept ``b`` or none.
 
 =================================  ========================================================
 :class:`Lasso`                     L1 penalty
@@ -11,52 +10,71 @@
 :class:`ElasticNetCV`              the elastic net, likewise
 :func:`lasso_path`                 the Lasso for a sequence of penalties
 :func:`enet_path`                  the elastic net, likewise
-:class:`SparseLogisticRegression`  the same penalties with the logistic loss, for classes
-:class:`SparsePoissonRegression`   the same penalties with Poisson's likelihood, for counts
+:class:`GroupLasso`                the norms of groups of coefficients
+:class:`SparseGroupLasso`          the same, and L1
+:class:`MultiTaskLasso`            the norms of a column's coefficients for several responses
+:class:`MCPRegression`             the minimax concave penalty
+:class:`SCADRegression`            smoothly clipped absolute deviations
+:class:`BridgeRegression`          powers below 1
+:class:`SparseLogisticRegression`  L1 and squared L2 penalty with the logistic loss, for classes
+:class:`SparsePoissonRegression`   the same with Poisson's likelihood, for counts
 =================================  ========================================================
 
-Every fit takes ``sample_weight``, sparse ``X`` (also with an intercept) and float32, reads ``X``
-where it is, and reports ``dual_gap_``, a bound of how far its objective is above the optimum.
+Every fit takes ``sample_weight``, weights of the coefficients, sparse ``X`` (also with an
+intercept) and float32, reads ``X`` where it is, and reports ``dual_gap_``, a bound of how far its
+objective is above the optimum; where the penalty is not convex ``stationarity_``, how far it is
+from a point that no change of one coefficient makes better.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from sparrot.linear_model._path import enet_path, lasso_path
 
 if TYPE_CHECKING:
     from sparrot.linear_model._estimators import ElasticNet, Lasso
+    from sparrot.linear_model._groups import GroupLasso, SparseGroupLasso
     from sparrot.linear_model._logistic import SparseLogisticRegression
+    from sparrot.linear_model._multitask import MultiTaskLasso
+    from sparrot.linear_model._nonconvex import BridgeRegression, MCPRegression, SCADRegression
     from sparrot.linear_model._poisson import SparsePoissonRegression
     from sparrot.linear_model._validated import ElasticNetCV, LassoCV
 
 __all__ = [
+    "BridgeRegression",
     "ElasticNet",
     "ElasticNetCV",
+    "GroupLasso",
     "Lasso",
     "LassoCV",
+    "MCPRegression",
+    "MultiTaskLasso",
+    "SCADRegression",
+    "SparseGroupLasso",
     "SparseLogisticRegression",
     "SparsePoissonRegression",
     "enet_path",
     "lasso_path",
 ]
 
+# Where the estimators are: only they need scikit-learn.
+_ESTIMATORS = {
+    "BridgeRegression": "_nonconvex",
+    "ElasticNet": "_estimators",
+    "ElasticNetCV": "_validated",
+    "GroupLasso": "_groups",
+    "Lasso": "_estimators",
+    "LassoCV": "_validated",
+    "MCPRegression": "_nonconvex",
+    "MultiTaskLasso": "_multitask",
+    "SCADRegression": "_nonconvex",
+    "SparseGroupLasso": "_groups",
+    "SparseLogisticRegression": "_logistic",
+    "SparsePoissonRegression": "_poisson",
+}
+
 
 def __getattr__(name: str) -> Any:
-    # Only these need scikit-learn.
-    if name in ("ElasticNet", "Lasso"):
-        from sparrot.linear_model import _estimators
-
-        return getattr(_estimators, name)
-    if name == "SparseLogisticRegression":
-        from sparrot.linear_model._logistic import SparseLogisticRegression
-
-        return SparseLogisticRegression
-    if name == "SparsePoissonRegression":
-        from sparrot.linear_model._poisson import SparsePoissonRegression
-
-        return SparsePoissonRegression
-    if name in ("ElasticNetCV", "LassoCV"):
-        from sparrot.linear_model import _validated
-
-        return getattr(_validated, name)
+    if name in _ESTIMATORS:
+        return getattr(import_module(f"{__name__}.{_ESTIMATORS[name]}"), name)
     raise AttributeError(f"module 'sparrot.linear_model' has no attribute {name!r}")

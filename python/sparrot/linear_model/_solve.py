@@ -129,7 +129,13 @@ def solve(
     ]
 
 
-def warn_unless_converged(points: list[Point], tol: float, *, stacklevel: int) -> None:
+def warn_unless_converged(
+    points: list[Any],
+    tol: float,
+    *,
+    what: str = "a gap of {:.3g} of the objective at zero",
+    stacklevel: int,
+) -> None:
     """Tell the worst of those that did not get there."""
     missed = [point for point in points if point.status is not Status.CONVERGED]
     if not missed:
@@ -144,9 +150,8 @@ def warn_unless_converged(points: list[Point], tol: float, *, stacklevel: int) -
         "are nearly dependent",
     }[worst.status]
     warnings.warn(
-        f"not converged ({worst.status.value}): {of} at alpha={worst.alpha:g} has a gap of "
-        f"{worst.trace['certificate'][-1]:.3g} of the objective at zero, above tol={tol:g}: "
-        f"{advice}",
+        f"not converged ({worst.status.value}): {of} at alpha={worst.alpha:g} has "
+        f"{what.format(worst.trace['certificate'][-1])}, above tol={tol:g}: {advice}",
         ConvergenceWarning,
         stacklevel=stacklevel + 1,
     )
@@ -181,19 +186,19 @@ def as_share(value: object, name: str) -> float:
     return share
 
 
-def as_weights(value: object, size: int) -> FloatArray | None:
+def as_weights(value: object, size: int, of: str = "columns of X") -> FloatArray | None:
     """Take weights of the coefficients: non-negative, inf for those that are to be 0."""
     if value is None:
         return None
     weights = as_floats(value, "weights", ndim=1)
     if weights.shape[0] != size:
         raise InvalidInputError(
-            f"weights has {weights.shape[0]} values for {size} columns of X: needs one for each"
+            f"weights has {weights.shape[0]} values for {size} {of}: needs one for each"
         )
     if not (weights >= 0).all():
         j = int(np.flatnonzero(~(weights >= 0))[0])
         raise InvalidInputError(
-            f"weights[{j}] is {weights[j]}: needs non-negative weights, inf to leave a column out"
+            f"weights[{j}] is {weights[j]}: needs non-negative weights, inf to leave it out"
         )
     return np.ascontiguousarray(weights, dtype=np.float64)
 

@@ -4,7 +4,7 @@
 //! prox(u) = argmin over x of  (x - u)^2 / (2 t) + phi(x),   t > 0
 //! ```
 //!
-//! - [`scalar`]: penalties of a number: L1, MCP, SCAD, CEL0, L0, the roots L1/2 and L2/3, log-sum.
+//! - [`scalar`]: penalties of a number: L1, MCP, SCAD, CEL0, L0, the roots L1/2 and L2/3.
 //! - [`block`]: penalties of a block of numbers: group, sparse group, and any of a number.
 //!
 //! Where phi is not convex the minimum is compared with 0, and in a tie it is 0: proximal operators are
@@ -18,4 +18,4 @@ pub mod block;
 pub mod scalar;
 
 pub use block::{BlockPenalty, Group, Separable, SparseGroup};
-pub use scalar::{Cel0, L0, L1, LogSum, Mcp, Power, Scad, ScalarPenalty};
+pub use scalar::{Cel0, L0, L1, Mcp, Power, Scad, ScalarPenalty};

@@ -9,7 +9,6 @@
 //! | [`Cel0`] | `lambda - c (sqrt(2 lambda / c) - x)^2 / 2` up to `sqrt(2 lambda / c)`, lambda beyond | Soubies, Blanc-Feraud and Aubert, SIAM J. Imaging Sci. 8, 2015 |
 //! | [`Power::Half`] | `lambda x^(1/2)` | Xu, Chang, Xu and Zhang, IEEE TNNLS 23, 2012 |
 //! | [`Power::TwoThirds`] | `lambda x^(2/3)` | Cao, Sun and Xu, J. Vis. Commun. 24, 2013 |
-//! | [`LogSum`] | `lambda log(1 + x / epsilon)` | Candes, Wakin and Boyd, J. Fourier Anal. Appl. 14, 2008 |
 //!
 //! CEL0, with c the squared norm of the variable's column, is the MCP of `sqrt(2 lambda c)` and
 //! `gamma = 1 / c`: it has the minima of L0, and fewer stationary points.
@@ -26,6 +25,26 @@ pub trait ScalarPenalty: Copy + Send + Sync {
 
     /// The minimum over `x >= 0` of `(x - u)^2 / (2 t) + phi(x)` for `u >= 0`.
     fn shrink(&self, lambda: f64, u: f64, t: f64) -> f64;
+
+    /// The largest u whose proximal operator is 0.
+    fn threshold(&self, lambda: f64, t: f64) -> f64 {
+        if lambda == 0.0 {
+            return 0.0;
+        }
+        let is_0 = |u: f64| self.shrink(lambda, u, t) == 0.0;
+        let (mut low, mut high) = (0.0, t * lambda);
+        while is_0(high) && high < f64::MAX {
+            low = high;
+            high = (2.0 * high).clamp(f64::MIN_POSITIVE, f64::MAX);
+        }
+        loop {
+            let middle = low + 0.5 * (high - low);
+            if middle <= low || middle >= high {
+                return low;
+            }
+            if is_0(middle) { low = middle } else { high = middle }
+        }
+    }
 
     /// The proximal operator.
     fn prox(&self, lambda: f64, u: f64, t: f64) -> f64 {
@@ -197,33 +216,5 @@ impl ScalarPenalty for Power {
                 u * (0.5 * (b + (2.0 / b - b * b).max(0.0).sqrt())).powi(3)
             }
         }
-    }
-}
-
-/// The logarithm, scaled by epsilon > 0.
-#[derive(Clone, Copy, Debug)]
-pub struct LogSum {
-    /// The smaller, the closer to L0.
-    pub epsilon: f64,
-}
-
-impl ScalarPenalty for LogSum {
-    fn value(&self, lambda: f64, x: f64) -> f64 {
-        lambda * (x.abs() / self.epsilon).ln_1p()
-    }
-
-    /// The larger root of a quadratic, if it is there and beats 0.
-    fn shrink(&self, lambda: f64, u: f64, t: f64) -> f64 {
-        let e = self.epsilon;
-        let root = (u + e) * (u + e) - 4.0 * t * lambda;
-        if root <= 0.0 {
-            return 0.0;
-        }
-        // (u - e + sqrt) / 2, also where u - e is negative and cancels: the product of the roots is
-        // t lambda - u e.
-        let (b, root) = (u - e, root.sqrt());
-        let x = if b >= 0.0 { 0.5 * (b + root) } else { 2.0 * (u * e - t * lambda) / (root - b) };
-        let gain = x * (u - 0.5 * x) / t - self.value(lambda, x);
-        if x > 0.0 && gain > 0.0 { x } else { 0.0 }
     }
 }

@@ -3,8 +3,7 @@
 use proptest::prelude::*;
 use sparrot_prox::block::Weighted;
 use sparrot_prox::{
-    BlockPenalty, Cel0, Group, L0, L1, LogSum, Mcp, Power, Scad, ScalarPenalty, Separable,
-    SparseGroup,
+    BlockPenalty, Cel0, Group, L0, L1, Mcp, Power, Scad, ScalarPenalty, Separable, SparseGroup,
 };
 
 /// No point of a fine grid, of a finer one about the answer, or 0, is better than the answer.
@@ -20,6 +19,10 @@ fn check_scalar(
     let slack = 1e-12 * (u * u / (2.0 * t) + best.abs());
     prop_assert_eq!(penalty.value(lambda, 0.0), 0.0);
     prop_assert_eq!(penalty.prox(lambda, -u, t), -x);
+    let threshold = penalty.threshold(lambda, t);
+    prop_assert_eq!(penalty.prox(lambda, threshold, t), 0.0);
+    prop_assert!(penalty.prox(lambda, threshold * (1.0 + 1e-9) + 1e-12, t) > 0.0);
+    prop_assert_eq!(x == 0.0, u.abs() <= threshold);
     prop_assert!(x * u >= 0.0 && x.abs() <= u.abs() * (1.0 + 1e-12));
     prop_assert!(best <= cost(0.0) + slack);
     for k in -2000..=2000 {
@@ -87,7 +90,6 @@ proptest! {
         check_scalar(Cel0 { squares: shape }, lambda, u, t)?;
         check_scalar(Power::Half, lambda, u, t)?;
         check_scalar(Power::TwoThirds, lambda, u, t)?;
-        check_scalar(LogSum { epsilon: shape }, lambda, u, t)?;
     }
 
     /// A unit of x changes the answer by that unit, down to where squares underflow.

@@ -6,8 +6,10 @@ use pyo3::types::PyDict;
 use sparrot_design::{Design, Element};
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_prox::block::Weighted;
-use sparrot_prox::{BlockPenalty, Group, L0, L1, Mcp, Power, Scad, Separable, SparseGroup};
-use sparrot_regression::{BlockPoint, BlockSolver, Data, Groups, Limits};
+use sparrot_prox::{
+    BlockPenalty, Group, L0, Mcp, Power, Scad, ScalarPenalty, Separable, SparseGroup,
+};
+use sparrot_regression::{BlockPoint, BlockSolver, Data, Groups, Limits, at_lasso};
 
 use crate::design::{DesignInput, DesignTask, Indices};
 use crate::guard;
@@ -32,7 +34,8 @@ pub struct BlockPathInput<'py> {
     positive: bool,
     /// Columns and, one after the other, the coefficients of each.
     start: Option<(Indices<'py>, Vector<'py>)>,
-    by_stages: bool,
+    /// Whether a penalty that is not convex starts at the Lasso, if no start is given.
+    at_lasso: bool,
     tol: f64,
     max_iter: usize,
 }
@@ -69,7 +72,8 @@ pub fn block_regression_path<'py>(
             None => None,
             Some((columns, values)) => Some((columns.as_slice()?, values.as_slice()?)),
         },
-        limits: Limits { tol: path.tol, max_iter: path.max_iter, by_stages: path.by_stages },
+        at_lasso: path.at_lasso,
+        limits: Limits { tol: path.tol, max_iter: path.max_iter },
     };
     let limits = guard::Limits { n_threads, max_time, callback };
     let (alphas, points) = design.with(DesignCall { py, limits, task })??;
@@ -88,6 +92,7 @@ struct Path<'a> {
     weights: Option<&'a [f64]>,
     positive: bool,
     start: Option<(&'a [u32], &'a [f64])>,
+    at_lasso: bool,
     limits: Limits,
 }
 
@@ -117,40 +122,63 @@ impl Path<'_> {
     ) -> Result<Found, Error> {
         let sample = Some(self.sample_weight);
         let data = Data::new(design, self.responses[0], sample, self.centred, team, stop)?;
+        let (shape, positive) = (self.shape, self.positive);
+        let weighted = |lambda: f64| Weighted { lambda, weights: self.weights };
+        match self.penalty {
+            "group" => {
+                let penalty = Group { lambda: weighted(1.0), positive };
+                self.along(self.solver(data, team, stop)?, &penalty, team, stop)
+            }
+            "sparse-group" => {
+                let group = weighted(1.0 - shape);
+                let penalty = SparseGroup { group, lambda: shape, positive };
+                self.along(self.solver(data, team, stop)?, &penalty, team, stop)
+            }
+            "mcp" => self.separable(data, Mcp { gamma: shape }, team, stop),
+            "scad" => self.separable(data, Scad { a: shape }, team, stop),
+            "l0" => self.separable(data, L0, team, stop),
+            "l1/2" => self.separable(data, Power::Half, team, stop),
+            "l2/3" => self.separable(data, Power::TwoThirds, team, stop),
+            _ => Err(Error::invalid("penalty", format!("is {}", self.penalty))),
+        }
+    }
+
+    /// At 0, or where it is to start.
+    fn solver<'a, T: Element>(
+        &self,
+        data: Data<'a, T>,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<BlockSolver<'a, T>, Error> {
         let groups = match &self.groups {
-            None => Groups::single(design.columns()),
+            None => Groups::single(data.moments.len()),
             Some((sizes, columns)) => Groups::new(sizes.iter().copied(), columns.clone()),
         };
         let mut solver = BlockSolver::new(data, &self.responses[1..], groups, team, stop)?;
         if let Some((columns, coefficients)) = self.start {
-            solver.start(columns, coefficients, team, stop)?;
+            solver.start(columns, coefficients, stop)?;
         }
-        let (shape, positive) = (self.shape, self.positive);
-        let lambda = |lambda: f64| Weighted { lambda, weights: self.weights };
-        match self.penalty {
-            "group" => self.along(solver, &Group { lambda: lambda(1.0), positive }, team, stop),
-            "sparse-group" => {
-                let penalty = SparseGroup { group: lambda(1.0 - shape), lambda: shape, positive };
-                self.along(solver, &penalty, team, stop)
-            }
-            "mcp" => self.separable(solver, Mcp { gamma: shape }, team, stop),
-            "scad" => self.separable(solver, Scad { a: shape }, team, stop),
-            "l0" => self.separable(solver, L0, team, stop),
-            "l1/2" => self.separable(solver, Power::Half, team, stop),
-            "l2/3" => self.separable(solver, Power::TwoThirds, team, stop),
-            _ => self.separable(solver, L1, team, stop),
-        }
+        Ok(solver)
     }
 
     fn separable<T: Element>(
         &self,
-        solver: BlockSolver<'_, T>,
-        penalty: impl sparrot_prox::ScalarPenalty,
+        data: Data<'_, T>,
+        penalty: impl ScalarPenalty,
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Found, Error> {
         let lambda = Weighted { lambda: 1.0, weights: self.weights };
-        self.along(solver, &Separable { penalty, lambda, positive: self.positive }, team, stop)
+        let penalty = Separable { penalty, lambda, positive: self.positive };
+        let largest = match self.alphas {
+            AlphasInput::Given(alphas) => alphas.iter().copied().fold(0.0, f64::max),
+            AlphasInput::Grid(..) => 0.0, // a path of its own, from 0
+        };
+        if self.start.is_some() || !self.at_lasso || largest == 0.0 {
+            return self.along(self.solver(data, team, stop)?, &penalty, team, stop);
+        }
+        let first = penalty.scaled(largest);
+        self.along(at_lasso(data, &first, self.limits, team, stop)?, &penalty, team, stop)
     }
 
     /// For a penalty with lambda 1.

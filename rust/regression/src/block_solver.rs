@@ -53,8 +53,6 @@ pub struct Limits {
     pub tol: f64,
     /// Passes over the columns at most.
     pub max_iter: usize,
-    /// Whether a small lambda is approached by stages, from where it stands otherwise.
-    pub by_stages: bool,
 }
 
 /// A solution.
@@ -161,10 +159,14 @@ impl<'a, T: Element> BlockSolver<'a, T> {
 
     /// The least factor of the penalty's lambda at which no group moves from W = 0.
     pub fn critical_factor(&self, penalty: &impl BlockPenalty) -> f64 {
+        self.critical(penalty, &self.initial)
+    }
+
+    fn critical(&self, penalty: &impl BlockPenalty, products: &[Vec<f64>]) -> f64 {
         let mut largest = 0.0f64;
         let mut h = vec![];
         for g in (0..self.groups.len()).filter(|g| self.curvatures[*g] > 0.0) {
-            gather(&self.initial, self.groups.columns(g), &mut h);
+            gather(products, self.groups.columns(g), &mut h);
             let moves = |factor: f64| self.move_from_0(&penalty.scaled(factor), g, &h) > 0.0;
             // Groups without a penalty or with an infinite one have no such factor.
             if penalty.excludes(g) || !moves(largest) || moves(f64::MAX.sqrt()) {
@@ -204,7 +206,6 @@ impl<'a, T: Element> BlockSolver<'a, T> {
         &mut self,
         columns: &[u32],
         coefficients: &[f64],
-        team: &Team,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
         let tasks = self.responses.len();
@@ -222,7 +223,7 @@ impl<'a, T: Element> BlockSolver<'a, T> {
             k => coefficients[k * tasks + t],
         };
         self.descent.start(&self.set, at);
-        self.read(&self.all_groups(), team, stop)
+        Ok(())
     }
 
     fn all_groups(&self) -> Vec<u32> {
@@ -245,7 +246,7 @@ impl<'a, T: Element> BlockSolver<'a, T> {
         // What an earlier solve left out has not been read.
         self.read(&left, team, stop)?;
         let unit = if P::IS_CONVEX { 0.5 * self.yy } else { self.yy.sqrt() };
-        let mut factor = self.first_factor(penalty, limits);
+        let mut factor = self.first_factor(penalty);
         let (mut best_dual, mut iterations) = (f64::NEG_INFINITY, 0);
         let (mut trace, sweeps) = (Trace::default(), self.descent.sweeps);
         let (mut idle, mut last) = (0, f64::INFINITY);
@@ -317,12 +318,9 @@ impl<'a, T: Element> BlockSolver<'a, T> {
         Ok(self.point(objective, certificate, status, iterations, sweeps, trace))
     }
 
-    /// The factor of the first stage.
-    fn first_factor(&self, penalty: &impl BlockPenalty, limits: Limits) -> f64 {
-        if !limits.by_stages {
-            return 1.0;
-        }
-        let largest = self.critical_factor(penalty);
+    /// The factor of the first stage: those in use have a product of about lambda.
+    fn first_factor(&self, penalty: &impl BlockPenalty) -> f64 {
+        let largest = self.critical(penalty, &self.products);
         if AT_ONCE * largest <= 1.0 { 1.0 } else { STAGE * largest }
     }
 

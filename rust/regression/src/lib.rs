@@ -20,6 +20,7 @@
 //! | [`glm`] | other losses: proximal Newton steps, each of them such a problem |
 //! | [`groups`] | which columns form a group |
 //! | [`block_solver`] | penalties of groups and penalties that are not convex, of several responses |
+//! | [`convex_start`] | where descent on a penalty that is not convex starts |
 //! | [`block_descent`] | the problem of a set of groups: descent by blocks, extrapolated |
 //!
 //! **Cost.** A pass over the columns for each growth of the set, less what is screened; products of
@@ -32,6 +33,7 @@ pub mod active;
 pub mod block_descent;
 pub mod block_solver;
 pub mod certificate;
+pub mod convex_start;
 pub mod data;
 pub mod factor;
 pub mod glm;
@@ -41,6 +43,7 @@ pub mod solve;
 pub mod working_set;
 
 pub use block_solver::{BlockPoint, BlockSolver, Limits};
+pub use convex_start::at_lasso;
 pub use data::Data;
 pub use glm::Glm;
 pub use groups::Groups;

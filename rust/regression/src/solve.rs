@@ -71,6 +71,11 @@ impl<'a, T: Element> Solver<'a, T> {
         &self.data
     }
 
+    /// Gives the data back.
+    pub fn into_data(self) -> Data<'a, T> {
+        self.data
+    }
+
     fn solve_from_here(
         &mut self,
         settings: &Settings<'_>,
