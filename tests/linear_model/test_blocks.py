@@ -174,7 +174,7 @@ def slope_of(model, w):
             size <= alpha, alpha, np.maximum(model.a * alpha - size, 0) / (model.a - 1)
         )
     else:
-        slope = alpha * model.power * size ** (model.power - 1)
+        slope = alpha * model.power * np.where(size > 0, size, 1) ** (model.power - 1)
     return slope * np.sign(w)
 
 
