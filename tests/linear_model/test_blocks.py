@@ -15,6 +15,7 @@ from sparrot.errors import ConvergenceWarning, InvalidInputError
 from sparrot.linear_model import (
     BridgeRegression,
     GroupLasso,
+    L0Regression,
     Lasso,
     MCPRegression,
     MultiTaskLasso,
@@ -34,6 +35,8 @@ NONCONVEX = [MCPRegression, SCADRegression, BridgeRegression]
         MCPRegression(alpha=0.1),
         SCADRegression(alpha=0.1, warm_start=True),
         BridgeRegression(alpha=0.1, power=2 / 3),
+        L0Regression(alpha=0.1),
+        L0Regression(n_nonzero_coefs=1),
     ],
     xfail_strict=True,
 )
@@ -236,6 +239,58 @@ def test_on_correlated_columns_they_are_closer_than_the_lasso():
     assert scad < lasso
 
 
+def least_squares(X, y, columns):
+    """Return the mean squared error over 2 of a fit to these columns and an intercept."""
+    A = np.column_stack([X[:, sorted(columns)], np.ones(len(X))])
+    return np.mean((y - A @ np.linalg.lstsq(A, y, rcond=None)[0]) ** 2) / 2
+
+
+@pytest.mark.parametrize("size", [None, 1, 4])
+def test_no_exchange_is_better(size, rng):
+    for _ in range(20):
+        X, y = example(rng, 30, 10, rho=0.9)
+        model = L0Regression(0.01, size).fit(X, y)
+        lam = 0.01 if size is None else 0.0
+        found = set(np.flatnonzero(model.coef_).tolist())
+        assert size is None or len(found) == size
+        objective = least_squares(X, y, found) + lam * len(found)
+        np.testing.assert_allclose(model.objective_, objective, rtol=1e-10)
+        outside = set(range(10)) - found
+        others = [found - {i} | {j} for i in found for j in outside]
+        if size is None:
+            others += [found - {i} for i in found] + [found | {j} for j in outside]
+        for other in others:
+            assert least_squares(X, y, other) + lam * len(other) >= objective - 1e-12
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csc_array])
+def test_subsets_of_weighted_rows_and_columns(form, rng):
+    X, y = example(rng, 200, 150, rho=0.8)
+    counts = rng.integers(0, 3, size=200)
+    weights = np.where(np.arange(150) == 1, np.inf, 1.0)
+    for size in (None, 6):
+        weighted = L0Regression(0.02, size, weights=weights).fit(form(X), y, counts)
+        assert weighted.converged_
+        assert weighted.coef_[1] == 0
+        repeated = L0Regression(0.02, size, weights=weights)
+        repeated.fit(np.repeat(X, counts, 0), np.repeat(y, counts))
+        np.testing.assert_allclose(weighted.coef_, repeated.coef_, atol=1e-9)
+        used = weighted.coef_ != 0
+        np.testing.assert_allclose(products(weighted, X, y, counts)[used], 0, atol=1e-10)
+    free = L0Regression(10.0, weights=np.arange(150) > 2).fit(form(X), y)
+    np.testing.assert_array_equal(np.flatnonzero(free.coef_), [0, 1, 2])
+
+
+def test_subsets_of_dependent_columns(rng):
+    X, y = example(rng, 40, 10)
+    X = np.column_stack([X, X, X[:, :3].sum(1), np.ones(40)])
+    for size in (None, 5, 22):
+        model = L0Regression(1e-4, size).fit(X, y)
+        assert model.converged_
+        assert np.isfinite(model.coef_).all()
+        assert (model.coef_ != 0).sum() <= 10
+
+
 def test_a_warm_start_goes_on(rng):
     X, y = example(rng, 100, 200)
     for estimator in (GroupLasso(4, 0.02), MCPRegression(0.02), SparseGroupLasso(4, 0.02)):
@@ -318,6 +373,8 @@ def test_in_a_pipeline_on_real_data():
         (BridgeRegression(power=0.7), "power is 0.7"),
         (MCPRegression(weights=[1.0]), "weights has 1 values for 24 columns of X"),
         (MCPRegression(warm_start=1), "warm_start is 1"),
+        (L0Regression(n_nonzero_coefs=25), "n_nonzero_coefs is 25"),
+        (L0Regression(n_nonzero_coefs=0), "n_nonzero_coefs is 0"),
     ],
 )
 def test_bad_parameters(model, message, rng):

@@ -16,6 +16,7 @@ names and meaning: sample weights ``w``, an intercept ``b`` or none.
 :class:`MCPRegression`             the minimax concave penalty
 :class:`SCADRegression`            smoothly clipped absolute deviations
 :class:`BridgeRegression`          powers below 1
+:class:`L0Regression`              the number of coefficients
 :class:`SparseLogisticRegression`  L1 and squared L2 penalty with the logistic loss, for classes
 :class:`SparsePoissonRegression`   the same with Poisson's likelihood, for counts
 =================================  ========================================================
@@ -36,7 +37,12 @@ if TYPE_CHECKING:
     from sparrot.linear_model._groups import GroupLasso, SparseGroupLasso
     from sparrot.linear_model._logistic import SparseLogisticRegression
     from sparrot.linear_model._multitask import MultiTaskLasso
-    from sparrot.linear_model._nonconvex import BridgeRegression, MCPRegression, SCADRegression
+    from sparrot.linear_model._nonconvex import (
+        BridgeRegression,
+        L0Regression,
+        MCPRegression,
+        SCADRegression,
+    )
     from sparrot.linear_model._poisson import SparsePoissonRegression
     from sparrot.linear_model._validated import ElasticNetCV, LassoCV
 
@@ -45,6 +51,7 @@ __all__ = [
     "ElasticNet",
     "ElasticNetCV",
     "GroupLasso",
+    "L0Regression",
     "Lasso",
     "LassoCV",
     "MCPRegression",
@@ -63,6 +70,7 @@ _ESTIMATORS = {
     "ElasticNet": "_estimators",
     "ElasticNetCV": "_validated",
     "GroupLasso": "_groups",
+    "L0Regression": "_nonconvex",
     "Lasso": "_estimators",
     "LassoCV": "_validated",
     "MCPRegression": "_nonconvex",

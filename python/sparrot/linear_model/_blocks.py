@@ -115,7 +115,8 @@ class BlockRegression(SparseLinearRegression):
 
     def _start(self, columns: int, tasks: int) -> tuple[FloatArray, FloatArray] | None:
         """Return the coefficients of an earlier fit, if they are wanted."""
-        if not as_flag(self.warm_start, "warm_start") or not hasattr(self, "coef_"):
+        wanted = as_flag(getattr(self, "warm_start", False), "warm_start")
+        if not wanted or not hasattr(self, "coef_"):
             return None
         coef = np.atleast_2d(self.coef_)
         if coef.shape != (tasks, columns):

@@ -1,6 +1,6 @@
 """Linear regression with penalties that are not convex, as scikit-learn estimators."""
 
-from sparrot._validation import as_number
+from sparrot._validation import as_count, as_number
 from sparrot.errors import InvalidInputError
 from sparrot.linear_model._blocks import BlockPoint, Penalty, SingleResponse
 
@@ -323,3 +323,108 @@ class BridgeRegression(Nonconvex):
             if abs(power - value) < 1e-6:
                 return Penalty(name)
         raise InvalidInputError(f"power is {self.power!r}: needs 1/2 or 2/3")
+
+
+class L0Regression(Nonconvex):
+    """Linear regression on the best subset of columns, up to exchanges of two.
+
+    Minimises ``((y - X @ coef - b)**2).sum() / (2 * n) + alpha * count_nonzero(coef)``, or the
+    first term with at most ``n_nonzero_coefs`` coefficients.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        The penalty of each coefficient, above 0; not used with ``n_nonzero_coefs``.
+    n_nonzero_coefs : int, default=None
+        How many coefficients there may be.
+    fit_intercept : bool, default=True
+        Whether there is an intercept, also with sparse ``X``.
+    weights : array_like of shape (n_features,), default=None
+        Weights of ``alpha``: 0 for coefficients without a penalty, ``inf`` for columns to leave
+        out.
+    tol : float, default=1e-6
+        The stationarity to reach.
+    max_iter : int, default=1000
+        Passes over the columns, at most.
+    n_threads : int, default=None
+        See :func:`sparrot.get_num_threads`.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,)
+        The coefficients; rounded to float32 if ``X`` is, after they have been certified.
+    sparse_coef_ : scipy.sparse.csr_array of shape (1, n_features)
+        The same, sparse.
+    intercept_ : float
+        The intercept.
+    stationarity_ : float
+        How far the minimum over any single coefficient is away, in units of the norm of ``y``; with
+        ``n_nonzero_coefs`` over those in use.
+    objective_ : float
+        The objective.
+    n_iter_ : int
+        Passes over the columns.
+    trace_ : dict of ndarray
+        Of each pass: "iteration", "time" (seconds), "objective", "certificate" (as compared with
+        ``tol``) and "sparsity" (columns in use).
+    converged_ : bool
+        Whether the certificate is within ``tol``.
+    n_features_in_ : int
+        The number of columns.
+    feature_names_in_ : ndarray of str
+        Their names, if ``X`` has them.
+
+    See Also
+    --------
+    MCPRegression : A continuous penalty without a bias of large coefficients.
+    sklearn.linear_model.OrthogonalMatchingPursuit : Adds one column at a time.
+
+    Notes
+    -----
+    The problem is hard. It starts at the support of a Lasso (of the same threshold, or with twice
+    as many columns); then columns enter, leave, and are exchanged as long as any such change of
+    those looked at makes the objective less, each of which is computed exactly, by sweeping their
+    Gram matrix. The columns looked at are those of the Lasso and, until they change nothing, those
+    outside that are most correlated with the residual. (Hazimeh and Mazumder, 2020, exchange pairs;
+    Zhu et al., PNAS 117, 2020, several columns at a time, by a heuristic.)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sparrot.linear_model import L0Regression
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(100, 300))
+    >>> y = X[:, :3] @ [3.0, -2.0, 1.0] + 0.1 * rng.normal(size=100)
+    >>> model = L0Regression(n_nonzero_coefs=3).fit(X, y)
+    >>> np.flatnonzero(model.coef_), model.coef_[:3].round(1)
+    (array([0, 1, 2]), array([ 3., -2.,  1.]))
+    """
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        n_nonzero_coefs: int | None = None,
+        *,
+        fit_intercept: bool = True,
+        weights: object = None,
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        n_threads: int | None = None,
+    ) -> None:
+        self.alpha = alpha
+        self.n_nonzero_coefs = n_nonzero_coefs
+        self.fit_intercept = fit_intercept
+        self.weights = weights
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_threads = n_threads
+
+    def _penalty(self, columns: int) -> Penalty:
+        if self.n_nonzero_coefs is None:
+            return Penalty("l0")
+        most = as_count(self.n_nonzero_coefs, "n_nonzero_coefs")
+        if most > columns:
+            raise InvalidInputError(
+                f"n_nonzero_coefs is {most}: needs at most the {columns} columns of X"
+            )
+        return Penalty("l0", float(most))

@@ -6,10 +6,10 @@ use pyo3::types::PyDict;
 use sparrot_design::{Design, Element};
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_prox::block::Weighted;
-use sparrot_prox::{
-    BlockPenalty, Group, L0, Mcp, Power, Scad, ScalarPenalty, Separable, SparseGroup,
+use sparrot_prox::{BlockPenalty, Group, Mcp, Power, Scad, ScalarPenalty, Separable, SparseGroup};
+use sparrot_regression::{
+    BlockPoint, BlockSolver, Data, Groups, Limits, Rule, at_lasso, best_subset,
 };
-use sparrot_regression::{BlockPoint, BlockSolver, Data, Groups, Limits, at_lasso};
 
 use crate::design::{DesignInput, DesignTask, Indices};
 use crate::guard;
@@ -23,7 +23,7 @@ type Vector<'py> = PyReadonlyArray1<'py, f64>;
 #[pyo3(from_item_all)]
 pub struct BlockPathInput<'py> {
     penalty: String,
-    /// gamma of "mcp", a of "scad", the share of L1 of "sparse-group".
+    /// gamma of "mcp", a of "scad", the share of L1 of "sparse-group", the number of columns of "l0".
     shape: f64,
     /// Sizes, and the columns one group after the other; None for single columns.
     groups: Option<(Indices<'py>, Indices<'py>)>,
@@ -136,7 +136,7 @@ impl Path<'_> {
             }
             "mcp" => self.separable(data, Mcp { gamma: shape }, team, stop),
             "scad" => self.separable(data, Scad { a: shape }, team, stop),
-            "l0" => self.separable(data, L0, team, stop),
+            "l0" => self.subsets(data, team, stop),
             "l1/2" => self.separable(data, Power::Half, team, stop),
             "l2/3" => self.separable(data, Power::TwoThirds, team, stop),
             _ => Err(Error::invalid("penalty", format!("is {}", self.penalty))),
@@ -179,6 +179,22 @@ impl Path<'_> {
         }
         let first = penalty.scaled(largest);
         self.along(at_lasso(data, &first, self.limits, team, stop)?, &penalty, team, stop)
+    }
+
+    /// Of as many columns as the shape says; if it is 0, of a penalty.
+    fn subsets<T: Element>(
+        &self,
+        data: Data<'_, T>,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Found, Error> {
+        let alphas = self.alphas.resolve(|| Err(Error::invalid("alpha", "needs a number")))?;
+        let rule = match self.shape as usize {
+            0 => Rule::Penalty(alphas[0]),
+            most => Rule::Size(most),
+        };
+        let point = best_subset(data, rule, self.weights, self.limits, team, stop)?;
+        Ok((vec![alphas[0]], vec![point]))
     }
 
     /// For a penalty with lambda 1.

@@ -20,6 +20,8 @@
 //! | [`glm`] | other losses: proximal Newton steps, each of them such a problem |
 //! | [`groups`] | which columns form a group |
 //! | [`block_solver`] | penalties of groups and penalties that are not convex, of several responses |
+//! | [`subset`] | the best subset of columns, up to exchanges |
+//! | [`tableau`] | least squares on supports that differ by a column or two |
 //! | [`convex_start`] | where descent on a penalty that is not convex starts |
 //! | [`block_descent`] | the problem of a set of groups: descent by blocks, extrapolated |
 //!
@@ -40,6 +42,8 @@ pub mod glm;
 pub mod groups;
 pub mod model;
 pub mod solve;
+pub mod subset;
+pub mod tableau;
 pub mod working_set;
 
 pub use block_solver::{BlockPoint, BlockSolver, Limits};
@@ -49,3 +53,4 @@ pub use glm::Glm;
 pub use groups::Groups;
 pub use model::{Model, Point, Settings};
 pub use solve::Solver;
+pub use subset::{Rule, best_subset};
