@@ -10,6 +10,7 @@ names and meaning: sample weights ``w``, an intercept ``b`` or none.
 :class:`ElasticNetCV`              the elastic net, likewise
 :func:`lasso_path`                 the Lasso for a sequence of penalties
 :func:`enet_path`                  the elastic net, likewise
+:class:`SqrtLasso`                 the Lasso with a penalty that does not depend on the noise
 :class:`GroupLasso`                the norms of groups of coefficients
 :class:`SparseGroupLasso`          the same, and L1
 :class:`MultiTaskLasso`            the norms of a column's coefficients for several responses
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         SCADRegression,
     )
     from sparrot.linear_model._poisson import SparsePoissonRegression
+    from sparrot.linear_model._sqrt import SqrtLasso
     from sparrot.linear_model._validated import ElasticNetCV, LassoCV
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "SparseGroupLasso",
     "SparseLogisticRegression",
     "SparsePoissonRegression",
+    "SqrtLasso",
     "enet_path",
     "lasso_path",
 ]
@@ -79,6 +82,7 @@ _ESTIMATORS = {
     "SparseGroupLasso": "_groups",
     "SparseLogisticRegression": "_logistic",
     "SparsePoissonRegression": "_poisson",
+    "SqrtLasso": "_sqrt",
 }
 
 

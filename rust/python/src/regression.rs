@@ -7,7 +7,7 @@ use sparrot_design::loss::{Logistic, Poisson, RowLoss};
 use sparrot_design::{Design, Element};
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_regression::model::lambda_max;
-use sparrot_regression::{Data, Glm, Model, Point, Settings, Solver};
+use sparrot_regression::{Data, Glm, Model, Point, Settings, Solver, SqrtLasso};
 
 use crate::design::{DesignInput, DesignTask};
 use crate::guard::{self, Limits};
@@ -127,10 +127,15 @@ impl Path<'_> {
         match self.loss {
             "logistic" => self.solve_glm(design, Logistic, team, stop),
             "poisson" => self.solve_glm(design, Poisson, team, stop),
-            _ => {
+            loss => {
                 let weights = self.sample_weight;
                 let data = Data::new(design, self.y, weights, self.centred, team, stop)?;
-                self.along(Solver::new(data)?, team, stop)
+                let solver = Solver::new(data)?;
+                if loss == "square-root" {
+                    self.along(SqrtLasso::new(solver), team, stop)
+                } else {
+                    self.along(solver, team, stop)
+                }
             }
         }
     }

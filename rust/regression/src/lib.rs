@@ -18,6 +18,7 @@
 //! | [`model`] | what is asked, and what is answered |
 //! | [`solve`] | the outer loop for least squares |
 //! | [`glm`] | other losses: proximal Newton steps, each of them such a problem |
+//! | [`sqrt_lasso`] | the root of the squares instead of them |
 //! | [`groups`] | which columns form a group |
 //! | [`block_solver`] | penalties of groups and penalties that are not convex, of several responses |
 //! | [`subset`] | the best subset of columns, up to exchanges |
@@ -42,6 +43,7 @@ pub mod glm;
 pub mod groups;
 pub mod model;
 pub mod solve;
+pub mod sqrt_lasso;
 pub mod subset;
 pub mod tableau;
 pub mod working_set;
@@ -53,4 +55,5 @@ pub use glm::Glm;
 pub use groups::Groups;
 pub use model::{Model, Point, Settings};
 pub use solve::Solver;
+pub use sqrt_lasso::SqrtLasso;
 pub use subset::{Rule, best_subset};

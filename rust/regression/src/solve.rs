@@ -71,6 +71,26 @@ impl<'a, T: Element> Solver<'a, T> {
         &self.data
     }
 
+    /// The residual at hand.
+    pub fn residual(&self) -> &[f64] {
+        &self.residual
+    }
+
+    /// A residual orthogonal to the columns without a penalty, and the largest share of it whose
+    /// products with these columns, all of which have been read, do not exceed their lambdas.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn feasible(
+        &self,
+        columns: &[u32],
+        settings: &Settings<'_>,
+    ) -> Result<(f64, Vec<f64>), Error> {
+        let seen = self.look(columns, settings, settings.lambda)?;
+        let (residual, _, exempt) = self.without_free(columns, settings)?;
+        Ok((seen.share, if exempt.is_empty() { self.residual.clone() } else { residual }))
+    }
+
     /// Gives the data back.
     pub fn into_data(self) -> Data<'a, T> {
         self.data
