@@ -7,7 +7,8 @@ Submodules are imported when they are first used:
                           ``solve_path``, ``solve_batch``, ``sinkhorn_divergence``) and with
                           sparse plans (``solve_ksparse``, ``solve_quadratic``); the estimators
                           ``EntropicTransport``, ``KSparseTransport``, ``TopKRouter``
-``sparrot.linear_model``  Lasso, elastic net, sparse logistic and Poisson regression
+``sparrot.linear_model``  sparse linear models: the Lasso and its relatives, other losses,
+                          nonconvex penalties, best subsets
 ``sparrot.descent``       block coordinate descent: greedy rules, message passing
 ``sparrot.graph``         Laplacian systems, label propagation, forests of a graph
 ``sparrot.special``       softmax, log_softmax, logsumexp and their relatives

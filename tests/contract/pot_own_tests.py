@@ -9,16 +9,12 @@ the tests that call them. Ends with 0 if those that fail then, and did not befor
 for POT 0.9.7.
 """
 
-import functools
-import multiprocessing
 import os
-import re
 import sys
-from collections import Counter
 from importlib import metadata
 from pathlib import Path
 
-import pytest
+from own_tests import Tally, compare, twice
 
 from sparrot.interop import pot
 
@@ -43,30 +39,6 @@ DIFFERENCES = {
 }
 
 
-class Tally:
-    """How each test ended, and which of them called ours."""
-
-    def __init__(self) -> None:
-        self.outcomes = {}
-        self.messages = {}
-        self.called = set()
-
-    def pytest_runtest_logreport(self, report) -> None:
-        if report.when != "call" and report.outcome == "passed":
-            return
-        self.outcomes[report.nodeid] = report.outcome
-        if report.failed:
-            self.messages[report.nodeid] = str(report.longrepr).splitlines()[-1]
-
-    def recording(self, function):
-        @functools.wraps(function)
-        def recorded(*args, **kwargs):
-            self.called.add(os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0])
-            return function(*args, **kwargs)
-
-        return recorded
-
-
 def put_ours_in_place(tally: Tally) -> None:
     import ot
 
@@ -87,43 +59,17 @@ def run(tests: Path, replaced: bool) -> Tally:
     os.environ |= {f"POT_BACKEND_DISABLE_{backend}": "1" for backend in BACKENDS}
     if replaced:
         put_ours_in_place(tally)
-    pytest.main(
-        [
-            *("-q", "-p", "no:cacheprovider", "-p", "no:warnings", "-c", os.devnull),
-            *("--tb=line", "--no-summary", f"--rootdir={tests}", str(tests)),
-            *(f"--ignore={tests / name}" for name in LEFT_OUT),
-        ],
-        plugins=[tally],
+    tally.run(
+        *("-p", "no:warnings", f"--rootdir={tests}", str(tests)),
+        *(f"--ignore={tests / name}" for name in LEFT_OUT),
     )
     return tally
 
 
 def main(checkout: str) -> int:
     tests = Path(checkout, "test").resolve()
-    # A process for each, as test modules stay imported.
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        before, after = pool.starmap(run, [(tests, False), (tests, True)], chunksize=1)
-
-    counts = Counter()
-    used = set()
-    for name in sorted(after.called):
-        outcome = after.outcomes[name]
-        if outcome == "skipped" and before.outcomes[name] == "passed":
-            outcome = "not offered, and skipped by the test itself"
-        elif outcome == "failed" and before.outcomes[name] == "failed":
-            outcome = "failing before too"
-        elif outcome == "failed":
-            pattern = next((what for what in DIFFERENCES if re.search(what, name)), None)
-            outcome = "different as expected" if pattern else "NOT EXPECTED"
-            used.add(pattern)
-            print(f"{outcome}: {name}: {DIFFERENCES.get(pattern, after.messages[name])}")
-        counts[outcome] += 1
-    for pattern in set(DIFFERENCES) - used:
-        print(f"NOT EXPECTED: {pattern} no longer fails")
-    print(f"\nPOT {metadata.version('POT')}, {len(after.called)} tests call sparrot's functions:")
-    for outcome, count in counts.most_common():
-        print(f"{count:>5} {outcome}")
-    return int(used != set(DIFFERENCES))
+    before, after = twice(run, tests)
+    return compare(before, after, DIFFERENCES, f"POT {metadata.version('POT')}")
 
 
 if __name__ == "__main__":

@@ -5,20 +5,30 @@ import pytest
 from scipy import sparse
 from sklearn import linear_model as theirs
 from sklearn.datasets import load_diabetes
+from sklearn.exceptions import ConvergenceWarning as TheirConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sparrot.errors import ConvergenceWarning, InvalidInputError
-from sparrot.linear_model import ElasticNet, ElasticNetCV, Lasso, LassoCV, enet_path, lasso_path
+from sparrot.linear_model import (
+    ElasticNet,
+    ElasticNetCV,
+    Lasso,
+    LassoCV,
+    SparseLogisticRegression,
+    enet_path,
+    lasso_path,
+)
+from sparrot.linear_model import SparsePoissonRegression as Poisson
 
 
 @parametrize_with_checks(
     [
         Lasso(alpha=0.1),
         Lasso(alpha=0.01, positive=True, fit_intercept=False),
-        ElasticNet(alpha=0.1, l1_ratio=0.3),
+        ElasticNet(alpha=0.1, l1_ratio=0.3, warm_start=True),
         LassoCV(alphas=5, cv=3),
         ElasticNetCV(alphas=5, cv=3, l1_ratio=[0.5, 1.0]),
     ],
@@ -208,3 +218,50 @@ def test_bad_data(rng):
         few = Lasso(alpha=1e-4, max_iter=1, tol=1e-12).fit(*correlated(rng, 100, 300))
     assert not few.converged_
     assert few.dual_gap_ > 0
+
+
+def test_attributes_are_those_of_scikit_learn(rng):
+    X, y = correlated(rng, 40, 10)
+    for l1_ratio in (0.5, [0.5], [0.5, 0.7]):
+        for alphas in (5, [0.1, 0.01]):
+            options = {"l1_ratio": l1_ratio, "alphas": alphas, "cv": 3}
+            ours = ElasticNetCV(**options).fit(X, y)
+            expected = theirs.ElasticNetCV(**options).fit(X, y)
+            assert ours.alphas_.shape == expected.alphas_.shape
+            assert ours.mse_path_.shape == expected.mse_path_.shape
+    assert lasso_path(X, y, alphas=5)[0].shape == (5,)
+    model = Lasso(0.1).fit(X, y)
+    model.coef_[:] = 0
+    assert model.sparse_coef_.nnz == 0
+    assert not hasattr(Lasso(), "sparse_coef_")
+
+
+def test_filters_for_scikit_learns_warning_apply(rng):
+    X, y = correlated(rng, 100, 300)
+    with pytest.warns(TheirConvergenceWarning, match="not converged"):
+        Lasso(alpha=1e-4, max_iter=1, tol=1e-12).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="not converged"):
+        Lasso(alpha=1e-4, max_iter=1, tol=1e-12).fit(X, y)
+
+
+def test_a_stage_is_not_the_end():
+    # At 0.3 times the last penalty but one the gap is below tol already.
+    model = Lasso(1e-8).fit([[-1.0], [0.0], [1.0]], [-1.0, 0.0, 1.0])
+    np.testing.assert_allclose(model.coef_, 1 - 1.5e-8, atol=1e-13)
+
+
+@pytest.mark.parametrize("estimator", [Lasso, ElasticNet, SparseLogisticRegression, Poisson])
+def test_a_warm_start_goes_on(estimator, rng):
+    X, y = correlated(rng, 100, 200)
+    y = {SparseLogisticRegression: y > 3, Poisson: np.exp(y / 3) // 1}.get(estimator, y)
+    model = estimator(0.01, warm_start=True, tol=1e-8).fit(X, y)
+    first, coef = model.n_iter_, model.coef_
+    assert first > 1
+    np.testing.assert_allclose(model.fit(X, y).coef_, coef, atol=1e-6)
+    assert model.n_iter_ == 1
+    # What is no longer allowed is left behind.
+    changed = model.set_params(positive=True, weights=np.where(np.arange(200) == 0, np.inf, 1))
+    fresh = estimator(0.01, tol=1e-8, positive=True, weights=changed.weights)
+    np.testing.assert_allclose(changed.fit(X, y).coef_, fresh.fit(X, y).coef_, atol=1e-4)
+    with pytest.raises(InvalidInputError, match="warm_start: coef_ has shape"):
+        model.set_params(weights=None).fit(X[:, :100], y)

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from sparrot.descent import LeastSquares, block_coordinate_descent
-from sparrot.linear_model import Lasso, SparseLogisticRegression, SparsePoissonRegression
+from sparrot.linear_model import (
+    GroupLasso,
+    L0Regression,
+    Lasso,
+    MCPRegression,
+    MultiTaskLasso,
+    SparseLogisticRegression,
+    SparsePoissonRegression,
+    SqrtLasso,
+)
 
 X = np.asfortranarray(np.random.default_rng(0).normal(size=(2500, 5000)))
 LINEAR = X[:, :500].sum(1) / 20
@@ -21,6 +30,11 @@ def descend():
 # Each takes many seconds.
 ENDLESS = {
     "descent": descend,
+    "groups": lambda: GroupLasso(5, 1e-6, tol=0).fit(X, Y),
+    "tasks": lambda: MultiTaskLasso(1e-6, tol=0).fit(X, np.stack([Y, LINEAR], axis=1)),
+    "mcp": lambda: MCPRegression(1e-6, tol=0).fit(X, Y),
+    "subset": lambda: L0Regression(n_nonzero_coefs=1000, tol=0).fit(X, Y),
+    "square root": lambda: SqrtLasso(1e-5, tol=0).fit(X, Y),
     "lasso": lambda: Lasso(1e-6, tol=0).fit(X, Y),
     "logistic": lambda: SparseLogisticRegression(1e-6, tol=0).fit(X, Y > 0),
     "poisson": lambda: SparsePoissonRegression(1e-6, tol=0).fit(X, np.exp(LINEAR) // 1),

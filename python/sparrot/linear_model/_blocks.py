@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from scipy import sparse
 
 from sparrot import _sparrot
 from sparrot._design import as_design
@@ -16,6 +15,7 @@ from sparrot.linear_model._solve import (
     as_flag,
     as_sample_weight,
     as_weights,
+    earlier,
     warn_unless_converged,
 )
 
@@ -114,16 +114,9 @@ class BlockRegression(SparseLinearRegression):
         return "a gap of {:.3g} of the objective at zero"
 
     def _start(self, columns: int, tasks: int) -> tuple[FloatArray, FloatArray] | None:
-        """Return the coefficients of an earlier fit, if they are wanted."""
-        wanted = as_flag(getattr(self, "warm_start", False), "warm_start")
-        if not wanted or not hasattr(self, "coef_"):
+        coef = earlier(self, (tasks, columns))
+        if coef is None:
             return None
-        coef = np.atleast_2d(self.coef_)
-        if coef.shape != (tasks, columns):
-            raise InvalidInputError(
-                f"warm_start: coef_ has shape {self.coef_.shape} from an earlier fit, but X has "
-                f"{columns} columns and y {tasks} responses: fit a clone"
-            )
         used = np.flatnonzero(coef.any(axis=0))
         values = np.ascontiguousarray(coef[:, used].T, dtype=np.float64)
         return used.astype(np.uint32), values.ravel()
@@ -160,12 +153,8 @@ class SingleResponse(BlockRegression):
         """
         data, response = self._validated(X, y)
         (point,) = self._fit(data, response[None, :], sample_weight)
-        values = as_dtype(point.coefficients[:, 0], data.dtype)
         self.coef_ = np.zeros(data.shape[1], dtype=data.dtype)
-        self.coef_[point.columns] = values
-        starts = np.array([0, values.size])
-        shape = (1, data.shape[1])
-        self.sparse_coef_ = sparse.csr_array((values, point.columns, starts), shape=shape)
+        self.coef_[point.columns] = as_dtype(point.coefficients[:, 0], data.dtype)
         self.intercept_ = float(point.intercepts[0])
         return self
 

@@ -3,6 +3,7 @@
 from typing import Any, Self
 
 import numpy as np
+from scipy import sparse
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin
@@ -21,6 +22,7 @@ from sparrot.linear_model._solve import (
     Settings,
     as_sample_weight,
     as_weights,
+    earlier,
     solve,
     warn_unless_converged,
 )
@@ -48,13 +50,17 @@ class SparseLinearRegression(RegressorMixin, BaseEstimator):  # type: ignore[mis
 
     def _take(self, point: Point, shape: tuple[int, int], dtype: Any, tol: float) -> None:
         self.coef_ = point.dense(shape[1], dtype)
-        self.sparse_coef_ = point.sparse(shape[1], dtype)
         self.intercept_ = float(point.intercept)
         self.dual_gap_ = point.gap
         self.objective_ = point.objective
         self.n_iter_ = max(1, point.n_iter)
         self.trace_ = point.trace
         self.converged_ = point.status is Status.CONVERGED
+
+    @property
+    def sparse_coef_(self) -> sparse.csr_array:
+        """The coefficients, sparse."""
+        return sparse.csr_array(np.atleast_2d(self.coef_))
 
     def predict(self, X: object) -> FloatArray:
         """Predict the response.
@@ -112,6 +118,8 @@ class ElasticNet(SparseLinearRegression):
         The duality gap to reach, as a share of the objective at 0: scale-free.
     max_iter : int, default=1000
         Passes over the columns, at most.
+    warm_start : bool, default=False
+        Whether to start from the coefficients of the last fit.
     n_threads : int, default=None
         See :func:`sparrot.get_num_threads`. The result has the same bits for any number.
 
@@ -173,6 +181,7 @@ class ElasticNet(SparseLinearRegression):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        warm_start: bool = False,
         n_threads: int | None = None,
     ) -> None:
         self.alpha = alpha
@@ -182,6 +191,7 @@ class ElasticNet(SparseLinearRegression):
         self.positive = positive
         self.tol = tol
         self.max_iter = max_iter
+        self.warm_start = warm_start
         self.n_threads = n_threads
 
     def fit(self, X: object, y: object, sample_weight: object = None) -> Self:
@@ -220,6 +230,7 @@ class ElasticNet(SparseLinearRegression):
             max_iter=self.max_iter,
             n_threads=self.n_threads,
         )
+        start = earlier(self, (1, shape[1]))
         points = solve(
             design,
             response,
@@ -227,6 +238,7 @@ class ElasticNet(SparseLinearRegression):
             settings,
             sample_weight=as_sample_weight(sample_weight, shape[0]),
             weights=as_weights(self.weights, shape[1]),
+            start=None if start is None else start[0],
         )
         self._take(points[0], shape, data.dtype, settings.tol)
         warn_unless_converged(points, settings.tol, stacklevel=2)
@@ -257,6 +269,8 @@ class Lasso(ElasticNet):
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
         Passes over the columns, at most.
+    warm_start : bool, default=False
+        Whether to start from the coefficients of the last fit.
     n_threads : int, default=None
         See :func:`sparrot.get_num_threads`.
 
@@ -312,6 +326,7 @@ class Lasso(ElasticNet):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        warm_start: bool = False,
         n_threads: int | None = None,
     ) -> None:
         super().__init__(
@@ -321,6 +336,7 @@ class Lasso(ElasticNet):
             positive=positive,
             tol=tol,
             max_iter=max_iter,
+            warm_start=warm_start,
             n_threads=n_threads,
         )
 

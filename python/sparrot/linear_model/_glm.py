@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -13,6 +14,7 @@ from sparrot.linear_model._solve import (
     Point,
     Settings,
     as_weights,
+    earlier,
     solve,
     warn_unless_converged,
 )
@@ -33,6 +35,7 @@ class SparseGLM(BaseEstimator):  # type: ignore[misc]
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        warm_start: bool = False,
         n_threads: int | None = None,
     ) -> None:
         self.alpha = alpha
@@ -42,6 +45,7 @@ class SparseGLM(BaseEstimator):  # type: ignore[misc]
         self.positive = positive
         self.tol = tol
         self.max_iter = max_iter
+        self.warm_start = warm_start
         self.n_threads = n_threads
 
     def _solved(
@@ -58,8 +62,9 @@ class SparseGLM(BaseEstimator):  # type: ignore[misc]
         )
         alpha = as_positive(self.alpha, "alpha")
         weights = as_weights(self.weights, columns)
+        starts = earlier(self, (len(targets), columns))
         points: list[Point] = []
-        for target in targets:
+        for k, target in enumerate(targets):
             points += solve(
                 design,
                 target,
@@ -68,6 +73,7 @@ class SparseGLM(BaseEstimator):  # type: ignore[misc]
                 sample_weight=sample_weight,
                 weights=weights,
                 loss=loss,
+                start=None if starts is None else starts[k],
             )
         # The native solver's objective and gap are of sums over rows, divided by their weights.
         self.dual_gap_ = max(point.gap for point in points)
@@ -77,6 +83,11 @@ class SparseGLM(BaseEstimator):  # type: ignore[misc]
         self.trace_ = points[-1].trace
         warn_unless_converged(points, settings.tol, stacklevel=3)
         return points
+
+    @property
+    def sparse_coef_(self) -> sparse.csr_array:
+        """The coefficients, sparse."""
+        return sparse.csr_array(np.atleast_2d(self.coef_))
 
     def _linear(self, X: object) -> FloatArray:
         check_is_fitted(self)

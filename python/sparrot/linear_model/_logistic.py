@@ -3,7 +3,6 @@
 from typing import Any, Self
 
 import numpy as np
-from scipy import sparse
 from scipy.special import log_expit
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
@@ -41,6 +40,8 @@ class SparseLogisticRegression(ClassifierMixin, SparseGLM):  # type: ignore[misc
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
         Passes over the columns, at most.
+    warm_start : bool, default=False
+        Whether to start from the coefficients of the last fit.
     n_threads : int, default=None
         See :func:`sparrot.get_num_threads`.
 
@@ -137,9 +138,6 @@ class SparseLogisticRegression(ClassifierMixin, SparseGLM):  # type: ignore[misc
         points = self._solved(data, targets, "logistic", given)
         columns = data.shape[1]
         self.coef_ = np.stack([point.dense(columns, data.dtype) for point in points])
-        self.sparse_coef_ = sparse.vstack(
-            [point.sparse(columns, data.dtype) for point in points], format="csr"
-        )
         self.intercept_ = np.array([point.intercept for point in points])
         return self
 

@@ -3,7 +3,6 @@
 from typing import Any, Self
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparrot._validation import FloatArray
@@ -149,7 +148,6 @@ class MultiTaskLasso(BlockRegression):
         (point,) = self._fit(data, rows, sample_weight)
         self.coef_ = np.zeros((len(rows), data.shape[1]), dtype=data.dtype)
         self.coef_[:, point.columns] = as_dtype(point.coefficients.T, data.dtype)
-        self.sparse_coef_ = sparse.csr_array(self.coef_)
         self.intercept_: Any = point.intercepts
         return self
 

@@ -48,8 +48,9 @@ def lasso_path(
         The smallest penalty over the largest, the one at which all coefficients become 0.
     n_alphas : int, default=100
         Penalties, evenly spaced on a logarithmic scale; at most 100,000.
-    alphas : array_like, optional
-        The penalties themselves, above 0; solved in descending order.
+    alphas : int or array_like, optional
+        How many there are, instead of ``n_alphas``, or the penalties themselves, above 0; solved in
+        descending order.
     fit_intercept : bool, default=False
         Whether there is an intercept, which is not returned. As in scikit-learn there is none by
         default, so that centred data is expected.
@@ -156,8 +157,9 @@ def enet_path(
         The smallest penalty over the largest.
     n_alphas : int, default=100
         Penalties, evenly spaced on a logarithmic scale; at most 100,000.
-    alphas : array_like, optional
-        The penalties themselves, above 0; solved in descending order.
+    alphas : int or array_like, optional
+        How many there are, instead of ``n_alphas``, or the penalties themselves, above 0; solved in
+        descending order.
     fit_intercept : bool, default=False
         Whether there is an intercept, which is not returned.
     sample_weight : array_like of shape (n,), optional
@@ -271,6 +273,8 @@ def as_alphas(grid: tuple[object, object], alphas: object) -> list[float] | tupl
     """Take penalties, descending, or what makes a grid of them."""
     if alphas is None:
         return as_grid(*grid, "n_alphas")
+    if np.ndim(alphas) == 0:  # type: ignore[arg-type]
+        return as_grid(grid[0], alphas, "alphas")
     given: FloatArray = as_floats(alphas, "alphas", ndim=1)
     require_finite(given, "alphas")
     if given.size == 0 or not (given > 0).all():

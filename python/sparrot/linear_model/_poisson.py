@@ -39,6 +39,8 @@ class SparsePoissonRegression(RegressorMixin, SparseGLM):  # type: ignore[misc]
         The duality gap to reach, as a share of the objective at 0 above that of a perfect fit.
     max_iter : int, default=1000
         Passes over the columns, at most.
+    warm_start : bool, default=False
+        Whether to start from the coefficients of the last fit.
     n_threads : int, default=None
         See :func:`sparrot.get_num_threads`.
 
@@ -131,7 +133,6 @@ class SparsePoissonRegression(RegressorMixin, SparseGLM):  # type: ignore[misc]
             )
         (point,) = self._solved(data, [counts], "poisson", given)
         self.coef_ = point.dense(data.shape[1], data.dtype)
-        self.sparse_coef_ = point.sparse(data.shape[1], data.dtype)
         self.intercept_ = float(point.intercept)
         return self
 

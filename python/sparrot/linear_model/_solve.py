@@ -1,11 +1,12 @@
 """From checked data to solutions: what paths and estimators share."""
 
+import functools
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from sparrot import _sparrot
 from sparrot._design import Design
@@ -35,12 +36,6 @@ class Point(NamedTuple):
         coef = np.zeros(size, dtype=dtype)
         coef[self.columns] = as_dtype(self.coefficients, dtype)
         return coef
-
-    def sparse(self, size: int, dtype: Any) -> sparse.csr_array:
-        """Return the coefficients as a row."""
-        starts = np.array([0, self.columns.size])
-        values = as_dtype(self.coefficients, dtype)
-        return sparse.csr_array((values, self.columns, starts), shape=(1, size))
 
 
 class Settings(NamedTuple):
@@ -87,11 +82,13 @@ def solve(
     sample_weight: FloatArray | None,
     weights: FloatArray | None,
     loss: str = "least-squares",
+    start: FloatArray | None = None,
     callback: Callable[..., bool] | None = None,
 ) -> list[Point]:
     """Solve for each penalty, or for a grid of (smallest over largest, count).
 
-    The loss is "least-squares", "logistic" (targets -1 and 1) or "poisson".
+    The loss is "least-squares", "square-root", "logistic" (targets -1 and 1) or "poisson". It
+    starts from 0 or from given coefficients, as far as they are allowed.
     """
     simd_level()  # raises if SPARROT_SIMD asks for what there is not
     found, points = _sparrot.regression_path(
@@ -105,6 +102,7 @@ def solve(
             "sample_weight": sample_weight,
             "weights": weights,
             "positive": settings.positive,
+            "start": None if start is None else as_start(start, weights, settings.positive),
             "tol": settings.tol,
             "max_iter": settings.max_iter,
         },
@@ -152,9 +150,46 @@ def warn_unless_converged(
     warnings.warn(
         f"not converged ({worst.status.value}): {of} at alpha={worst.alpha:g} has "
         f"{what.format(worst.trace['certificate'][-1])}, above tol={tol:g}: {advice}",
-        ConvergenceWarning,
+        _category(),
         stacklevel=stacklevel + 1,
     )
+
+
+@functools.cache
+def _shared(theirs: type[Warning]) -> type[Warning]:
+    return type("ConvergenceWarning", (ConvergenceWarning, theirs), {"__module__": __name__})
+
+
+def _category() -> type[Warning]:
+    """Return our warning; where scikit-learn is in use, one that its filters know, too."""
+    exceptions = sys.modules.get("sklearn.exceptions")
+    return ConvergenceWarning if exceptions is None else _shared(exceptions.ConvergenceWarning)
+
+
+def as_start(
+    coef: FloatArray, weights: FloatArray | None, positive: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Return where coefficients are not 0, of those that may be, and what they are there."""
+    used = coef > 0 if positive else coef != 0
+    if weights is not None:
+        used &= weights < np.inf
+    columns = np.flatnonzero(used)
+    return columns.astype(np.uint32), coef[columns].astype(np.float64)
+
+
+def earlier(model: Any, shape: tuple[int, int]) -> FloatArray | None:
+    """Return the coefficients of an earlier fit, by response, if the model is to start there."""
+    if not as_flag(getattr(model, "warm_start", False), "warm_start"):
+        return None
+    if not hasattr(model, "coef_"):
+        return None
+    coef: FloatArray = np.atleast_2d(model.coef_)
+    if coef.shape != shape:
+        raise InvalidInputError(
+            f"warm_start: coef_ has shape {model.coef_.shape} from an earlier fit, but X has "
+            f"{shape[1]} columns and y makes {shape[0]} models of them: fit a clone"
+        )
+    return coef
 
 
 def as_dtype(coefficients: FloatArray, dtype: Any) -> FloatArray:

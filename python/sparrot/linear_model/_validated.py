@@ -71,7 +71,7 @@ class ElasticNetCV(SparseLinearRegression):
     l1_ratio_ : float
         The share chosen.
     alphas_ : ndarray of shape (n_alphas,) or (n_l1_ratio, n_alphas)
-        The penalties tried, descending.
+        The penalties tried, descending; by share if there are several and the penalties not given.
     mse_path_ : ndarray of shape (n_alphas, n_folds) or (n_l1_ratio, n_alphas, n_folds)
         The mean squared error on the rows left out.
     coef_ : ndarray of shape (n_features,)
@@ -209,8 +209,10 @@ class ElasticNetCV(SparseLinearRegression):
         best_share, best_alpha = np.unravel_index(errors.mean(-1).argmin(), errors.shape[:2])
         self.alpha_ = grids[best_share][best_alpha]
         self.l1_ratio_ = shares[best_share]
-        several = isinstance(self.l1_ratio, list | tuple | np.ndarray)
-        self.alphas_ = np.array(grids if several else grids[0])
+        # As in scikit-learn: an axis of shares only if there are several.
+        several = len(shares) > 1
+        are_given = np.ndim(self.alphas) > 0  # type: ignore[arg-type]
+        self.alphas_ = np.array(grids if several and not are_given else grids[0])
         self.mse_path_ = errors if several else errors[0]
         last = solve(
             design,

@@ -16,6 +16,9 @@ pub trait BlockPenalty: Clone + Send + Sync {
     /// Whether it is convex; [`Self::share`] is for those that are.
     const IS_CONVEX: bool;
 
+    /// Whether numbers must not be negative.
+    fn is_positive(&self) -> bool;
+
     /// The penalty of a block.
     fn value(&self, block: usize, w: &[f64]) -> f64;
 
@@ -33,6 +36,9 @@ pub trait BlockPenalty: Clone + Send + Sync {
 
     /// Whether the block is left out of the model: its penalty is infinite.
     fn excludes(&self, block: usize) -> bool;
+
+    /// Whether the block has no penalty.
+    fn is_free(&self, block: usize) -> bool;
 }
 
 /// lambda of a block: a common one times the block's weight.
@@ -79,6 +85,10 @@ pub struct Separable<'a, P> {
 impl<P: ScalarPenalty> BlockPenalty for Separable<'_, P> {
     const IS_CONVEX: bool = P::IS_CONVEX;
 
+    fn is_positive(&self) -> bool {
+        self.positive
+    }
+
     fn value(&self, block: usize, w: &[f64]) -> f64 {
         let lambda = self.lambda.of(block);
         w.iter().filter(|w| **w != 0.0).map(|w| self.penalty.value(lambda, *w)).sum()
@@ -109,6 +119,10 @@ impl<P: ScalarPenalty> BlockPenalty for Separable<'_, P> {
     fn excludes(&self, block: usize) -> bool {
         self.lambda.of(block) == f64::INFINITY
     }
+
+    fn is_free(&self, block: usize) -> bool {
+        self.lambda.of(block) == 0.0
+    }
 }
 
 /// The norm of a block.
@@ -129,6 +143,10 @@ fn shrink_norm(u: &mut [f64], threshold: f64) {
 
 impl BlockPenalty for Group<'_> {
     const IS_CONVEX: bool = true;
+
+    fn is_positive(&self) -> bool {
+        self.positive
+    }
 
     fn value(&self, block: usize, w: &[f64]) -> f64 {
         let size = norm(w, false);
@@ -156,6 +174,10 @@ impl BlockPenalty for Group<'_> {
     fn excludes(&self, block: usize) -> bool {
         self.lambda.of(block) == f64::INFINITY
     }
+
+    fn is_free(&self, block: usize) -> bool {
+        self.lambda.of(block) == 0.0
+    }
 }
 
 /// The norm of a block and its L1 norm.
@@ -182,6 +204,10 @@ impl SparseGroup<'_> {
 
 impl BlockPenalty for SparseGroup<'_> {
     const IS_CONVEX: bool = true;
+
+    fn is_positive(&self) -> bool {
+        self.positive
+    }
 
     fn value(&self, block: usize, w: &[f64]) -> f64 {
         let size = norm(w, false);
@@ -222,5 +248,9 @@ impl BlockPenalty for SparseGroup<'_> {
 
     fn excludes(&self, block: usize) -> bool {
         self.group.of(block) == f64::INFINITY
+    }
+
+    fn is_free(&self, block: usize) -> bool {
+        self.group.of(block) == 0.0 && self.lambda == 0.0
     }
 }

@@ -9,7 +9,7 @@ use sparrot_foundation::{Error, Stop, Team};
 use sparrot_regression::model::lambda_max;
 use sparrot_regression::{Data, Glm, Model, Point, Settings, Solver, SqrtLasso};
 
-use crate::design::{DesignInput, DesignTask};
+use crate::design::{DesignInput, DesignTask, Indices};
 use crate::guard::{self, Limits};
 use crate::observer::trace_columns;
 
@@ -47,6 +47,8 @@ pub struct PathInput<'py> {
     sample_weight: Option<Vector<'py>>,
     weights: Option<Vector<'py>>,
     positive: bool,
+    /// Columns and coefficients.
+    start: Option<(Indices<'py>, Vector<'py>)>,
     tol: f64,
     max_iter: usize,
 }
@@ -78,6 +80,10 @@ pub fn regression_path<'py>(
         l1_ratio: path.l1_ratio,
         centred: path.fit_intercept,
         positive: path.positive,
+        start: match &path.start {
+            None => None,
+            Some((columns, values)) => Some((columns.as_slice()?, values.as_slice()?)),
+        },
         tol: path.tol,
         max_iter: path.max_iter,
     };
@@ -96,6 +102,7 @@ struct Path<'a> {
     l1_ratio: f64,
     centred: bool,
     positive: bool,
+    start: Option<(&'a [u32], &'a [f64])>,
     tol: f64,
     max_iter: usize,
 }
@@ -165,6 +172,9 @@ impl Path<'_> {
         let largest =
             || Ok(lambda_max(&mut model, &settings(1.0), team, stop)? / (total * self.l1_ratio));
         let alphas = self.alphas.resolve(largest)?;
+        if let Some((columns, coefficients)) = self.start {
+            model.start(columns, coefficients, stop)?;
+        }
         let mut points = Vec::with_capacity(alphas.len());
         for alpha in &alphas {
             let settings = settings(*alpha);

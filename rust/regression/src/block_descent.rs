@@ -28,11 +28,11 @@ const HISTORY: usize = 5;
 /// Proximal steps on a block in a sweep, at most,
 const STEPS: usize = 20;
 /// and the last of them moves by this share of the first, at most.
-const SETTLED: f64 = 0.01;
+const SETTLED: f64 = 0.1;
 /// Of the trace of the matrix of an extrapolation, what is added to its diagonal.
 const RIDGE: f64 = 1e-12;
-/// Sweeps at most.
-const SWEEPS: usize = 100_000;
+/// Sweeps on one set, at most: then all columns are looked at again.
+const SWEEPS: usize = 2000;
 
 /// When to end.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +53,9 @@ struct Block {
     curvature: f64,
 }
 
+/// Coefficients and their gradient, each with its tasks one after the other.
+type Iterate = (Vec<f64>, Vec<f64>);
+
 /// The solution so far.
 pub struct BlockDescent {
     /// Coefficients: by task, of each variable of the working set.
@@ -63,8 +66,8 @@ pub struct BlockDescent {
     pub sweeps: usize,
     c: Vec<Vec<f64>>,
     blocks: Vec<Block>,
-    /// The last iterates, each with its tasks one after the other.
-    history: Vec<Vec<f64>>,
+    /// The last iterates.
+    history: Vec<Iterate>,
 }
 
 impl BlockDescent {
@@ -167,7 +170,7 @@ impl BlockDescent {
     fn sweep(&mut self, set: &WorkingSet, penalty: &impl BlockPenalty) -> f64 {
         let tasks = self.w.len();
         let mut largest = 0.0f64;
-        let (mut now, mut slope, mut next) = (vec![], vec![], vec![]);
+        let (mut now, mut slope, mut next, mut before) = (vec![], vec![], vec![], vec![]);
         for at in 0..self.blocks.len() {
             let block = self.blocks[at];
             if block.curvature <= 0.0 {
@@ -179,7 +182,7 @@ impl BlockDescent {
             next.clone_from(&now);
             let mut first = 0.0;
             for round in 0..STEPS {
-                let before = next.clone();
+                before.clone_from(&next);
                 next.iter_mut().zip(&slope).for_each(|(w, q)| *w += step * q);
                 penalty.prox(block.group, &mut next, step);
                 let length = distance(&next, &before);
@@ -203,18 +206,39 @@ impl BlockDescent {
                 }
             }
             largest = largest.max(first * block.curvature.sqrt());
-            for i in 0..block.count {
-                for t in 0..tasks {
-                    let value = next[i * tasks + t];
-                    let d = value - now[i * tasks + t];
-                    if d != 0.0 {
-                        linear::axpy(-d, set.gram(block.first + i), &mut self.q[t]);
-                        self.w[t][block.first + i] = value;
-                    }
-                }
-            }
+            self.take(set, block, &now, &next);
         }
         largest
+    }
+
+    /// Changes the coefficients of a block, and the gradient with them.
+    fn take(&mut self, set: &WorkingSet, block: Block, now: &[f64], next: &[f64]) {
+        let tasks = self.w.len();
+        for t in 0..tasks {
+            let moved = |i: usize| next[i * tasks + t] - now[i * tasks + t];
+            let mut first = 0;
+            while first < block.count {
+                let count = if first + 4 <= block.count { 4 } else { 1 };
+                let columns = first..first + count;
+                if columns.clone().all(|i| moved(i) == 0.0) {
+                    first += count;
+                    continue;
+                }
+                let column = |i: usize| set.gram(block.first + i);
+                let (d, i) = (|i| -moved(i), first);
+                if count == 4 {
+                    let rows = [column(i), column(i + 1), column(i + 2), column(i + 3)];
+                    let by = [d(i), d(i + 1), d(i + 2), d(i + 3)];
+                    linear::axpy4(by, rows, &mut self.q[t]);
+                } else {
+                    linear::axpy(d(i), column(i), &mut self.q[t]);
+                }
+                for i in columns {
+                    self.w[t][block.first + i] = next[i * tasks + t];
+                }
+                first += count;
+            }
+        }
     }
 
     /// By how much the objective is above a bound of its minimum, from q alone: for residuals r,
@@ -229,7 +253,9 @@ impl BlockDescent {
         let mut share = 1.0f64;
         for block in &self.blocks {
             gather(&self.q, *block, &mut values);
-            share = share.min(share_of(penalty, *block, &values, yy));
+            if !penalty.is_free(block.group) {
+                share = share.min(penalty.share(block.group, &values));
+            }
         }
         let squared = yy - cw - qw;
         0.5 * squared + self.penalty(penalty) - share * (yy - cw - 0.5 * share * squared)
@@ -242,54 +268,60 @@ impl BlockDescent {
     }
 
     fn extrapolate(&mut self, set: &WorkingSet, penalty: &impl BlockPenalty) {
-        self.history.push(self.w.concat());
+        self.history.push((self.w.concat(), self.q.concat()));
         if self.history.len() <= HISTORY {
             return;
         }
         let differences: Vec<Vec<f64>> = (self.history.windows(2))
-            .map(|pair| pair[1].iter().zip(&pair[0]).map(|(b, a)| b - a).collect())
+            .map(|pair| pair[1].0.iter().zip(&pair[0].0).map(|(b, a)| b - a).collect())
             .collect();
         let products =
             Mat::from_fn(HISTORY, HISTORY, |i, j| reduce::dot(&differences[i], &differences[j]));
-        let last = self.history.pop().unwrap_or_default();
-        let iterates: Vec<Vec<f64>> = self.history.drain(..).skip(1).chain([last]).collect();
-        let trace: f64 = (0..HISTORY).map(|i| products[(i, i)]).sum();
-        let ridge = RIDGE * trace;
+        let ridge = RIDGE * (0..HISTORY).map(|i| products[(i, i)]).sum::<f64>();
         let matrix = Mat::from_fn(HISTORY, HISTORY, |i, j| {
             products[(i, j)] + if i == j { ridge } else { 0.0 }
         });
+        let iterates: Vec<_> = self.history.drain(..).skip(1).collect();
         let Ok(factor) = matrix.llt(Side::Lower) else { return };
         let shares = factor.solve(Mat::from_fn(HISTORY, 1, |_, _| 1.0));
         let total: f64 = (0..HISTORY).map(|i| shares[(i, 0)]).sum();
         if !(total.is_finite() && total != 0.0) {
             return;
         }
-        let mut mixed = vec![0.0; iterates[0].len()];
-        for (i, iterate) in iterates.iter().enumerate() {
-            linear::axpy(shares[(i, 0)] / total, iterate, &mut mixed);
-        }
-        let before = self.objective(penalty);
+        // The gradient is affine: its mixture is the mixture's.
         let size = self.w[0].len();
+        let mix = |of: fn(&Iterate) -> &Vec<f64>| -> Vec<Vec<f64>> {
+            let mut mixed = vec![0.0; of(&iterates[0]).len()];
+            for (i, iterate) in iterates.iter().enumerate() {
+                linear::axpy(shares[(i, 0)] / total, of(iterate), &mut mixed);
+            }
+            mixed.chunks(size).map(<[f64]>::to_vec).collect()
+        };
+        let before = self.objective(penalty);
         let old = (self.w.clone(), self.q.clone());
-        self.w = mixed.chunks(size).map(<[f64]>::to_vec).collect();
-        self.make_feasible(penalty);
-        self.update_gradient(set);
+        (self.w, self.q) = (mix(|iterate| &iterate.0), mix(|iterate| &iterate.1));
+        if self.make_feasible(penalty) {
+            self.update_gradient(set);
+        }
         if self.objective(penalty) >= before {
             (self.w, self.q) = old;
         }
     }
 
-    /// A step of no length keeps what is allowed.
-    fn make_feasible(&mut self, penalty: &impl BlockPenalty) {
+    /// A step of no length keeps what is allowed; whether it changed anything.
+    fn make_feasible(&mut self, penalty: &impl BlockPenalty) -> bool {
         let tasks = self.w.len();
-        let mut values = vec![];
+        let (mut values, mut has_changed) = (vec![], false);
         for block in &self.blocks {
             gather(&self.w, *block, &mut values);
             penalty.prox(block.group, &mut values, 0.0);
             for (i, value) in values.iter().enumerate() {
-                self.w[i % tasks][block.first + i / tasks] = *value;
+                let w = &mut self.w[i % tasks][block.first + i / tasks];
+                has_changed |= *w != *value;
+                *w = *value;
             }
         }
+        has_changed
     }
 }
 
@@ -297,27 +329,6 @@ impl Block {
     fn range(&self) -> std::ops::Range<usize> {
         self.first..self.first + self.count
     }
-}
-
-/// What a block without a penalty leaves of its share counts as rounding below this share of
-/// `sqrt(L y'y)`.
-const SLACK: f64 = 1e-10;
-
-/// By how much h may be multiplied to be a subgradient of the penalty of a group.
-pub fn share_at(
-    penalty: &impl BlockPenalty,
-    group: usize,
-    h: &[f64],
-    squares: f64,
-    yy: f64,
-) -> f64 {
-    let share = penalty.share(group, h);
-    let size = || h.iter().map(|h| h * h).sum::<f64>().sqrt();
-    if share == 0.0 && size() <= SLACK * (squares * yy).sqrt() { 1.0 } else { share }
-}
-
-fn share_of(penalty: &impl BlockPenalty, block: Block, h: &[f64], yy: f64) -> f64 {
-    share_at(penalty, block.group, h, block.curvature, yy)
 }
 
 /// What belongs to a block: its columns, each with its tasks.

@@ -18,12 +18,15 @@
 //! **Cost.** A pass over the columns for each task and each growth of the set; what [`BlockDescent`]
 //! and the products of new columns with the set ask for.
 
+use std::collections::HashSet;
+
 use sparrot_design::Element;
 use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
 use sparrot_prox::BlockPenalty;
 use sparrot_simd::reduce;
 
-use crate::block_descent::{BlockDescent, Target, share_at};
+use crate::block_descent::{BlockDescent, Target};
+use crate::certificate::{Free, gap};
 use crate::data::Data;
 use crate::groups::Groups;
 use crate::working_set::WorkingSet;
@@ -97,11 +100,16 @@ pub struct BlockSolver<'a, T> {
     products: Vec<Vec<f64>>,
 }
 
+/// Residuals, how far they are from others, and columns.
+type Certified = (Vec<Vec<f64>>, f64, HashSet<u32>);
+
 /// What an iteration finds.
 struct Seen {
     primal: f64,
     dual: f64,
     share: f64,
+    /// How far the certified residuals are from those whose products are known.
+    away: f64,
 }
 
 impl<'a, T: Element> BlockSolver<'a, T> {
@@ -253,10 +261,10 @@ impl<'a, T: Element> BlockSolver<'a, T> {
         let (status, certificate) = loop {
             let is_last = factor <= 1.0;
             let stage = penalty.scaled(factor);
-            let seen = self.look(&left, &stage);
+            let seen = self.look(&left, &stage)?;
             best_dual = if is_last { seen.dual.max(best_dual) } else { seen.dual };
             let certificate = if P::IS_CONVEX {
-                (seen.primal - best_dual).max(0.0)
+                gap(seen.primal, best_dual)
             } else {
                 self.stationarity(&left, &stage)
             };
@@ -351,19 +359,59 @@ impl<'a, T: Element> BlockSolver<'a, T> {
         0.5 * squares + self.descent.penalty(penalty)
     }
 
-    fn look<P: BlockPenalty>(&self, left: &[u32], penalty: &P) -> Seen {
+    fn look<P: BlockPenalty>(&self, left: &[u32], penalty: &P) -> Result<Seen, Error> {
         let primal = self.primal(penalty);
         if !P::IS_CONVEX {
-            return Seen { primal, dual: f64::NEG_INFINITY, share: 0.0 };
+            return Ok(Seen { primal, dual: f64::NEG_INFINITY, share: 0.0, away: 0.0 });
         }
+        let (certified, away, exempt) = self.without_free(left, penalty)?;
         let (mut share, mut h) = (1.0f64, vec![]);
         for g in left.iter().map(|g| *g as usize) {
-            gather(&self.products, self.groups.columns(g), &mut h);
-            share = share.min(share_at(penalty, g, &h, self.curvatures[g], self.yy));
+            let columns = self.groups.columns(g);
+            gather(&self.products, columns, &mut h);
+            let room = if away > 0.0 { away * self.curvatures[g].sqrt() } else { 0.0 };
+            if penalty.is_free(g) {
+                // What is not exempt must not be negative, and is kept at 0 by its slope.
+                let tasks = self.responses.len();
+                let is_kept = |i: usize| exempt.contains(&columns[i / tasks]) || h[i] + room <= 0.0;
+                share = if (0..h.len()).all(is_kept) { share } else { 0.0 };
+                continue;
+            }
+            h.iter_mut().for_each(|h| *h += room.copysign(*h));
+            share = share.min(penalty.share(g, &h));
         }
-        let rows = self.responses.iter().flatten().zip(self.residuals.iter().flatten());
-        let away: f64 = rows.map(|(y, r)| (y - share * r).powi(2)).sum();
-        Seen { primal, dual: 0.5 * (self.yy - away), share }
+        let residuals = if exempt.is_empty() { &self.residuals } else { &certified };
+        let rows = self.responses.iter().flatten().zip(residuals.iter().flatten());
+        let distance: f64 = rows.map(|(y, r)| (y - share * r).powi(2)).sum();
+        Ok(Seen { primal, dual: 0.5 * (self.yy - distance), share, away })
+    }
+
+    /// The residuals made orthogonal to the columns without a penalty, how far that is away, and which
+    /// columns they are: of those that must not be negative the ones in use or without a slope.
+    fn without_free(&self, left: &[u32], penalty: &impl BlockPenalty) -> Result<Certified, Error> {
+        /// A slope below this share of `|x| |Y|` cannot be told from none.
+        const SLOPE: f64 = 1e-9;
+        let free = left.iter().filter(|g| penalty.is_free(**g as usize));
+        let columns: Vec<u32> =
+            free.flat_map(|g| self.groups.columns(*g as usize)).copied().collect();
+        if columns.is_empty() {
+            return Ok((vec![], 0.0, HashSet::new()));
+        }
+        let used: HashSet<u32> = (self.set.variables.iter().enumerate())
+            .filter(|(k, _)| self.descent.w.iter().any(|w| w[*k] != 0.0))
+            .map(|(_, j)| *j)
+            .collect();
+        let is_exempt = |j: &u32| {
+            let scale = (self.data.moments[*j as usize].squares * self.yy).sqrt();
+            let has_slope = |products: &Vec<f64>| products[*j as usize] < -SLOPE * scale;
+            !penalty.is_positive() || used.contains(j) || !self.products.iter().all(has_slope)
+        };
+        let exempt: Vec<u32> = columns.into_iter().filter(is_exempt).collect();
+        let fill = |k: usize, out: &mut [f64]| self.data.column(exempt[k] as usize, out);
+        let span = Free::new(exempt.len(), self.data.y.len(), fill)?;
+        let mut residuals = self.residuals.clone();
+        let squares: f64 = residuals.iter_mut().map(|r| span.project(r).powi(2)).sum();
+        Ok((residuals, squares.sqrt(), exempt.into_iter().collect()))
     }
 
     /// Of single columns, by how much one would move, at most.
@@ -402,7 +450,7 @@ impl<'a, T: Element> BlockSolver<'a, T> {
             }
         }
         let size = self.data.moments.len().div_ceil(self.groups.len());
-        let most = self.descent.support_size().max(JOIN.div_ceil(size));
+        let most = (self.descent.support_size() / 6).max(JOIN.div_ceil(size));
         let better = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
         if found.len() > most {
             found.select_nth_unstable_by(most, better);
@@ -425,7 +473,8 @@ impl<'a, T: Element> BlockSolver<'a, T> {
             }
             gather(&self.products, self.groups.columns(group), &mut h);
             h.iter_mut().for_each(|h| *h *= seen.share);
-            let room = radius * self.curvatures[group].sqrt() * (1.0 + 1e-12);
+            let reach = radius + seen.away;
+            let room = reach * self.curvatures[group].sqrt() * (1.0 + 1e-12);
             penalty.slack(group, &h) <= room
         });
     }

@@ -550,6 +550,23 @@ impl<T: Element, L: RowLoss> Model for Glm<'_, T, L> {
         self.sample.iter().sum()
     }
 
+    fn start(
+        &mut self,
+        columns: &[u32],
+        coefficients: &[f64],
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        for (place, (j, w)) in columns.iter().zip(coefficients).enumerate() {
+            if place % 64 == 0 {
+                stop.poll()?;
+            }
+            self.design.for_column(*j as usize, |i, x| self.values[i] += w * x);
+        }
+        (self.variables, self.w) = (columns.to_vec(), coefficients.to_vec());
+        self.centre();
+        Ok(())
+    }
+
     /// The gap is relative to the objective at 0 above the infimum of the losses.
     fn solve(
         &mut self,

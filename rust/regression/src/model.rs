@@ -117,6 +117,17 @@ pub trait Model {
     /// The sum of the weights of the rows.
     fn total(&self) -> f64;
 
+    /// Goes to these columns and coefficients, from 0.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], [`Error::OutOfMemory`].
+    fn start(
+        &mut self,
+        columns: &[u32],
+        coefficients: &[f64],
+        stop: &Stop<'_>,
+    ) -> Result<(), Error>;
+
     /// Solves, from where it stands.
     ///
     /// # Errors

@@ -113,7 +113,7 @@ impl<'a, T: Element> Solver<'a, T> {
         let (mut trace, steps) = (Trace::default(), self.active.steps);
         // Passes that added nothing to the set and did not make the gap much smaller.
         let (mut idle, mut last_gap) = (0, f64::INFINITY);
-        let mut had_new = true;
+        let (mut had_new, mut is_arriving) = (true, false);
         let (status, gap) = loop {
             let is_last = lambda <= settings.lambda;
             let seen = self.look(&left, settings, lambda)?;
@@ -126,6 +126,7 @@ impl<'a, T: Element> Solver<'a, T> {
                 lambda = settings.lambda.max(lambda * STAGE);
                 best_dual = f64::NEG_INFINITY; // what was feasible there need not be here
                 had_new = true;
+                is_arriving = lambda <= settings.lambda;
                 continue;
             }
             let record = Record {
@@ -138,9 +139,11 @@ impl<'a, T: Element> Solver<'a, T> {
             };
             trace.0.push(record);
             let ended = stop.after(&record)?;
-            if is_last && relative <= settings.tol {
+            // Coefficients of a stage may be good enough; those of the last lambda are better.
+            if is_last && relative <= settings.tol && !is_arriving {
                 break (Status::Converged, gap);
             }
+            is_arriving = false;
             if let Some(status) = ended {
                 break (status, gap);
             }
@@ -320,6 +323,20 @@ impl<T: Element> Model for Solver<'_, T> {
 
     fn total(&self) -> f64 {
         self.data.total
+    }
+
+    fn start(
+        &mut self,
+        columns: &[u32],
+        coefficients: &[f64],
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        self.set.add(&self.data, columns, stop)?;
+        let products = columns.iter().map(|j| self.data.moments[*j as usize].product).collect();
+        self.active.resume(&self.set, products, coefficients, 0.0)?;
+        self.set.residual(&self.data, &self.data.y, &self.active.w, &mut self.residual);
+        self.is_fresh = false;
+        Ok(())
     }
 
     fn solve(

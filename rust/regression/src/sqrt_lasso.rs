@@ -66,6 +66,15 @@ impl<T: Element> Model for SqrtLasso<'_, T> {
         self.lasso.total()
     }
 
+    fn start(
+        &mut self,
+        columns: &[u32],
+        coefficients: &[f64],
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        self.lasso.start(columns, coefficients, stop)
+    }
+
     /// `mu` must be 0.
     fn solve(
         &mut self,
