@@ -92,8 +92,7 @@ def cases():
         {
             "sparrot": (MultiTaskLasso, {}),
             "scikit-learn": (linear_model.MultiTaskLasso, {"max_iter": 10**5}),
-            "celer": (celer.MultiTaskLasso, {"max_iter": 1000}),
-            # skglm's calls what scikit-learn 1.9 no longer has.
+            # celer's and skglm's call what scikit-learn 1.9 no longer has.
         },
     )
 

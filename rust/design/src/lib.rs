@@ -160,19 +160,42 @@ impl<T: Element> Design<'_, T> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Vec<f64>, Error> {
-        let per_column = self.entries() / self.columns().max(1) + 1;
+        self.columns_products(chosen, &[v], team, stop)
+    }
+
+    /// The products of some columns with vectors: those of a column one after the other. A column is
+    /// read once for all.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn columns_products(
+        &self,
+        chosen: &[u32],
+        vectors: &[&[f64]],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Vec<f64>, Error> {
+        let count = vectors.len();
+        let per_column = (self.entries() / self.columns().max(1) + 1) * count;
         let at_once = CHUNK.div_ceil(per_column).next_multiple_of(4);
         let one = |chosen: &[u32]| -> Vec<f64> {
             let Design::Dense(columns) = self else {
-                return chosen.iter().map(|i| self.column_dot(*i as usize, v, 1, 0)).collect();
+                let of = |i: &u32| {
+                    let i = *i as usize;
+                    vectors.iter().map(move |v| self.column_dot(i, v, 1, 0))
+                };
+                return chosen.iter().flat_map(of).collect();
             };
-            let mut out = Vec::with_capacity(chosen.len() + 3);
-            for group in chosen.chunks(4) {
+            let mut out = vec![0.0; chosen.len() * count];
+            for (group, out) in chosen.chunks(4).zip(out.chunks_mut(4 * count)) {
                 // The last group is filled up with its last column.
                 let at = |q: usize| columns[group[q.min(group.len() - 1)] as usize];
-                out.extend(T::dot4([at(0), at(1), at(2), at(3)], v));
+                let four = [at(0), at(1), at(2), at(3)];
+                for (k, v) in vectors.iter().enumerate() {
+                    let products = T::dot4(four, v);
+                    out.iter_mut().skip(k).step_by(count).zip(products).for_each(|(o, p)| *o = p);
+                }
             }
-            out.truncate(chosen.len());
             out
         };
         let team = team.for_work(chosen.len() * per_column);

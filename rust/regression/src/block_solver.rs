@@ -33,6 +33,9 @@ use crate::working_set::WorkingSet;
 
 /// Columns that join the set at once, at least, if there are so many.
 const JOIN: usize = 64;
+/// Of the groups in use as many join at most as this part of them, or as products with them pay for.
+const SHARE: usize = 6;
+const PRODUCTS: usize = 4;
 /// A group joins if it would move by more than this share of `|Y|`.
 const EXCESS: f64 = 1e-14;
 /// The ratio of the lambdas of successive stages, and the share of the largest lambda from which on
@@ -349,9 +352,10 @@ impl<'a, T: Element> BlockSolver<'a, T> {
         for t in 0..self.responses.len() {
             let residual = &mut self.residuals[t];
             self.set.residual(&self.data, &self.responses[t], &self.descent.w[t], residual);
-            self.data.products(&columns, residual, &mut self.products[t], team, stop)?;
         }
-        Ok(())
+        let residuals: Vec<&[f64]> = self.residuals.iter().map(|r| &r[..]).collect();
+        let mut products: Vec<&mut [f64]> = self.products.iter_mut().map(|h| &mut h[..]).collect();
+        self.data.all_products(&columns, &residuals, &mut products, team, stop)
     }
 
     fn primal(&self, penalty: &impl BlockPenalty) -> f64 {
@@ -449,8 +453,12 @@ impl<'a, T: Element> BlockSolver<'a, T> {
                 found.push((score, g));
             }
         }
-        let size = self.data.moments.len().div_ceil(self.groups.len());
-        let most = (self.descent.support_size() / 6).max(JOIN.div_ceil(size));
+        let (p, support) = (self.data.moments.len(), self.descent.support_size());
+        let size = p.div_ceil(self.groups.len());
+        // As many as make their products with the set cost what a pass does: it is of a kind that is
+        // several times as fast.
+        let balanced = PRODUCTS * self.responses.len() * p / self.set.len().max(1) / size;
+        let most = (support / SHARE).max(balanced.min(support)).max(JOIN.div_ceil(size));
         let better = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
         if found.len() > most {
             found.select_nth_unstable_by(most, better);

@@ -78,12 +78,33 @@ impl<'a, T: Element> Data<'a, T> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
-        let v: Vec<f64> = residual.iter().zip(&self.roots).map(|(r, w)| r * w).collect();
+        self.all_products(columns, &[residual], &mut [out], team, stop)
+    }
+
+    /// The same with several residuals, reading the columns once.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn all_products(
+        &self,
+        columns: &[u32],
+        residuals: &[&[f64]],
+        out: &mut [&mut [f64]],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        let weighted = |r: &&[f64]| r.iter().zip(&self.roots).map(|(r, w)| r * w).collect();
+        let vectors: Vec<Vec<f64>> = residuals.iter().map(weighted).collect();
         // 0 for residuals, but for rounding.
-        let sum: f64 = if self.centred { v.iter().sum() } else { 0.0 };
-        let found = self.design.columns_product(columns, &v, team, stop)?;
-        for (j, product) in columns.iter().zip(found) {
-            out[*j as usize] = product - sum * self.moments[*j as usize].mean;
+        let sum = |v: &Vec<f64>| if self.centred { v.iter().sum() } else { 0.0 };
+        let sums: Vec<f64> = vectors.iter().map(sum).collect();
+        let views: Vec<&[f64]> = vectors.iter().map(|v| &v[..]).collect();
+        let found = self.design.columns_products(columns, &views, team, stop)?;
+        for (j, products) in columns.iter().zip(found.chunks(views.len())) {
+            let mean = self.moments[*j as usize].mean;
+            for (out, (product, sum)) in out.iter_mut().zip(products.iter().zip(&sums)) {
+                out[*j as usize] = product - sum * mean;
+            }
         }
         Ok(())
     }
