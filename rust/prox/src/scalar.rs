@@ -17,7 +17,7 @@ use std::f64::consts::PI;
 
 /// A penalty of a number.
 pub trait ScalarPenalty: Copy + Send + Sync {
-    /// Whether it is convex: [`Self::slope`] is then that of all x above 0.
+    /// Whether it is convex.
     const IS_CONVEX: bool = false;
 
     /// phi(x).

@@ -25,10 +25,12 @@ use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
 use sparrot_simd::reduce;
 
 use crate::active::{Active, Penalties};
-use crate::certificate::{self, Free, Variable};
+use crate::certificate;
 use crate::data::Data;
-use crate::model::{Model, Point, Settings, exempt};
+use crate::model::{Model, Point, Settings};
 use crate::working_set::{WorkingSet, violators};
+
+mod dual;
 
 /// Of the gap to reach, what the problem of the set may leave; or of the gap at hand, if columns
 /// have just joined.
@@ -224,114 +226,6 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
     fn l1(&self, settings: &Settings<'_>, w: &[f64]) -> f64 {
         let used = self.variables.iter().zip(w).filter(|(_, w)| **w != 0.0);
         used.map(|(j, w)| settings.lambda_of(*j) * w.abs()).sum()
-    }
-
-    fn dual(
-        &self,
-        left: &[u32],
-        mut residual: Vec<f64>,
-        settings: &Settings<'_>,
-    ) -> Result<f64, Error> {
-        let (away, exempt) = self.without_free(left, &mut residual, settings)?;
-        let variables = || {
-            left.iter().filter(|j| exempt.binary_search(j).is_err()).map(|j| {
-                let h = self.products[*j as usize];
-                let room =
-                    if away > 0.0 { away * self.moments[*j as usize].squares.sqrt() } else { 0.0 };
-                let h = if settings.positive { h } else { h.abs() } + room;
-                Variable { h, lambda: settings.lambda_of(*j) }
-            })
-        };
-        let (share, charge) = if settings.mu > 0.0 {
-            (1.0, certificate::charge(variables(), 1.0, settings.mu))
-        } else {
-            (certificate::share(variables()), 0.0)
-        };
-        // What is always known: the infimum of the losses.
-        let least = self.null - self.unit;
-        let mut sum = 0.0;
-        let rows = self.y.iter().zip(&residual).zip(&self.sample).filter(|(_, s)| **s > 0.0);
-        for ((y, r), s) in rows {
-            if !self.loss.is_derivative(*y, -share * r / s) {
-                return Ok(least);
-            }
-            sum += s * self.loss.conjugate(*y, -share * r / s);
-        }
-        Ok(least.max(-sum - charge))
-    }
-
-    /// Makes a residual orthogonal to the exempt columns; how far that is away, and which they are.
-    fn without_free(
-        &self,
-        left: &[u32],
-        residual: &mut [f64],
-        settings: &Settings<'_>,
-    ) -> Result<(f64, Vec<u32>), Error> {
-        let rows = residual.iter().zip(&self.sample).filter(|(_, s)| **s > 0.0);
-        let size = rows.map(|(r, s)| r * r / s).sum::<f64>().sqrt();
-        let known = (&self.moments[..], &self.products[..]);
-        let used = self.variables.iter().zip(&self.w).filter(|(_, w)| **w != 0.0);
-        let exempt = exempt(left, settings, known, size, used.map(|(j, _)| *j));
-        if exempt.is_empty() {
-            return Ok((0.0, exempt));
-        }
-        let curvatures = self.curvatures(0.0);
-        let roots: Vec<f64> = curvatures.iter().map(|h| h.sqrt()).collect();
-        // After the columns 1, if there is an intercept.
-        let count = exempt.len() + usize::from(self.centred);
-        let column = |k: usize, out: &mut [f64]| match exempt.get(k) {
-            None => out.fill(1.0),
-            Some(j) => {
-                out.fill(0.0);
-                self.design.for_column(*j as usize, |i, x| out[i] = x);
-                let mean = self.moments[*j as usize].mean;
-                out.iter_mut().for_each(|x| *x -= mean);
-            }
-        };
-        let free = Free::new(count, residual.len(), |k, out| {
-            column(k, out);
-            out.iter_mut().zip(&roots).for_each(|(x, root)| *x *= root);
-        })?;
-        let mut values = vec![0.0; residual.len()];
-        let mut moved = vec![0.0; residual.len()];
-        // Twice, for what the first time leaves by rounding.
-        for _ in 0..2 {
-            let product = |k| {
-                column(k, &mut values);
-                reduce::dot(&values, residual)
-            };
-            let products: Vec<f64> = (0..count).map(product).collect();
-            let shares = free.solve(&products);
-            let mut change = vec![0.0; residual.len()];
-            for (k, share) in shares.iter().enumerate().filter(|(_, c)| **c != 0.0) {
-                column(k, &mut values);
-                sparrot_simd::linear::axpy(*share, &values, &mut change);
-            }
-            for (i, change) in change.iter().enumerate() {
-                residual[i] -= curvatures[i] * change;
-                moved[i] += curvatures[i] * change;
-            }
-        }
-        let rows = moved.iter().zip(&self.sample).filter(|(_, s)| **s > 0.0);
-        Ok((rows.map(|(d, s)| d * d / s).sum::<f64>().sqrt(), exempt))
-    }
-
-    /// `-r`, with a sum of 0 where there is an intercept.
-    fn balanced(&self) -> Vec<f64> {
-        let mut balanced: Vec<f64> = self.derivatives.iter().map(|r| -r).collect();
-        if self.centred {
-            let above: f64 = balanced.iter().filter(|r| **r > 0.0).sum();
-            let below: f64 = -balanced.iter().filter(|r| **r < 0.0).sum::<f64>();
-            let least = above.min(below);
-            for r in &mut balanced {
-                let of = if *r > 0.0 { above } else { below };
-                // Nothing to shrink, and nothing over nothing, where they are equal.
-                if of > least {
-                    *r *= least / of;
-                }
-            }
-        }
-        balanced
     }
 
     /// Newton steps on the set, until one promises no more than `target`.

@@ -1,0 +1,117 @@
+//! How far it is from the optimum, at most, or from a stationary point: see [`crate::block_solver`].
+
+use std::collections::HashSet;
+
+use sparrot_design::Element;
+use sparrot_foundation::Error;
+use sparrot_prox::BlockPenalty;
+
+use super::{BlockSolver, gather};
+use crate::certificate::Free;
+
+/// Residuals, how far they are from others, and columns.
+type Certified = (Vec<Vec<f64>>, f64, HashSet<u32>);
+
+/// What an iteration finds.
+pub(super) struct Seen {
+    pub(super) primal: f64,
+    pub(super) dual: f64,
+    share: f64,
+    /// How far the certified residuals are from those whose products are known.
+    away: f64,
+}
+
+impl<T: Element> BlockSolver<'_, T> {
+    /// The objective, and a lower bound of its minimum if the penalty is convex.
+    pub(super) fn look<P: BlockPenalty>(&self, left: &[u32], penalty: &P) -> Result<Seen, Error> {
+        let primal = self.primal(penalty);
+        if !P::IS_CONVEX {
+            return Ok(Seen { primal, dual: f64::NEG_INFINITY, share: 0.0, away: 0.0 });
+        }
+        let (certified, away, exempt) = self.without_free(left, penalty)?;
+        let (mut share, mut h) = (1.0f64, vec![]);
+        for g in left.iter().map(|g| *g as usize) {
+            let columns = self.groups.columns(g);
+            gather(&self.products, columns, &mut h);
+            let room = if away > 0.0 { away * self.curvatures[g].sqrt() } else { 0.0 };
+            if penalty.is_free(g) {
+                // What is not exempt must not be negative, and is kept at 0 by its slope.
+                let tasks = self.responses.len();
+                let is_kept = |i: usize| exempt.contains(&columns[i / tasks]) || h[i] + room <= 0.0;
+                share = if (0..h.len()).all(is_kept) { share } else { 0.0 };
+                continue;
+            }
+            h.iter_mut().for_each(|h| *h += room.copysign(*h));
+            share = share.min(penalty.share(g, &h));
+        }
+        let residuals = if exempt.is_empty() { &self.residuals } else { &certified };
+        let rows = self.responses.iter().flatten().zip(residuals.iter().flatten());
+        let distance: f64 = rows.map(|(y, r)| (y - share * r).powi(2)).sum();
+        Ok(Seen { primal, dual: 0.5 * (self.yy - distance), share, away })
+    }
+
+    /// The residuals made orthogonal to the columns without a penalty, how far that is away, and which
+    /// columns they are: of those that must not be negative the ones in use or without a slope.
+    fn without_free(&self, left: &[u32], penalty: &impl BlockPenalty) -> Result<Certified, Error> {
+        /// A slope below this share of `|x| |Y|` cannot be told from none.
+        const SLOPE: f64 = 1e-9;
+        let free = left.iter().filter(|g| penalty.is_free(**g as usize));
+        let columns: Vec<u32> =
+            free.flat_map(|g| self.groups.columns(*g as usize)).copied().collect();
+        if columns.is_empty() {
+            return Ok((vec![], 0.0, HashSet::new()));
+        }
+        let used: HashSet<u32> = (self.set.variables.iter().enumerate())
+            .filter(|(k, _)| self.descent.w.iter().any(|w| w[*k] != 0.0))
+            .map(|(_, j)| *j)
+            .collect();
+        let is_exempt = |j: &u32| {
+            let scale = (self.data.moments[*j as usize].squares * self.yy).sqrt();
+            let has_slope = |products: &Vec<f64>| products[*j as usize] < -SLOPE * scale;
+            !penalty.is_positive() || used.contains(j) || !self.products.iter().all(has_slope)
+        };
+        let exempt: Vec<u32> = columns.into_iter().filter(is_exempt).collect();
+        let fill = |k: usize, out: &mut [f64]| self.data.column(exempt[k] as usize, out);
+        let span = Free::new(exempt.len(), self.data.y.len(), fill)?;
+        let mut residuals = self.residuals.clone();
+        let squares: f64 = residuals.iter_mut().map(|r| span.project(r).powi(2)).sum();
+        Ok((residuals, squares.sqrt(), exempt.into_iter().collect()))
+    }
+
+    /// Of single columns, by how much one would move, at most.
+    pub(super) fn stationarity(&self, left: &[u32], penalty: &impl BlockPenalty) -> f64 {
+        let mut w = vec![vec![0.0; self.data.moments.len()]; self.responses.len()];
+        for (w, found) in w.iter_mut().zip(&self.descent.w) {
+            self.set.variables.iter().zip(found).for_each(|(j, value)| w[*j as usize] = *value);
+        }
+        let (mut h, mut now, mut worst) = (vec![], vec![], 0.0f64);
+        for g in left.iter().map(|g| *g as usize).filter(|g| self.curvatures[*g] > 0.0) {
+            let curvature = self.curvatures[g];
+            gather(&self.products, self.groups.columns(g), &mut h);
+            gather(&w, self.groups.columns(g), &mut now);
+            h.iter_mut().zip(&now).for_each(|(h, w)| *h = w + *h / curvature);
+            penalty.prox(g, &mut h, 1.0 / curvature);
+            let away: f64 = h.iter().zip(&now).map(|(h, w)| (h - w) * (h - w)).sum();
+            worst = worst.max((curvature * away).sqrt());
+        }
+        worst
+    }
+
+    /// Leaves out the groups that are 0 in every solution: those whose subgradients all points of
+    /// the dual within the gap of this one hold (Ndiaye, Fercoq, Gramfort and Salmon, JMLR 18, 2017).
+    pub(super) fn screen(&self, left: &mut Vec<u32>, penalty: &impl BlockPenalty, seen: &Seen) {
+        let radius = (2.0 * (seen.primal - seen.dual).max(0.0)).sqrt();
+        let mut h = vec![];
+        left.retain(|g| {
+            let group = *g as usize;
+            if self.is_in[group] {
+                return true;
+            }
+            gather(&self.products, self.groups.columns(group), &mut h);
+            h.iter_mut().for_each(|h| *h *= seen.share);
+            let reach = radius + seen.away;
+            let room = reach * self.curvatures[group].sqrt() * (1.0 + 1e-12);
+            penalty.slack(group, &h) <= room
+        });
+    }
+}
