@@ -287,3 +287,35 @@ def test_an_entry_that_is_not_finite_is_named():
     X[2, 1] = np.nan
     with pytest.raises(ValueError, match=r"X: contains NaN at index \(2, 1\)"):
         SparseLogisticRegression().fit(X, [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("estimator", [SparseLogisticRegression, SparsePoissonRegression])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csc_array])
+@pytest.mark.parametrize(("positive", "l1_ratio"), [(False, 1.0), (True, 1.0), (False, 0.5)])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_many_columns_are_solved_by_rows(intercept, positive, l1_ratio, form, estimator, rng):
+    X = rng.normal(size=(300, 400)) * (rng.random((300, 400)) < 0.5) + 0.5
+    z = (X[:, :40] - 0.5).sum(1) / 4
+    y = z + rng.logistic(size=300) > 0 if estimator is SparseLogisticRegression else np.exp(z) // 1
+    weights, counts = rng.random(400) + 0.5, rng.integers(0, 3, size=300)
+    model = estimator(
+        0.002,
+        l1_ratio=l1_ratio,
+        positive=positive,
+        fit_intercept=intercept,
+        weights=weights,
+        tol=1e-11,
+    ).fit(form(X), y, counts)
+    assert model.converged_
+    w = np.ravel(model.coef_)
+    assert (w != 0).sum() > (10 if positive else 110)
+    linear = X @ w + model.intercept_
+    mean = 1 / (1 + np.exp(-linear)) if estimator is SparseLogisticRegression else np.exp(linear)
+    residual = counts / counts.sum() * (y - mean)
+    if intercept:
+        assert abs(residual.sum()) < 1e-6
+    h = X.T @ residual - 0.002 * (1 - l1_ratio) * w
+    lam = 0.002 * l1_ratio * weights
+    np.testing.assert_allclose(h[w != 0], (lam * np.sign(w))[w != 0], atol=3e-6)
+    rest = h[w == 0] if positive else np.abs(h[w == 0])
+    assert (rest <= lam[w == 0] + 3e-6).all()

@@ -7,19 +7,18 @@
 //! - A block is minimised by proximal gradient steps on it alone, with the largest eigenvalue of its
 //!   part of G; one step is exact for a single column, whatever the number of tasks. Then the
 //!   gradient q of all is updated, m operations for each coefficient that changed.
-//! - After every few sweeps the last iterates are extrapolated (Bertrand and Massias, "Anderson
-//!   acceleration of coordinate descent", AISTATS 2021), and the result is taken if the objective is
-//!   less there.
+//! - After every few sweeps the last iterates are extrapolated ([`crate::extrapolation`]), and the
+//!   result is taken if the objective is less there.
 //!
 //! For a penalty that is convex it ends at a duality gap of this problem, read off q; for others when
 //! no block moves far, `sqrt(L) |w - prox(w + q / L)|`.
 
-use faer::linalg::solvers::Solve;
-use faer::{Mat, MatRef, Side};
+use faer::{MatRef, Side};
 use sparrot_foundation::{Error, Stop};
 use sparrot_prox::BlockPenalty;
 use sparrot_simd::{linear, reduce};
 
+use crate::extrapolation::mixture;
 use crate::groups::Groups;
 use crate::working_set::WorkingSet;
 
@@ -29,8 +28,6 @@ const HISTORY: usize = 5;
 const STEPS: usize = 20;
 /// and the last of them moves by this share of the first, at most.
 const SETTLED: f64 = 0.1;
-/// Of the trace of the matrix of an extrapolation, what is added to its diagonal.
-const RIDGE: f64 = 1e-12;
 /// Sweeps on one set, at most: then all columns are looked at again.
 const SWEEPS: usize = 2000;
 
@@ -53,9 +50,6 @@ struct Block {
     curvature: f64,
 }
 
-/// Coefficients and their gradient, each with its tasks one after the other.
-type Iterate = (Vec<f64>, Vec<f64>);
-
 /// The solution so far.
 pub struct BlockDescent {
     /// Coefficients: by task, of each variable of the working set.
@@ -66,8 +60,8 @@ pub struct BlockDescent {
     pub sweeps: usize,
     c: Vec<Vec<f64>>,
     blocks: Vec<Block>,
-    /// The last iterates.
-    history: Vec<Iterate>,
+    /// The last iterates: coefficients, then their gradient, each with its tasks one after the other.
+    history: Vec<Vec<f64>>,
 }
 
 impl BlockDescent {
@@ -268,38 +262,18 @@ impl BlockDescent {
     }
 
     fn extrapolate(&mut self, set: &WorkingSet, penalty: &impl BlockPenalty) {
-        self.history.push((self.w.concat(), self.q.concat()));
+        let size = self.w[0].len();
+        self.history.push(self.w.iter().chain(&self.q).flatten().copied().collect());
         if self.history.len() <= HISTORY {
             return;
         }
-        let differences: Vec<Vec<f64>> = (self.history.windows(2))
-            .map(|pair| pair[1].0.iter().zip(&pair[0].0).map(|(b, a)| b - a).collect())
-            .collect();
-        let products =
-            Mat::from_fn(HISTORY, HISTORY, |i, j| reduce::dot(&differences[i], &differences[j]));
-        let ridge = RIDGE * (0..HISTORY).map(|i| products[(i, i)]).sum::<f64>();
-        let matrix = Mat::from_fn(HISTORY, HISTORY, |i, j| {
-            products[(i, j)] + if i == j { ridge } else { 0.0 }
-        });
-        let iterates: Vec<_> = self.history.drain(..).skip(1).collect();
-        let Ok(factor) = matrix.llt(Side::Lower) else { return };
-        let shares = factor.solve(Mat::from_fn(HISTORY, 1, |_, _| 1.0));
-        let total: f64 = (0..HISTORY).map(|i| shares[(i, 0)]).sum();
-        if !(total.is_finite() && total != 0.0) {
-            return;
-        }
+        let iterates = std::mem::take(&mut self.history);
         // The gradient is affine: its mixture is the mixture's.
-        let size = self.w[0].len();
-        let mix = |of: fn(&Iterate) -> &Vec<f64>| -> Vec<Vec<f64>> {
-            let mut mixed = vec![0.0; of(&iterates[0]).len()];
-            for (i, iterate) in iterates.iter().enumerate() {
-                linear::axpy(shares[(i, 0)] / total, of(iterate), &mut mixed);
-            }
-            mixed.chunks(size).map(<[f64]>::to_vec).collect()
-        };
+        let Some(mixed) = mixture(&iterates, size * self.w.len()) else { return };
         let before = self.objective(penalty);
         let old = (self.w.clone(), self.q.clone());
-        (self.w, self.q) = (mix(|iterate| &iterate.0), mix(|iterate| &iterate.1));
+        let targets = self.w.iter_mut().chain(&mut self.q);
+        targets.zip(mixed.chunks(size)).for_each(|(to, from)| to.copy_from_slice(from));
         if self.make_feasible(penalty) {
             self.update_gradient(set);
         }

@@ -28,6 +28,7 @@ use crate::active::{Active, Penalties};
 use crate::certificate;
 use crate::data::Data;
 use crate::model::{Model, Point, Settings};
+use crate::row_descent::RowDescent;
 use crate::working_set::{WorkingSet, violators};
 
 mod dual;
@@ -38,6 +39,8 @@ const SET_SHARE: f64 = 0.3;
 const LOOSE: f64 = 0.1;
 /// What the solution of a model leaves of its gap, at most.
 const INEXACT: f64 = 0.1;
+/// Models of so many columns are solved by descent on rows.
+const MANY: usize = 100;
 /// Newton steps on one set, at most.
 const STEPS: usize = 100;
 /// Curvatures are at least this share of their bound, if they have one: rows that are far on the
@@ -287,18 +290,55 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
             total,
             centred: self.centred,
         };
-        let mut set = WorkingSet::new(self.products.len());
-        let solved = set.add(&data, &self.variables, stop).and_then(|()| {
-            let mut active = Active::default();
-            active.resume(&set, products, &self.w, penalties.mu)?;
-            // A model may promise much less than the gap at hand, but is to be solved all the same.
-            let enough = enough.min(INEXACT * active.gap(penalties, yy));
-            active.solve(&set, penalties, yy, enough, stop)?;
-            let pairs = self.variables.iter().map(|j| *j as usize).zip(active.w.iter().copied());
-            Ok((data.intercept(pairs), active.w))
+        let solved = if self.variables.len() < MANY {
+            self.by_products(&data, penalties, products, yy, enough, stop)
+        } else {
+            self.by_rows(&data, penalties, enough, stop)
+        };
+        let solved = solved.map(|w| {
+            let pairs = self.variables.iter().map(|j| *j as usize).zip(w.iter().copied());
+            (w.clone(), data.intercept(pairs))
         });
         self.moments = std::mem::take(&mut data.moments);
-        solved.map(|(intercept, w)| (w, intercept))
+        solved
+    }
+
+    /// Solves the model with the products of all pairs of its columns.
+    fn by_products(
+        &self,
+        data: &Data<'_, T>,
+        penalties: Penalties<'_>,
+        products: Vec<f64>,
+        yy: f64,
+        enough: f64,
+        stop: &Stop<'_>,
+    ) -> Result<Vec<f64>, Error> {
+        let mut set = WorkingSet::new(self.products.len());
+        set.add(data, &self.variables, stop)?;
+        let mut active = Active::default();
+        active.resume(&set, products, &self.w, penalties.mu)?;
+        // A model may promise much less than the gap at hand, but is to be solved all the same.
+        let enough = enough.min(INEXACT * active.gap(penalties, yy));
+        active.solve(&set, penalties, yy, enough, stop)?;
+        Ok(active.w)
+    }
+
+    /// Solves the model by descent on its residual.
+    fn by_rows(
+        &self,
+        data: &Data<'_, T>,
+        penalties: Penalties<'_>,
+        enough: f64,
+        stop: &Stop<'_>,
+    ) -> Result<Vec<f64>, Error> {
+        let mean =
+            if self.centred { self.derivatives.iter().sum::<f64>() / data.total } else { 0.0 };
+        let rows = self.derivatives.iter().zip(&data.roots);
+        let residual = rows.map(|(r, root)| if *root > 0.0 { root * mean - r / root } else { 0.0 });
+        let mut descent =
+            RowDescent::new(data, &self.variables, self.w.clone(), residual.collect())?;
+        descent.solve(penalties, enough, INEXACT, stop)?;
+        Ok(descent.w)
     }
 
     /// Goes towards an end as far as the objective falls; what the slope promised, if it moved.

@@ -18,6 +18,8 @@
 //! | [`model`] | what is asked, and what is answered |
 //! | [`solve`] | the outer loop for least squares |
 //! | [`glm`] | other losses: proximal Newton steps, each of them such a problem |
+//! | [`row_descent`] | descent on the residual, for large models that are solved once |
+//! | [`extrapolation`] | of the iterates of both descents |
 //! | [`sqrt_lasso`] | the root of the squares instead of them |
 //! | [`groups`] | which columns form a group |
 //! | [`block_solver`] | penalties of groups and penalties that are not convex, of several responses |
@@ -38,10 +40,12 @@ pub mod block_solver;
 pub mod certificate;
 pub mod convex_start;
 pub mod data;
+pub mod extrapolation;
 pub mod factor;
 pub mod glm;
 pub mod groups;
 pub mod model;
+pub mod row_descent;
 pub mod solve;
 pub mod sqrt_lasso;
 pub mod subset;
