@@ -78,7 +78,7 @@ class SparseLogisticRegression(ClassifierMixin, SparseGLM):  # type: ignore[misc
     Notes
     -----
     A working set of columns, chosen greedily; on it proximal Newton steps, each a weighted Lasso
-    that an active set with a Cholesky factor solves.
+    that an active set with a Cholesky factor solves, or coordinate descent if the set is large.
 
     Examples
     --------
