@@ -193,3 +193,14 @@ def test_folds_where_a_column_is_constant(rng):
     model = LassoCV(alphas=[0.02], cv=5, weights=[1, 1, 1, 0]).fit(X, y)
     assert np.isfinite(model.mse_path_).all()
     assert (model.mse_path_ < y.var()).all()
+
+
+@pytest.mark.parametrize("estimator", [Lasso, SparsePoissonRegression])
+def test_as_many_columns_without_a_penalty_as_rows(estimator, rng):
+    X, y = rng.normal(size=(20, 30)), rng.normal(size=20)
+    target = y if estimator is Lasso else np.exp(y) // 1 + 1
+    model = estimator(0.1, weights=np.zeros(30), tol=1e-4).fit(X, target)
+    # Least squares without a residual: nothing is below 0.
+    assert model.converged_
+    least = 0.0 if estimator is Lasso else np.mean(target - target * np.log(target))
+    np.testing.assert_allclose(model.objective_, least, atol=1e-3)

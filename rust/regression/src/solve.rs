@@ -45,6 +45,8 @@ pub struct Solver<'a, T> {
     products: Vec<f64>,
     /// Whether all columns have been read with the residual at hand.
     is_fresh: bool,
+    /// The span of columns without a penalty, and which they are.
+    span: Option<(Vec<u32>, Free)>,
 }
 
 impl<'a, T: Element> Solver<'a, T> {
@@ -63,6 +65,7 @@ impl<'a, T: Element> Solver<'a, T> {
             data,
             products,
             is_fresh: true,
+            span: None,
         })
     }
 
@@ -82,7 +85,7 @@ impl<'a, T: Element> Solver<'a, T> {
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub fn feasible(
-        &self,
+        &mut self,
         columns: &[u32],
         settings: &Settings<'_>,
     ) -> Result<(f64, Vec<f64>), Error> {
@@ -211,9 +214,10 @@ impl<'a, T: Element> Solver<'a, T> {
         0.5 * reduce::dot(&self.residual, &self.residual) + l1 + 0.5 * settings.mu * norm
     }
 
-    fn look(&self, left: &[u32], settings: &Settings<'_>, lambda: f64) -> Result<Seen, Error> {
-        let Data { y, yy, moments, .. } = &self.data;
+    fn look(&mut self, left: &[u32], settings: &Settings<'_>, lambda: f64) -> Result<Seen, Error> {
         let primal = self.primal(settings, lambda);
+        let (orthogonal, away, exempt) = self.without_free(left, settings)?;
+        let Data { y, yy, moments, .. } = &self.data;
         let of = |j: u32, h: f64, room: f64| Variable {
             h: if settings.positive { h } else { h.abs() } + room,
             lambda: lambda * settings.weight(j),
@@ -237,19 +241,18 @@ impl<'a, T: Element> Solver<'a, T> {
             let (dual, share) = if part.0 > whole.0 { part } else { whole };
             return Ok(Seen { primal, dual, share, away: 0.0 });
         }
-        let (residual, away, exempt) = self.without_free(left, settings)?;
         let variables = left.iter().filter(|j| exempt.binary_search(j).is_err()).map(|j| {
             let room = away * moments[*j as usize].squares.sqrt();
             of(*j, self.products[*j as usize], room)
         });
         let share = certificate::share(variables);
-        let residual = if exempt.is_empty() { &self.residual } else { &residual };
+        let residual = if exempt.is_empty() { &self.residual } else { &orthogonal };
         Ok(Seen { primal, dual: certificate::dual_value(share, y, residual, *yy), share, away })
     }
 
     /// The residual made orthogonal to the exempt columns, how far that is away, and which they are.
     fn without_free(
-        &self,
+        &mut self,
         left: &[u32],
         settings: &Settings<'_>,
     ) -> Result<(Vec<f64>, f64, Vec<u32>), Error> {
@@ -257,12 +260,25 @@ impl<'a, T: Element> Solver<'a, T> {
         let used = self.set.variables.iter().zip(&self.active.w).filter(|(_, w)| **w != 0.0);
         let used = used.map(|(j, _)| *j);
         let exempt = exempt(left, settings, known, self.data.yy.sqrt(), used);
+        let n = self.residual.len();
         if exempt.is_empty() {
             return Ok((vec![], 0.0, exempt));
         }
-        let fill = |k: usize, out: &mut [f64]| self.data.column(exempt[k] as usize, out);
+        if exempt.len() >= n {
+            // Nothing is orthogonal to so many.
+            let norm = reduce::dot(&self.residual, &self.residual).sqrt();
+            return Ok((vec![0.0; n], norm, exempt));
+        }
+        let span = match self.span.take() {
+            Some((columns, span)) if columns == exempt => span,
+            _ => {
+                let fill = |k: usize, out: &mut [f64]| self.data.column(exempt[k] as usize, out);
+                Free::new(exempt.len(), n, fill)?
+            }
+        };
         let mut residual = self.residual.clone();
-        let away = Free::new(exempt.len(), residual.len(), fill)?.project(&mut residual);
+        let away = span.project(&mut residual);
+        self.span = Some((exempt.clone(), span));
         Ok((residual, away, exempt))
     }
 

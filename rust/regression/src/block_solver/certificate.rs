@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use sparrot_design::Element;
 use sparrot_foundation::Error;
 use sparrot_prox::BlockPenalty;
+use sparrot_simd::reduce;
 
 use super::{BlockSolver, gather};
 use crate::certificate::Free;
@@ -71,6 +72,12 @@ impl<T: Element> BlockSolver<'_, T> {
             !penalty.is_positive() || used.contains(j) || !self.products.iter().all(has_slope)
         };
         let exempt: Vec<u32> = columns.into_iter().filter(is_exempt).collect();
+        if exempt.len() >= self.data.y.len() {
+            // Nothing is orthogonal to so many.
+            let squares: f64 = self.residuals.iter().map(|r| reduce::dot(r, r)).sum();
+            let none = vec![vec![0.0; self.data.y.len()]; self.residuals.len()];
+            return Ok((none, squares.sqrt(), exempt.into_iter().collect()));
+        }
         let fill = |k: usize, out: &mut [f64]| self.data.column(exempt[k] as usize, out);
         let span = Free::new(exempt.len(), self.data.y.len(), fill)?;
         let mut residuals = self.residuals.clone();

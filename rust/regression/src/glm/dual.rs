@@ -17,7 +17,12 @@ impl<T: Element, L: RowLoss> Glm<'_, T, L> {
         mut residual: Vec<f64>,
         settings: &Settings<'_>,
     ) -> Result<f64, Error> {
+        // What is always known: the infimum of the losses.
+        let least = self.null - self.unit;
         let (away, exempt) = self.without_free(left, &mut residual, settings)?;
+        if exempt.len() >= self.y.len() {
+            return Ok(least); // nothing is orthogonal to so many
+        }
         let variables = || {
             left.iter().filter(|j| exempt.binary_search(j).is_err()).map(|j| {
                 let h = self.products[*j as usize];
@@ -32,8 +37,6 @@ impl<T: Element, L: RowLoss> Glm<'_, T, L> {
         } else {
             (certificate::share(variables()), 0.0)
         };
-        // What is always known: the infimum of the losses.
-        let least = self.null - self.unit;
         let mut sum = 0.0;
         let rows = self.y.iter().zip(&residual).zip(&self.sample).filter(|(_, s)| **s > 0.0);
         for ((y, r), s) in rows {
@@ -57,7 +60,7 @@ impl<T: Element, L: RowLoss> Glm<'_, T, L> {
         let known = (&self.moments[..], &self.products[..]);
         let used = self.variables.iter().zip(&self.w).filter(|(_, w)| **w != 0.0);
         let exempt = exempt(left, settings, known, size, used.map(|(j, _)| *j));
-        if exempt.is_empty() {
+        if exempt.is_empty() || exempt.len() >= self.y.len() {
             return Ok((0.0, exempt));
         }
         let curvatures = self.curvatures(0.0);
