@@ -1,5 +1,6 @@
 """What models with penalties of groups, and with penalties that are not convex, have in common."""
 
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -45,11 +46,11 @@ class Penalty(NamedTuple):
     """Their sizes, and the columns one group after the other; None for single columns."""
 
 
-class BlockRegression(SparseLinearRegression):
+class BlockRegression(SparseLinearRegression, ABC):
     """Linear regression with a penalty by blocks: data in, attributes out."""
 
-    def _penalty(self, columns: int) -> Penalty:
-        raise NotImplementedError
+    @abstractmethod
+    def _penalty(self, columns: int) -> Penalty: ...
 
     def _weights(self, columns: int, penalty: Penalty) -> FloatArray | None:
         del penalty

@@ -146,16 +146,6 @@ impl<'a, T: Element> BlockSolver<'a, T> {
         })
     }
 
-    /// The sum of the weights of the rows.
-    pub fn total(&self) -> f64 {
-        self.data.total
-    }
-
-    /// The sum of squares of each column about its mean.
-    pub fn squares(&self) -> Vec<f64> {
-        self.data.moments.iter().map(|m| m.squares).collect()
-    }
-
     /// The least factor of the penalty's lambda at which no group moves from W = 0.
     pub fn critical_factor(&self, penalty: &impl BlockPenalty) -> f64 {
         self.critical(penalty, &self.initial)

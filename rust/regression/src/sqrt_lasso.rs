@@ -45,12 +45,6 @@ impl<'a, T: Element> SqrtLasso<'a, T> {
     pub fn new(lasso: Solver<'a, T>) -> SqrtLasso<'a, T> {
         SqrtLasso { lasso }
     }
-
-    /// The objective less the penalty, and sigma.
-    fn smooth(&self, squares: f64, floor: f64) -> (f64, f64) {
-        let sigma = squares.sqrt().max(floor);
-        (if sigma > 0.0 { 0.5 * (squares / sigma + sigma) } else { 0.0 }, sigma)
-    }
 }
 
 impl<T: Element> Model for SqrtLasso<'_, T> {
@@ -100,7 +94,7 @@ impl<T: Element> Model for SqrtLasso<'_, T> {
             iterations += point.iterations;
             steps += point.steps;
             let squares = reduce::dot(self.lasso.residual(), self.lasso.residual());
-            let (smooth, own) = self.smooth(squares, floor);
+            let (smooth, own) = smooth(squares, floor);
             let l1 = |(j, w): (&u32, &f64)| settings.lambda_of(*j) * w.abs();
             let penalty: f64 = point.columns.iter().zip(&point.coefficients).map(l1).sum();
             let scaled = Settings { lambda: settings.lambda * own, ..*settings };
@@ -156,6 +150,12 @@ impl<T: Element> Model for SqrtLasso<'_, T> {
         }
         unreachable!("the last round returns")
     }
+}
+
+/// The objective less the penalty, and sigma.
+fn smooth(squares: f64, floor: f64) -> (f64, f64) {
+    let sigma = squares.sqrt().max(floor);
+    (if sigma > 0.0 { 0.5 * (squares / sigma + sigma) } else { 0.0 }, sigma)
 }
 
 /// Where `squares = sigma^2` on the line through two points (sigma^2, squares).
