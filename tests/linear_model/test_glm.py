@@ -1,10 +1,10 @@
-"""Logistic and Poisson regression: optimal by their conditions, certified, as scikit-learn's."""
+"""Logistic, Poisson and Huber regression: optimal by their conditions, certified, as others'."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import optimize, sparse
+from scipy import optimize, sparse, special
 from scipy.special import expit
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from sklearn.linear_model import LogisticRegression, PoissonRegressor
@@ -14,7 +14,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sparrot.errors import ConvergenceWarning, InvalidInputError
-from sparrot.linear_model import SparseLogisticRegression, SparsePoissonRegression
+from sparrot.linear_model import (
+    Lasso,
+    SparseHuberRegression,
+    SparseLogisticRegression,
+    SparsePoissonRegression,
+)
 
 
 @parametrize_with_checks(
@@ -22,6 +27,7 @@ from sparrot.linear_model import SparseLogisticRegression, SparsePoissonRegressi
         SparseLogisticRegression(alpha=1e-3),
         SparseLogisticRegression(alpha=0.01, l1_ratio=0.5),
         SparsePoissonRegression(alpha=0.01),
+        SparseHuberRegression(alpha=0.01),
     ]
 )
 def test_scikit_learn_contract(estimator, check):
@@ -66,7 +72,26 @@ class Poisson:
         return y - y * np.log(np.where(y > 0, y, 1))
 
 
-MODELS = [Logistic, Poisson]
+class Huber:
+    estimator = SparseHuberRegression
+    delta = SparseHuberRegression().delta
+
+    @staticmethod
+    def targets(rng, linear):
+        return linear + rng.normal(size=len(linear)) * rng.choice([0.1, 10.0], len(linear))
+
+    @classmethod
+    def mean_loss(cls, z, y, s):
+        return np.average(special.huber(cls.delta, z - y), weights=s)
+
+    @classmethod
+    def slopes(cls, z, y):
+        return np.clip(z - y, -cls.delta, cls.delta)
+
+    least = staticmethod(np.zeros_like)
+
+
+MODELS = [Logistic, Poisson, Huber]
 
 
 def objective(kind, model, X, y, s=None, v=None):
@@ -163,6 +188,49 @@ def test_logistic_as_scikit_learns():
         np.testing.assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-6)
         np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-6)
         np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.1, 0.6])
+@pytest.mark.parametrize("share", [3, 100])
+def test_huber_is_the_lasso_with_a_coefficient_more_for_each_row(rng, fraction, share):
+    n, p, delta = 60, 80, 0.7
+    X = rng.normal(size=(n, p))
+    y = 2 * X[:, 0] - X[:, 1] + rng.normal(size=n)
+    y[rng.random(n) < fraction] += 50
+    s = rng.uniform(0.5, 2, n)
+    slopes = s * np.clip(y - np.median(y), -delta, delta) / s.sum()
+    alpha = np.abs(X.T @ slopes).max() / share
+    ours = SparseHuberRegression(alpha, delta=delta, tol=1e-12).fit(X, y, s)
+    # A row's coefficient is penalised with s delta of its loss, which is divided by the sum of s.
+    weights = np.concatenate([np.ones(p), delta * s / s.sum() / alpha])
+    beside = Lasso(alpha, weights=weights, tol=1e-13).fit(np.hstack([X, np.eye(n)]), y, s)
+    np.testing.assert_allclose(ours.coef_, beside.coef_[:p], atol=1e-5)
+    assert ours.intercept_ == pytest.approx(beside.intercept_, abs=1e-5)
+    assert ours.objective_ == pytest.approx(beside.objective_, rel=1e-10)
+
+
+def test_huber_is_not_moved_by_how_far_outliers_are(rng):
+    X = rng.normal(size=(100, 30))
+    y = 3 * X[:, 0] + rng.normal(size=100)
+    fits = []
+    for far in (1e3, 1e8):
+        moved = y + np.where(np.arange(100) % 10 == 0, far, 0)
+        fits.append(SparseHuberRegression(0.1, tol=1e-12).fit(X, moved).coef_)
+    np.testing.assert_allclose(*fits, atol=1e-5)
+    assert fits[0][0] > 2.5
+
+
+def test_huber_with_a_large_delta_is_the_lasso(rng):
+    X, y = rng.normal(size=(2, 50, 20))
+    y = y[:, 0]
+    ours = SparseHuberRegression(0.05, delta=1e6, tol=1e-13).fit(X, y)
+    np.testing.assert_allclose(ours.coef_, Lasso(0.05, tol=1e-13).fit(X, y).coef_, atol=1e-7)
+
+
+@pytest.mark.parametrize("delta", [0, -1.0, np.nan, np.inf, "x"])
+def test_delta_is_checked(delta):
+    with pytest.raises(InvalidInputError, match="delta"):
+        SparseHuberRegression(delta=delta).fit([[1.0], [2.0]], [1.0, 2.0])
 
 
 def test_poisson_is_near_scikit_learns_ridge_where_there_is_hardly_an_l1_norm(rng):

@@ -21,6 +21,7 @@ from sparrot.linear_model import (
     enet_path,
     lasso_path,
 )
+from sparrot.linear_model import SparseHuberRegression as Huber
 from sparrot.linear_model import SparsePoissonRegression as Poisson
 
 
@@ -250,7 +251,7 @@ def test_a_stage_is_not_the_end():
     np.testing.assert_allclose(model.coef_, 1 - 1.5e-8, atol=1e-13)
 
 
-@pytest.mark.parametrize("estimator", [Lasso, ElasticNet, SparseLogisticRegression, Poisson])
+@pytest.mark.parametrize("estimator", [Lasso, ElasticNet, SparseLogisticRegression, Poisson, Huber])
 def test_a_warm_start_goes_on(estimator, rng):
     X, y = correlated(rng, 100, 200)
     y = {SparseLogisticRegression: y > 3, Poisson: np.exp(y / 3) // 1}.get(estimator, y)

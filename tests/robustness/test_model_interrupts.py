@@ -10,6 +10,7 @@ from sparrot.linear_model import (
     Lasso,
     MCPRegression,
     MultiTaskLasso,
+    SparseHuberRegression,
     SparseLogisticRegression,
     SparsePoissonRegression,
     SqrtLasso,
@@ -37,6 +38,7 @@ ENDLESS = {
     "square root": lambda: SqrtLasso(1e-5, tol=0).fit(X, Y),
     "lasso": lambda: Lasso(1e-6, tol=0).fit(X, Y),
     "logistic": lambda: SparseLogisticRegression(1e-6, tol=0).fit(X, Y > 0),
+    "huber": lambda: SparseHuberRegression(1e-6, tol=0).fit(X, Y),
     "poisson": lambda: SparsePoissonRegression(1e-6, tol=0).fit(X, np.exp(LINEAR) // 1),
 }
 

@@ -20,6 +20,7 @@ names and meaning: sample weights ``w``, an intercept ``b`` or none.
 :class:`L0Regression`              the number of coefficients
 :class:`SparseLogisticRegression`  L1 and squared L2 penalty with the logistic loss, for classes
 :class:`SparsePoissonRegression`   the same with Poisson's likelihood, for counts
+:class:`SparseHuberRegression`     the same with Huber's loss, for responses with outliers
 =================================  ========================================================
 
 Every fit takes ``sample_weight``, weights of the coefficients, sparse ``X`` (also with an
@@ -36,6 +37,7 @@ from sparrot.linear_model._path import enet_path, lasso_path
 if TYPE_CHECKING:
     from sparrot.linear_model._estimators import ElasticNet, Lasso
     from sparrot.linear_model._groups import GroupLasso, SparseGroupLasso
+    from sparrot.linear_model._huber import SparseHuberRegression
     from sparrot.linear_model._logistic import SparseLogisticRegression
     from sparrot.linear_model._multitask import MultiTaskLasso
     from sparrot.linear_model._nonconvex import (
@@ -60,6 +62,7 @@ __all__ = [
     "MultiTaskLasso",
     "SCADRegression",
     "SparseGroupLasso",
+    "SparseHuberRegression",
     "SparseLogisticRegression",
     "SparsePoissonRegression",
     "SqrtLasso",
@@ -80,6 +83,7 @@ _ESTIMATORS = {
     "MultiTaskLasso": "_multitask",
     "SCADRegression": "_nonconvex",
     "SparseGroupLasso": "_groups",
+    "SparseHuberRegression": "_huber",
     "SparseLogisticRegression": "_logistic",
     "SparsePoissonRegression": "_poisson",
     "SqrtLasso": "_sqrt",

@@ -162,23 +162,27 @@ class SingleResponse(BlockRegression):
 
 def as_groups(value: object, columns: int) -> tuple[FloatArray, FloatArray]:
     """Take groups: a common size, sizes of consecutive ones, or lists of columns."""
-    if isinstance(value, bool) or not hasattr(value, "__len__"):
+    if isinstance(value, bool) or not hasattr(value, "__len__") or getattr(value, "ndim", 1) == 0:
         size = as_count(value, "groups")
         if columns % size:
             raise InvalidInputError(
                 f"groups is {size}, which does not divide the {columns} columns of X: give sizes"
             )
         return np.full(columns // size, size, dtype=np.uint32), np.arange(columns, dtype=np.uint32)
-    parts = [np.asarray(part) for part in value]  # type: ignore[attr-defined]
+    try:
+        parts = [np.asarray(part) for part in value]  # type: ignore[attr-defined]
+    except ValueError:  # lists in lists
+        parts = []
     if any(part.dtype.kind not in "iu" for part in parts if part.size) or not parts:
         raise InvalidInputError("groups: needs a size, sizes, or lists of columns, all of integers")
     if all(part.ndim == 0 for part in parts):
-        sizes, order = np.array(parts), np.arange(columns)
-        if (sizes <= 0).any() or int(sizes.sum()) != columns:
+        counts = [int(part) for part in parts]  # whose sum does not overflow
+        if min(counts) <= 0 or sum(counts) != columns:
             raise InvalidInputError(
-                f"groups has sizes from {sizes.min()} on that sum to {sizes.sum()}: needs positive "
+                f"groups has sizes from {min(counts)} on that sum to {sum(counts)}: needs positive "
                 f"ones that sum to the {columns} columns of X"
             )
+        sizes, order = np.array(counts), np.arange(columns)
     else:
         if any(part.ndim != 1 or part.size == 0 for part in parts):
             raise InvalidInputError("groups: needs lists of at least one column each")

@@ -48,8 +48,29 @@ class SparseGLM(BaseEstimator):  # type: ignore[misc]
         self.warm_start = warm_start
         self.n_threads = n_threads
 
+    def _read(self, X: object, y: object) -> tuple[Any, FloatArray]:
+        """Return the data, of which only the shape is checked, and finite targets."""
+        data, target = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csc",
+            dtype=DTYPES,
+            order="F",
+            y_numeric=True,
+            ensure_all_finite=False,
+        )
+        if not np.isfinite(target).all():
+            # Says what scikit-learn says of y.
+            validate_data(self, X, y, accept_sparse="csc", y_numeric=True)
+        return data, np.ascontiguousarray(target, dtype=np.float64)
+
     def _solved(
-        self, data: Any, targets: list[FloatArray], loss: str, sample_weight: FloatArray | None
+        self,
+        data: Any,
+        targets: list[FloatArray],
+        loss: str | tuple[str, float],
+        sample_weight: FloatArray | None,
     ) -> list[Point]:
         design, (_, columns) = as_design(data, "X", check_finite=False)
         settings = Settings.of(
@@ -76,7 +97,7 @@ class SparseGLM(BaseEstimator):  # type: ignore[misc]
                 start=None if starts is None else starts[k],
             )
         # The native solver's objective and gap are of sums over rows, divided by their weights.
-        self.dual_gap_ = max(point.gap for point in points)
+        self.dual_gap_ = sum(point.gap for point in points)
         self.objective_ = sum(point.objective for point in points)
         self.n_iter_ = max(1, *(point.n_iter for point in points))
         self.converged_ = all(point.status is Status.CONVERGED for point in points)

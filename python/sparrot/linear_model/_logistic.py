@@ -56,7 +56,7 @@ class SparseLogisticRegression(ClassifierMixin, SparseGLM):  # type: ignore[misc
     intercept_ : ndarray of shape (1,) or (n_classes,)
         The intercepts.
     dual_gap_ : float
-        By how much the objective is above the optimum, at most; that of the worst class.
+        By how much the objective is above the optimum, at most; summed over the classes.
     objective_ : float
         The objective, summed over the classes.
     n_iter_ : int

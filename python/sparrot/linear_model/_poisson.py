@@ -6,12 +6,11 @@ import numpy as np
 from scipy.special import kl_div
 from sklearn.base import RegressorMixin
 from sklearn.utils import column_or_1d
-from sklearn.utils.validation import validate_data
 
 from sparrot._design import as_targets
 from sparrot._validation import FloatArray
 from sparrot.errors import InvalidInputError
-from sparrot.linear_model._glm import DTYPES, SparseGLM
+from sparrot.linear_model._glm import SparseGLM
 from sparrot.linear_model._solve import as_sample_weight
 
 
@@ -109,20 +108,7 @@ class SparsePoissonRegression(RegressorMixin, SparseGLM):  # type: ignore[misc]
         sparrot.errors.ConvergenceWarning
             If the gap is above ``tol``.
         """
-        data, counts = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csc",
-            dtype=DTYPES,
-            order="F",
-            y_numeric=True,
-            ensure_all_finite=False,
-        )
-        counts = np.ascontiguousarray(counts, dtype=np.float64)
-        if not np.isfinite(counts).all():
-            # Says what scikit-learn says of y.
-            validate_data(self, X, y, accept_sparse="csc", y_numeric=True)
+        data, counts = self._read(X, y)
         if (counts < 0).any():
             i = int(np.flatnonzero(counts < 0)[0])
             raise InvalidInputError(f"y[{i}] is {counts[i]}: needs non-negative counts")

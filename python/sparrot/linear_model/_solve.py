@@ -81,14 +81,14 @@ def solve(
     *,
     sample_weight: FloatArray | None,
     weights: FloatArray | None,
-    loss: str = "least-squares",
+    loss: str | tuple[str, float] = "least-squares",
     start: FloatArray | None = None,
     callback: Callable[..., bool] | None = None,
 ) -> list[Point]:
     """Solve for each penalty, or for a grid of (smallest over largest, count).
 
-    The loss is "least-squares", "square-root", "logistic" (targets -1 and 1) or "poisson". It
-    starts from 0 or from given coefficients, as far as they are allowed.
+    The loss is "least-squares", "square-root", "logistic" (targets -1 and 1), "poisson" or
+    ("huber", delta). It starts from 0 or from given coefficients, as far as they are allowed.
     """
     simd_level()  # raises if SPARROT_SIMD asks for what there is not
     found, points = _sparrot.regression_path(
@@ -144,8 +144,8 @@ def warn_unless_converged(
         Status.MAX_ITER: "allow more passes (max_iter)",
         Status.MAX_TIME: "allow more time (max_time)",
         Status.CALLBACK: "the callback asked to stop",
-        Status.STALLED: "rounding allows no less: use a larger alpha or tol, or scale columns that "
-        "are nearly dependent",
+        Status.STALLED: "further passes change next to nothing: use a larger alpha or tol, or "
+        "scale columns that differ in size or are nearly dependent",
     }[worst.status]
     warnings.warn(
         f"not converged ({worst.status.value}): {of} at alpha={worst.alpha:g} has "
@@ -183,12 +183,14 @@ def earlier(model: Any, shape: tuple[int, int]) -> FloatArray | None:
         return None
     if not hasattr(model, "coef_"):
         return None
-    coef: FloatArray = np.atleast_2d(model.coef_)
+    coef = np.atleast_2d(as_floats(model.coef_, "warm_start: coef_", ndim=None))
     if coef.shape != shape:
         raise InvalidInputError(
-            f"warm_start: coef_ has shape {model.coef_.shape} from an earlier fit, but X has "
+            f"warm_start: coef_ has shape {np.shape(model.coef_)} from an earlier fit, but X has "
             f"{shape[1]} columns and y makes {shape[0]} models of them: fit a clone"
         )
+    if not np.isfinite(coef).all():
+        raise InvalidInputError("warm_start: coef_ is not finite: fit a clone")
     return coef
 
 

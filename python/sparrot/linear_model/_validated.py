@@ -190,8 +190,8 @@ class ElasticNetCV(SparseLinearRegression):
         ]
 
         def error(fold: Fold, stops: Callable[..., bool]) -> tuple[FloatArray, list[Point]]:
-            mask = np.zeros(n)
-            mask[fold.train] = sample[fold.train]
+            # A row counts as often as it is there.
+            mask = sample * np.bincount(fold.train, minlength=n)
             points = solve(
                 design,
                 response,
@@ -390,13 +390,33 @@ class LassoCV(ElasticNetCV):
 def _used(
     splits: list[tuple[FloatArray, FloatArray]], sample: FloatArray
 ) -> list[tuple[FloatArray, FloatArray]]:
-    """Return the folds, each with some weight on both sides."""
-    for k, (train, test) in enumerate(splits):
+    """Return the folds, as rows, each with some weight on both sides."""
+    rows = []
+    for k, fold in enumerate(splits):
+        train, test = (np.arange(len(sample))[_as_rows(part, k, len(sample))] for part in fold)
+        rows.append((train, test))
         if not (sample[train].any() and sample[test].any()):
             raise InvalidInputError(
                 f"fold {k} has no row with a positive sample_weight to train on or to test on"
             )
-    return splits
+    return rows
+
+
+def _as_rows(part: object, fold: int, size: int) -> FloatArray:
+    """Take what selects rows: their numbers, or whether each is selected."""
+    rows = np.asarray(part)
+    if rows.dtype == bool and rows.shape == (size,):
+        return rows
+    if rows.ndim != 1 or rows.dtype.kind not in "iu":
+        raise InvalidInputError(
+            f"cv: fold {fold} has rows of type {rows.dtype} and shape {rows.shape}: needs numbers "
+            f"of rows, or a truth value for each of the {size} rows"
+        )
+    if rows.size and not (-size <= rows.min() and rows.max() < size):
+        raise InvalidInputError(
+            f"cv: fold {fold} has rows from {rows.min()} to {rows.max()}, but there are {size}"
+        )
+    return rows
 
 
 def _errors(

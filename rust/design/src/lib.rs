@@ -103,6 +103,14 @@ impl<T: Element> Design<'_, T> {
         matches!(self, Design::Sparse(..))
     }
 
+    /// Whether a column has an entry in every row.
+    pub fn is_full(&self, i: usize) -> bool {
+        match self {
+            Design::Dense(_) => true,
+            Design::Sparse(columns, rows) => columns.line(i).0.len() == *rows,
+        }
+    }
+
     /// Gives every entry `(row, value)` of a column to `visit`.
     #[inline]
     pub fn for_column(&self, i: usize, mut visit: impl FnMut(usize, f64)) {
@@ -272,7 +280,7 @@ impl<T: Element> Design<'_, T> {
         let total: f64 = w.iter().sum();
         let first = w.iter().position(|w| *w > 0.0).unwrap_or(0);
         let one = |i: usize| {
-            let (shift, [product, sum, squares]) = match self {
+            let (shift, [mut product, sum, squares]) = match self {
                 Design::Dense(columns) => {
                     let shift = if centred { columns[i][first].to_f64() } else { 0.0 };
                     (shift, T::moments(shift, columns[i], v, w))
@@ -297,6 +305,11 @@ impl<T: Element> Design<'_, T> {
             let mut about = (squares - sum * (sum / total)).max(0.0);
             if self.is_sparse() && about < CANCELLED * squares {
                 about = self.squares_about(i, mean, w, total);
+                if self.is_full(i) {
+                    // v sums to 0, but products with a large mean do not.
+                    product = 0.0;
+                    self.for_column(i, |j, x| product += (x - mean) * v[j]);
+                }
             }
             Moments { product, mean, squares: if about < ROUNDING * squares { 0.0 } else { about } }
         };

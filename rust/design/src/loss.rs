@@ -5,6 +5,7 @@
 //! | least squares | `(z - b)^2 / 2` | 1 |
 //! | logistic, b = -1 or 1 | `log(1 + e^(-b z))` | at most 1/4 |
 //! | Poisson, b >= 0 | `e^z - b z` | `e^z` |
+//! | Huber (Ann. Math. Stat. 35, 1964) | `(z - b)^2 / 2` up to delta, then linear | 1 or 0 |
 //!
 //! Changes of a loss are computed as such, not as differences of values: near the optimum they are
 //! far below the rounding of the values.
@@ -22,6 +23,12 @@ pub trait RowLoss: Copy + Send + Sync {
 
     /// The second derivative, given the first.
     fn curvature(&self, b: f64, z: f64, r: f64) -> f64;
+
+    /// The second derivative of a parabola that touches the loss at z and is nowhere below it, for
+    /// losses with parts that are linear.
+    fn majorant(&self, _b: f64, _z: f64) -> Option<f64> {
+        None
+    }
 
     /// By how much the loss changes when z moves by u; r is the derivative at z.
     fn change(&self, b: f64, z: f64, r: f64, u: f64) -> f64;
@@ -166,6 +173,63 @@ impl RowLoss for Poisson {
     }
 }
 
+/// `u^2 / 2` for u = z - b of at most delta in size, `delta (|u| - delta / 2)` beyond: rows that are far
+/// off pull with delta and no more.
+#[derive(Clone, Copy, Debug)]
+pub struct Huber {
+    /// From where on it is linear: above 0.
+    pub delta: f64,
+}
+
+impl RowLoss for Huber {
+    fn bound(&self) -> f64 {
+        1.0
+    }
+
+    fn value(&self, b: f64, z: f64) -> f64 {
+        let u = (z - b).abs();
+        let square = u.min(self.delta);
+        // What is linear begins where the square ends, with its slope.
+        0.5 * square * square + self.delta * (u - square)
+    }
+
+    fn derivative(&self, b: f64, z: f64) -> f64 {
+        (z - b).clamp(-self.delta, self.delta)
+    }
+
+    fn curvature(&self, _b: f64, _z: f64, r: f64) -> f64 {
+        f64::from(u8::from(r.abs() < self.delta))
+    }
+
+    fn majorant(&self, b: f64, z: f64) -> Option<f64> {
+        Some(self.delta / (z - b).abs().max(self.delta))
+    }
+
+    fn change(&self, b: f64, z: f64, r: f64, u: f64) -> f64 {
+        let (start, end) = (z - b, z - b + u);
+        if start.abs() <= self.delta && end.abs() <= self.delta {
+            return u * (r + 0.5 * u);
+        }
+        if start.signum() == end.signum() && start.abs().min(end.abs()) >= self.delta {
+            return u * r;
+        }
+        // The integral of the derivative, piece by piece.
+        let [from, to] = [start, end].map(|v| v.clamp(-self.delta, self.delta));
+        let middle = 0.5 * (to - from) * (to + from);
+        let beyond = |v: f64| (v.abs() - self.delta).max(0.0);
+        middle + self.delta * (beyond(end) - beyond(start))
+    }
+
+    fn conjugate(&self, b: f64, r: f64) -> f64 {
+        r * (0.5 * r + b)
+    }
+
+    fn is_derivative(&self, _b: f64, r: f64) -> bool {
+        // A weight times delta over the weight is delta but for rounding.
+        r.abs() <= self.delta * (1.0 + 4.0 * f64::EPSILON)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,6 +259,23 @@ mod tests {
     }
 
     proptest! {
+        /// Where the loss is linear there is no curvature to compare with.
+        #[test]
+        fn changes_of_hubers_loss_are_of_its_values(
+            z in -6.0..6.0f64,
+            b in -3.0..3.0f64,
+            u in -9.0..9.0f64,
+            delta in 0.1..3.0f64,
+        ) {
+            let loss = Huber { delta };
+            let r = loss.derivative(b, z);
+            let expected = loss.value(b, z + u) - loss.value(b, z);
+            prop_assert!((loss.change(b, z, r, u) - expected).abs() < 1e-12);
+            prop_assert!((loss.value(b, z) + loss.conjugate(b, r) - r * z).abs() < 1e-12);
+            let parabola = loss.majorant(b, z).unwrap();
+            prop_assert!(expected <= r * u + 0.5 * parabola * u * u + 1e-12);
+        }
+
         #[test]
         fn values_derivatives_changes_and_conjugates_agree(
             z in -6.0..6.0f64,
@@ -207,6 +288,7 @@ mod tests {
             check(Logistic, b.signum(), z, u)?;
             check(Poisson, b.abs(), z, u)?;
             check(Poisson, 0.0, z, u)?;
+            check(Huber { delta: 100.0 }, b, z, u)?;
         }
     }
 }

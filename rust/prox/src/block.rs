@@ -53,7 +53,12 @@ pub struct Weighted<'a> {
 impl Weighted<'_> {
     /// lambda of a block.
     pub fn of(&self, block: usize) -> f64 {
-        self.weights.map_or(self.lambda, |v| self.lambda * v[block])
+        match self.weights {
+            None => self.lambda,
+            // Also if lambda is 0.
+            Some(v) if v[block] == f64::INFINITY => f64::INFINITY,
+            Some(v) => self.lambda * v[block],
+        }
     }
 
     fn scaled(self, factor: f64) -> Self {

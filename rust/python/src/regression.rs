@@ -3,7 +3,7 @@
 use numpy::{IntoPyArray, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use sparrot_design::loss::{Logistic, Poisson, RowLoss};
+use sparrot_design::loss::{Huber, Logistic, Poisson, RowLoss};
 use sparrot_design::{Design, Element};
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_regression::model::lambda_max;
@@ -36,11 +36,18 @@ impl AlphasInput {
     }
 }
 
+/// A loss: its name, or its name and its parameter.
+#[derive(FromPyObject)]
+pub enum LossInput {
+    Named(String),
+    With(String, f64),
+}
+
 /// What makes a path, besides the data.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct PathInput<'py> {
-    loss: String,
+    loss: LossInput,
     alphas: AlphasInput,
     l1_ratio: f64,
     fit_intercept: bool,
@@ -94,7 +101,7 @@ pub fn regression_path<'py>(
 }
 
 struct Path<'a> {
-    loss: &'a str,
+    loss: &'a LossInput,
     y: &'a [f64],
     sample_weight: Option<&'a [f64]>,
     weights: Option<&'a [f64]>,
@@ -131,10 +138,15 @@ impl Path<'_> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Found, Error> {
-        match self.loss {
+        let (loss, parameter) = match self.loss {
+            LossInput::Named(loss) => (loss.as_str(), f64::INFINITY),
+            LossInput::With(loss, parameter) => (loss.as_str(), *parameter),
+        };
+        match loss {
             "logistic" => self.solve_glm(design, Logistic, team, stop),
             "poisson" => self.solve_glm(design, Poisson, team, stop),
-            loss => {
+            "huber" => self.solve_glm(design, Huber { delta: parameter }, team, stop),
+            _ => {
                 let weights = self.sample_weight;
                 let data = Data::new(design, self.y, weights, self.centred, team, stop)?;
                 let solver = Solver::new(data)?;

@@ -318,10 +318,25 @@ impl Active {
                 out.iter_mut().zip(&support[j..]).for_each(|(o, i)| *o = column[*i]);
                 out[0] = (out[0] + mu) * more;
             };
-            if self.factor.rebuild(support.len(), fill)? || self.nudge >= 1.0 {
+            if self.factor.rebuild(support.len(), fill)? {
                 return Ok(());
+            }
+            if self.nudge >= 1.0 {
+                break;
             }
             self.nudge *= MORE;
         }
+        // Products that rounding has made no Gram matrix at all: a diagonal above them, for steps that
+        // are short but go down.
+        let (support, mu) = (&self.support, self.mu);
+        let fill = |j: usize, out: &mut [f64]| {
+            let column = set.gram(support[j]);
+            out.fill(0.0);
+            out[0] = support.iter().map(|i| column[*i].abs()).sum::<f64>() + mu;
+        };
+        if self.factor.rebuild(support.len(), fill)? {
+            return Ok(());
+        }
+        Err(Error::invalid("X", "has columns whose products over- or underflow: scale it"))
     }
 }

@@ -7,6 +7,8 @@
 //! - A block is minimised by proximal gradient steps on it alone, with the largest eigenvalue of its
 //!   part of G; one step is exact for a single column, whatever the number of tasks. Then the
 //!   gradient q of all is updated, m operations for each coefficient that changed.
+//! - The blocks without a penalty are minimised together at the end of a sweep, with a factor of their
+//!   part of G: what they leave of their gradient would have to be paid for by the dual.
 //! - After every few sweeps the last iterates are extrapolated ([`crate::extrapolation`]), and the
 //!   result is taken if the objective is less there.
 //!
@@ -19,6 +21,7 @@ use sparrot_prox::BlockPenalty;
 use sparrot_simd::{linear, reduce};
 
 use crate::extrapolation::mixture;
+use crate::factor::Factor;
 use crate::groups::Groups;
 use crate::working_set::WorkingSet;
 
@@ -28,6 +31,8 @@ const HISTORY: usize = 5;
 const STEPS: usize = 20;
 /// and the last of them moves by this share of the first, at most.
 const SETTLED: f64 = 0.1;
+/// Variables without a penalty are minimised together if each has this part of its squares to itself.
+const INDEPENDENT: f64 = 1e-8;
 /// Sweeps on one set, at most: then all columns are looked at again.
 const SWEEPS: usize = 2000;
 
@@ -137,9 +142,13 @@ impl BlockDescent {
     ) -> Result<(), Error> {
         self.update_gradient(set);
         self.history.clear();
+        let free = self.free(set, penalty)?;
         for _ in 0..SWEEPS {
             stop.poll()?;
-            let moved = self.sweep(set, penalty);
+            let mut moved = self.sweep(set, penalty);
+            if let Some(free) = &free {
+                moved = moved.max(self.minimise_free(set, free));
+            }
             self.sweeps += 1;
             let is_done = match target {
                 Target::Gap(gap) => self.gap(penalty, yy) <= gap,
@@ -203,6 +212,46 @@ impl BlockDescent {
             self.take(set, block, &now, &next);
         }
         largest
+    }
+
+    /// The variables of the blocks without a penalty, and the factor of their part of G; none if they
+    /// must not be negative, or depend on one another so that a solve with G would not be exact.
+    fn free(
+        &self,
+        set: &WorkingSet,
+        penalty: &impl BlockPenalty,
+    ) -> Result<Option<(Vec<usize>, Factor)>, Error> {
+        let is_free = |b: &&Block| b.curvature > 0.0 && penalty.is_free(b.group);
+        let places: Vec<usize> =
+            self.blocks.iter().filter(is_free).flat_map(|b| b.range()).collect();
+        if places.is_empty() || penalty.is_positive() {
+            return Ok(None);
+        }
+        let mut factor = Factor::default();
+        let fill = |j: usize, out: &mut [f64]| {
+            let column = set.gram(places[j]);
+            out.iter_mut().zip(&places[j..]).for_each(|(o, i)| *o = column[*i]);
+        };
+        let is_exact = factor.rebuild(places.len(), fill)?
+            && (places.iter().enumerate())
+                .all(|(place, k)| factor.pivot(place) > INDEPENDENT * set.gram(*k)[*k]);
+        Ok(is_exact.then_some((places, factor)))
+    }
+
+    /// Minimises over them; how far they move, in the units of a residual.
+    fn minimise_free(&mut self, set: &WorkingSet, (places, factor): &(Vec<usize>, Factor)) -> f64 {
+        let mut squares = 0.0;
+        for (w, q) in self.w.iter_mut().zip(&mut self.q) {
+            let slope: Vec<f64> = places.iter().map(|k| q[*k]).collect();
+            let mut d = slope.clone();
+            factor.solve(&mut d);
+            squares += reduce::dot(&slope, &d);
+            for (k, d) in places.iter().zip(&d).filter(|(_, d)| **d != 0.0) {
+                w[*k] += d;
+                linear::axpy(-d, set.gram(*k), q);
+            }
+        }
+        squares.max(0.0).sqrt()
     }
 
     /// Changes the coefficients of a block, and the gradient with them.
@@ -283,12 +332,16 @@ impl BlockDescent {
     }
 
     /// A step of no length keeps what is allowed; whether it changed anything.
-    fn make_feasible(&mut self, penalty: &impl BlockPenalty) -> bool {
+    pub fn make_feasible(&mut self, penalty: &impl BlockPenalty) -> bool {
         let tasks = self.w.len();
         let (mut values, mut has_changed) = (vec![], false);
         for block in &self.blocks {
             gather(&self.w, *block, &mut values);
-            penalty.prox(block.group, &mut values, 0.0);
+            if penalty.excludes(block.group) {
+                values.fill(0.0);
+            } else {
+                penalty.prox(block.group, &mut values, 0.0);
+            }
             for (i, value) in values.iter().enumerate() {
                 let w = &mut self.w[i % tasks][block.first + i / tasks];
                 has_changed |= *w != *value;

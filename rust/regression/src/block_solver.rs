@@ -24,9 +24,10 @@ use sparrot_prox::BlockPenalty;
 use sparrot_simd::reduce;
 
 use crate::block_descent::{BlockDescent, Target};
-use crate::certificate::gap;
+use crate::certificate::{gap, relative};
 use crate::data::Data;
 use crate::groups::Groups;
+use crate::model::check_finite;
 use crate::working_set::WorkingSet;
 
 mod certificate;
@@ -197,6 +198,9 @@ impl<'a, T: Element> BlockSolver<'a, T> {
         coefficients: &[f64],
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
+        if self.yy == 0.0 {
+            return Ok(()); // the solution is 0
+        }
         let tasks = self.responses.len();
         let mut place = vec![usize::MAX; self.data.moments.len()];
         columns.iter().enumerate().for_each(|(k, j)| place[*j as usize] = k);
@@ -232,6 +236,7 @@ impl<'a, T: Element> BlockSolver<'a, T> {
     ) -> Result<BlockPoint, Error> {
         let mut left = self.all_groups();
         left.retain(|g| !penalty.excludes(*g as usize));
+        self.descent.make_feasible(penalty);
         // What an earlier solve left out has not been read.
         self.read(&left, team, stop)?;
         let unit = if P::IS_CONVEX { 0.5 * self.yy } else { self.yy.sqrt() };
@@ -239,31 +244,41 @@ impl<'a, T: Element> BlockSolver<'a, T> {
         let (mut best_dual, mut iterations) = (f64::NEG_INFINITY, 0);
         let (mut trace, sweeps) = (Trace::default(), self.descent.sweeps);
         let (mut idle, mut last) = (0, f64::INFINITY);
+        let mut had_new = true;
         let (status, certificate) = loop {
             let is_last = factor <= 1.0;
             let stage = penalty.scaled(factor);
-            let seen = self.look(&left, &stage)?;
-            best_dual = if is_last { seen.dual.max(best_dual) } else { seen.dual };
+            // What is told is of the problem that was asked for, also in a stage.
+            let asked = self.look(&left, penalty)?;
+            best_dual = asked.dual.max(best_dual);
             let certificate = if P::IS_CONVEX {
-                gap(seen.primal, best_dual)
+                gap(asked.primal, best_dual)
             } else {
-                self.stationarity(&left, &stage)
+                self.stationarity(&left, penalty)
             };
-            let relative = if unit > 0.0 { certificate / unit } else { 0.0 };
+            let relative = relative(certificate, unit);
+            let seen = if is_last { asked } else { self.look(&left, &stage)? };
+            let of_stage = match (is_last, P::IS_CONVEX) {
+                (true, _) => certificate,
+                (false, true) => gap(seen.primal, seen.dual),
+                (false, false) => self.stationarity(&left, &stage),
+            };
             let stage_ends = if P::IS_CONVEX {
-                certificate <= STAGE_GAP * seen.primal
+                of_stage <= STAGE_GAP * seen.primal
             } else {
-                relative <= STAGE_STATIONARITY
+                of_stage <= STAGE_STATIONARITY * unit
             };
-            if !is_last && stage_ends {
-                factor = (factor * STAGE).max(1.0);
-                best_dual = f64::NEG_INFINITY; // what was feasible there need not be here
+            // A set that took in nothing has been solved as far as it can be.
+            if !is_last && (stage_ends || !had_new || relative <= limits.tol) {
+                stop.poll()?;
+                factor = if relative <= limits.tol { 1.0 } else { (factor * STAGE).max(1.0) };
+                had_new = true;
                 continue;
             }
             let record = Record {
                 iteration: iterations,
                 time: stop.seconds(),
-                objective: seen.primal,
+                objective: asked.primal,
                 certificate: relative,
                 sparsity: self.descent.support_size(),
                 phase: 0,
@@ -279,12 +294,19 @@ impl<'a, T: Element> BlockSolver<'a, T> {
             if iterations >= limits.max_iter {
                 break (Status::MaxIter, certificate);
             }
+            let is_idle = !had_new && is_last && certificate > 0.9 * last;
+            idle = if is_idle { idle + 1 } else { 0 };
+            last = certificate;
+            if idle == IDLE {
+                break (Status::Stalled, certificate);
+            }
             if is_last && P::IS_CONVEX {
                 self.screen(&mut left, &stage, &seen);
             }
             let new = self.violators(&left, &stage);
             self.join(&new, stop)?;
-            let loose = if new.is_empty() { 0.0 } else { LOOSE * certificate };
+            had_new = !new.is_empty();
+            let loose = if had_new { LOOSE * of_stage } else { 0.0 };
             let target = if !P::IS_CONVEX {
                 Target::Residual(loose.max(SET_SHARE * limits.tol * unit))
             } else if is_last {
@@ -295,16 +317,12 @@ impl<'a, T: Element> BlockSolver<'a, T> {
             self.descent.solve(&self.set, &stage, self.yy, target, stop)?;
             self.read(&left, team, stop)?;
             iterations += 1;
-            let is_idle = new.is_empty() && is_last && certificate > 0.9 * last;
-            idle = if is_idle { idle + 1 } else { 0 };
-            last = certificate;
-            if idle == IDLE {
-                break (Status::Stalled, certificate);
-            }
         };
         let objective = self.primal(penalty);
         let sweeps = self.descent.sweeps - sweeps;
-        Ok(self.point(objective, certificate, status, iterations, sweeps, trace))
+        let point = self.point(objective, certificate, status, iterations, sweeps, trace);
+        check_finite(objective, point.coefficients.iter().chain(&point.intercepts))?;
+        Ok(point)
     }
 
     /// The factor of the first stage: those in use have a product of about lambda.

@@ -51,6 +51,17 @@ pub fn gap(primal: f64, dual: f64) -> f64 {
     if gap.is_nan() { f64::INFINITY } else { gap.max(0.0) }
 }
 
+/// A certificate as a share of a unit, which is 0 where the solution is known to be 0.
+pub fn relative(certificate: f64, unit: f64) -> f64 {
+    if unit > 0.0 {
+        certificate / unit
+    } else if certificate == 0.0 {
+        0.0
+    } else {
+        f64::INFINITY
+    }
+}
+
 /// A column is in the span of others if this share of it, times the root of its length, is not.
 const DEPENDENT: f64 = 1e-15;
 

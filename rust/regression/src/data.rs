@@ -122,6 +122,20 @@ impl<'a, T: Element> Data<'a, T> {
         out.iter_mut().zip(&self.roots).for_each(|(x, root)| *x = (*x - mean) * root);
     }
 
+    /// Gives every entry of a column to `visit`, and what centring still has to take from the column.
+    /// A column with an entry in every row is given less its mean, and nothing remains: its mean may
+    /// be so large that differences of products have no digits.
+    #[inline]
+    pub fn entries(&self, j: usize, mut visit: impl FnMut(usize, f64)) -> f64 {
+        let mean = self.moments[j].mean;
+        if mean != 0.0 && self.design.is_full(j) {
+            self.design.for_column(j, |i, x| visit(i, x - mean));
+            return 0.0;
+        }
+        self.design.for_column(j, visit);
+        mean
+    }
+
     /// The residual `y - X w`, centred and weighted, for columns with coefficients.
     pub fn residual(
         &self,
@@ -132,8 +146,7 @@ impl<'a, T: Element> Data<'a, T> {
         let mut fitted = vec![0.0; out.len()];
         let mut shift = 0.0;
         for (j, w) in coefficients {
-            self.design.for_column(j, |i, x| fitted[i] += w * x);
-            shift += w * self.moments[j].mean;
+            shift += w * self.entries(j, |i, x| fitted[i] += w * x);
         }
         for (i, out) in out.iter_mut().enumerate() {
             *out = y[i] - self.roots[i] * (fitted[i] - shift);

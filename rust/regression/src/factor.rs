@@ -122,6 +122,11 @@ impl Factor {
         Ok(done.is_ok())
     }
 
+    /// The part of a variable's diagonal that those before it do not explain.
+    pub fn pivot(&self, place: usize) -> f64 {
+        self.values[place * self.stride + place].powi(2)
+    }
+
     /// Solves, in place.
     pub fn solve(&self, x: &mut [f64]) {
         self.forward(x);

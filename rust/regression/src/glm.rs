@@ -10,6 +10,10 @@
 //!   J. Optim. 24, 2014): the quadratic model at the point is a weighted Lasso of the set, which
 //!   [`crate::active`] solves exactly from the last support, or [`crate::row_descent`] if it is large; then a step
 //!   length by backtracking.
+//! - Where the loss of a row is linear, as Huber's is beyond delta, the model has no curvature and its
+//!   minimum may be far off. Rows have at least a share of the curvature of a parabola above their loss
+//!   ([`RowLoss::majorant`]): all of it at first, which always descends; less after each full step, so
+//!   that the last ones are Newton's; more after a shortened one.
 //! - The gap. With r the derivatives, one sign of which is shrunk so that they sum to 0 where there is
 //!   an intercept, and a share t in [0, 1], `D = - sum_i s_i loss*(t r_i / s_i) - sum_j (t |x_j'r| -
 //!   lambda_j)_+^2 / (2 mu)` is a lower bound of the minimum; without mu, t is such that no `t |x_j'r|`
@@ -27,7 +31,7 @@ use sparrot_simd::reduce;
 
 use crate::active::Penalties;
 use crate::certificate;
-use crate::model::{Model, Point, Settings};
+use crate::model::{Model, Point, Settings, check_finite, ridge};
 use crate::working_set::violators;
 
 mod dual;
@@ -43,6 +47,8 @@ const STEPS: usize = 100;
 const ARMIJO: f64 = 1e-4;
 /// after at most so many halvings.
 const HALVINGS: usize = 40;
+/// The share of a majorant in the model, after a full step.
+const EASE: f64 = 0.2;
 /// So many passes in a row that change little are the last.
 const IDLE: usize = 3;
 
@@ -66,6 +72,8 @@ pub struct Glm<'a, T, L> {
     /// `-x_j'r`.
     products: Vec<f64>,
     steps: usize,
+    /// The share of a majorant's curvature that rows have at least.
+    caution: f64,
     /// The objective at w = 0 with the best intercept, and above the infimum of the losses.
     null: f64,
     unit: f64,
@@ -102,6 +110,7 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
             derivatives: vec![0.0; n],
             products: vec![0.0; p],
             steps: 0,
+            caution: 1.0,
             null: 0.0,
             unit: 0.0,
         };
@@ -125,14 +134,14 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         let left = settings.candidates(&self.moments);
         let (mut trace, steps) = (Trace::default(), self.steps);
         let (mut best_dual, mut iterations) = (f64::NEG_INFINITY, 0);
-        let (mut idle, mut last_gap) = (0, f64::INFINITY);
+        let (mut idle, mut last_gap, mut had_new) = (0, f64::INFINITY, true);
         let (status, gap) = loop {
             let balanced = self.balanced();
             self.read(&left, &balanced, team, stop)?;
             let primal = self.primal(settings);
             best_dual = self.dual(&left, balanced, settings)?.max(best_dual);
             let gap = certificate::gap(primal, best_dual);
-            let relative = if self.unit > 0.0 { gap / self.unit } else { 0.0 };
+            let relative = certificate::relative(gap, self.unit);
             let record = Record {
                 iteration: iterations,
                 time: stop.seconds(),
@@ -152,26 +161,28 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
             if iterations >= settings.max_iter {
                 break (Status::MaxIter, gap);
             }
-            let had_new = self.renew(&left, settings);
-            let loose = if had_new { LOOSE * gap } else { 0.0 };
-            let target = loose.max(SET_SHARE * settings.tol * self.unit);
-            self.minimise(settings, target, team, stop)?;
-            iterations += 1;
             idle = if !had_new && gap > 0.9 * last_gap { idle + 1 } else { 0 };
             last_gap = gap;
             if idle == IDLE {
                 break (Status::Stalled, gap);
             }
+            had_new = self.renew(&left, settings);
+            let loose = if had_new { LOOSE * gap } else { 0.0 };
+            let target = loose.max(SET_SHARE * settings.tol * self.unit);
+            self.minimise(settings, target, team, stop)?;
+            iterations += 1;
         };
         let used = self.variables.iter().zip(&self.w).filter(|(_, w)| **w != 0.0);
         let mut pairs: Vec<(u32, f64)> = used.map(|(j, w)| (*j, *w)).collect();
         pairs.sort_unstable_by_key(|(j, _)| *j);
-        let (columns, coefficients) = pairs.into_iter().unzip();
+        let (columns, coefficients): (_, Vec<f64>) = pairs.into_iter().unzip();
+        let objective = self.primal(settings);
+        check_finite(objective, coefficients.iter().chain([&self.intercept]))?;
         Ok(Point {
             columns,
             coefficients,
             intercept: self.intercept,
-            objective: self.primal(settings),
+            objective,
             gap,
             status,
             iterations,
@@ -215,8 +226,7 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
     }
 
     fn primal(&self, settings: &Settings<'_>) -> f64 {
-        let norm = reduce::dot(&self.w, &self.w);
-        self.total_loss() + self.l1(settings, &self.w) + 0.5 * settings.mu * norm
+        self.total_loss() + self.l1(settings, &self.w) + ridge(settings.mu, &self.w)
     }
 
     fn l1(&self, settings: &Settings<'_>, w: &[f64]) -> f64 {
@@ -302,6 +312,8 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
                 self.intercept += t * (intercept - self.intercept);
                 self.values.iter_mut().zip(&u).for_each(|(z, u)| *z += t * u);
                 self.differentiate();
+                let caution = if t == 1.0 { self.caution * EASE } else { self.caution / EASE };
+                self.caution = caution.min(1.0);
                 return Ok(Some(promise));
             }
             t *= 0.5;
@@ -319,7 +331,8 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
                 return 0.0;
             }
             let h = self.loss.curvature(self.y[i], self.values[i], self.derivatives[i] / s);
-            s * h.max(least).max(f64::MIN_POSITIVE)
+            let majorant = self.loss.majorant(self.y[i], self.values[i]).unwrap_or(0.0);
+            s * h.max(self.caution * majorant).max(least).max(f64::MIN_POSITIVE)
         };
         (0..self.y.len()).map(of).collect()
     }
@@ -397,6 +410,9 @@ impl<T: Element, L: RowLoss> Model for Glm<'_, T, L> {
         coefficients: &[f64],
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
+        if self.unit == 0.0 {
+            return Ok(()); // the solution is 0
+        }
         for (place, (j, w)) in columns.iter().zip(coefficients).enumerate() {
             if place % 64 == 0 {
                 stop.poll()?;

@@ -86,6 +86,28 @@ pub struct Point {
     pub trace: Trace,
 }
 
+/// That an answer is one: numbers.
+///
+/// # Errors
+/// [`Error::InvalidInput`] if an intercept, a coefficient or the objective is not finite.
+pub fn check_finite<'a>(
+    objective: f64,
+    coefficients: impl IntoIterator<Item = &'a f64>,
+) -> Result<(), Error> {
+    if objective.is_finite() && coefficients.into_iter().all(|w| w.is_finite()) {
+        return Ok(());
+    }
+    let message = "has columns so small beside y, or so nearly dependent, that coefficients or the \
+                   objective overflow: scale it";
+    Err(Error::invalid("X", message))
+}
+
+/// `mu |w|^2 / 2`.
+pub fn ridge(mu: f64, w: &[f64]) -> f64 {
+    // Without mu squares may overflow.
+    if mu > 0.0 { 0.5 * mu * w.iter().map(|w| w * w).sum::<f64>() } else { 0.0 }
+}
+
 /// Those of `left` that are exempt, ascending as they are.
 pub fn exempt(
     left: &[u32],

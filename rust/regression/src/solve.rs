@@ -19,7 +19,7 @@ use sparrot_simd::reduce;
 use crate::active::{Active, Penalties};
 use crate::certificate::{self, Free, Variable};
 use crate::data::Data;
-use crate::model::{Model, Point, Settings, exempt};
+use crate::model::{Model, Point, Settings, check_finite, exempt, ridge};
 use crate::working_set::{WorkingSet, violators};
 
 /// The ratio of the lambdas of successive stages,
@@ -119,15 +119,19 @@ impl<'a, T: Element> Solver<'a, T> {
         let (mut had_new, mut is_arriving) = (true, false);
         let (status, gap) = loop {
             let is_last = lambda <= settings.lambda;
-            let seen = self.look(&left, settings, lambda)?;
-            best_dual = if is_last { seen.dual.max(best_dual) } else { seen.dual };
-            let gap = certificate::gap(seen.primal, best_dual);
-            let relative = if unit > 0.0 { gap / unit } else { 0.0 };
+            // What is told is of the problem that was asked for, also in a stage.
+            let asked = self.look(&left, settings, settings.lambda)?;
+            best_dual = asked.dual.max(best_dual);
+            let gap = certificate::gap(asked.primal, best_dual);
+            let relative = certificate::relative(gap, unit);
+            let seen = if is_last { asked } else { self.look(&left, settings, lambda)? };
+            let stage_gap = certificate::gap(seen.primal, seen.dual);
             // A set that took in nothing has been solved as far as rounding allows.
-            if !is_last && (gap <= STAGE_GAP * seen.primal || !had_new) {
+            let stage_ends = stage_gap <= STAGE_GAP * seen.primal || !had_new;
+            if !is_last && (stage_ends || relative <= settings.tol) {
                 stop.poll()?;
-                lambda = settings.lambda.max(lambda * STAGE);
-                best_dual = f64::NEG_INFINITY; // what was feasible there need not be here
+                let next = if relative <= settings.tol { 0.0 } else { lambda * STAGE };
+                lambda = settings.lambda.max(next);
                 had_new = true;
                 is_arriving = lambda <= settings.lambda;
                 continue;
@@ -135,7 +139,7 @@ impl<'a, T: Element> Solver<'a, T> {
             let record = Record {
                 iteration: iterations,
                 time: stop.seconds(),
-                objective: seen.primal,
+                objective: asked.primal,
                 certificate: relative,
                 sparsity: self.active.support_size(),
                 phase: 0,
@@ -152,6 +156,11 @@ impl<'a, T: Element> Solver<'a, T> {
             }
             if iterations >= settings.max_iter {
                 break (Status::MaxIter, gap);
+            }
+            idle = if !had_new && is_last && gap > 0.9 * last_gap { idle + 1 } else { 0 };
+            last_gap = gap;
+            if idle == IDLE {
+                break (Status::Stalled, gap);
             }
             if is_last {
                 self.screen(&mut left, settings, lambda, &seen);
@@ -177,16 +186,13 @@ impl<'a, T: Element> Solver<'a, T> {
             self.set.residual(&self.data, &self.data.y, &self.active.w, &mut self.residual);
             self.read(&left, team, stop)?;
             iterations += 1;
-            idle = if !had_new && is_last && gap > 0.9 * last_gap { idle + 1 } else { 0 };
-            last_gap = gap;
-            if idle == IDLE {
-                break (Status::Stalled, gap);
-            }
         };
         self.is_fresh = left.len() == all;
         let objective = self.primal(settings, settings.lambda);
         let steps = self.active.steps - steps;
-        Ok(self.point(objective, gap, status, iterations, steps, trace))
+        let point = self.point(objective, gap, status, iterations, steps, trace);
+        check_finite(objective, point.coefficients.iter().chain([&point.intercept]))?;
+        Ok(point)
     }
 
     /// The lambda of the first stage: finite.
@@ -208,10 +214,10 @@ impl<'a, T: Element> Solver<'a, T> {
     }
 
     fn primal(&self, settings: &Settings<'_>, lambda: f64) -> f64 {
-        let used = || self.set.variables.iter().zip(&self.active.w).filter(|(_, w)| **w != 0.0);
-        let l1: f64 = used().map(|(j, w)| lambda * settings.weight(*j) * w.abs()).sum();
-        let norm: f64 = used().map(|(_, w)| w * w).sum();
-        0.5 * reduce::dot(&self.residual, &self.residual) + l1 + 0.5 * settings.mu * norm
+        let used = self.set.variables.iter().zip(&self.active.w).filter(|(_, w)| **w != 0.0);
+        let l1: f64 = used.map(|(j, w)| lambda * settings.weight(*j) * w.abs()).sum();
+        let ridge = ridge(settings.mu, &self.active.w);
+        0.5 * reduce::dot(&self.residual, &self.residual) + l1 + ridge
     }
 
     fn look(&mut self, left: &[u32], settings: &Settings<'_>, lambda: f64) -> Result<Seen, Error> {
@@ -318,6 +324,7 @@ impl<'a, T: Element> Solver<'a, T> {
 }
 
 /// What an iteration finds.
+#[derive(Clone, Copy)]
 struct Seen {
     primal: f64,
     dual: f64,
@@ -347,6 +354,9 @@ impl<T: Element> Model for Solver<'_, T> {
         coefficients: &[f64],
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
+        if self.data.yy == 0.0 {
+            return Ok(()); // the solution is 0
+        }
         self.set.add(&self.data, columns, stop)?;
         let products = columns.iter().map(|j| self.data.moments[*j as usize].product).collect();
         self.active.resume(&self.set, products, coefficients, 0.0)?;

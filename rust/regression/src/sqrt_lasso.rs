@@ -107,7 +107,7 @@ impl<T: Element> Model for SqrtLasso<'_, T> {
             } else {
                 0.0
             };
-            let relative = if unit > 0.0 { gap / unit } else { 0.0 };
+            let relative = certificate::relative(gap, unit);
             let record = Record {
                 iteration: round,
                 time: stop.seconds(),

@@ -20,14 +20,17 @@
 //! **Cost.** m^2 operations for each change, with a set of m columns, and a pass over all columns for
 //! each growth of the set.
 
+use std::cmp::Ordering;
+
 use sparrot_design::Element;
 use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
 use sparrot_prox::block::Weighted;
 use sparrot_simd::{linear, reduce};
 
 use crate::block_solver::{BlockPoint, Limits};
+use crate::certificate::relative;
 use crate::data::Data;
-use crate::model::{Model, Settings, lambda_max};
+use crate::model::{Model, Settings, check_finite, lambda_max};
 use crate::solve::Solver;
 use crate::tableau::{Move, Tableau};
 use crate::working_set::WorkingSet;
@@ -170,7 +173,7 @@ impl<T: Element> Search<'_, T> {
                 iteration: iterations - 1,
                 time: stop.seconds(),
                 objective,
-                certificate: if unit > 0.0 { certificate / unit } else { 0.0 },
+                certificate: relative(certificate, unit),
                 sparsity: self.w.iter().filter(|w| **w != 0.0).count(),
                 phase: 0,
             };
@@ -192,7 +195,9 @@ impl<T: Element> Search<'_, T> {
             last = objective;
             self.join(&new, stop)?;
         };
-        Ok(self.point(certificate, status, iterations, changes, trace))
+        let point = self.point(certificate, status, iterations, changes, trace);
+        check_finite(point.objective, point.coefficients.iter().chain(&point.intercepts))?;
+        Ok(point)
     }
 
     /// Changes the support within the set as long as that helps; how many changes there were.
@@ -225,8 +230,13 @@ impl<T: Element> Search<'_, T> {
             };
             let least = WORTHWHILE * self.data.yy;
             let Some(change) = tableau.best(&lambda, may_enter, may_leave, least) else { break };
+            let before = tableau.objective(&lambda);
             tableau.apply(change);
             changes += 1;
+            // Rounding may promise what is not there: without end, if it could.
+            if tableau.objective(&lambda).partial_cmp(&before) != Some(Ordering::Less) {
+                break;
+            }
         }
         self.w = tableau.coefficients();
         self.refine(&tableau, &c);
@@ -266,15 +276,16 @@ impl<T: Element> Search<'_, T> {
             };
             (if is_kept { moved } else { 0.0 } - w * root).abs()
         };
-        self.candidates.iter().map(|j| away(*j)).fold(0.0, f64::max)
+        let larger = |a: f64, b: f64| if b.is_nan() { f64::INFINITY } else { a.max(b) };
+        self.candidates.iter().map(|j| away(*j)).fold(0.0, larger)
     }
 
     /// Columns outside the set that would gain most, without their penalty: what they would gain
     /// beside the support, which is more, is not known.
     fn newcomers(&self) -> Vec<u32> {
         let gain = |j: u32| {
-            let h = self.products[j as usize];
-            0.5 * h * h / self.data.moments[j as usize].squares
+            let root = self.data.moments[j as usize].squares.sqrt();
+            0.5 * (self.products[j as usize] / root).powi(2)
         };
         let least = WORTHWHILE * self.data.yy;
         let outside = self.candidates.iter().copied();

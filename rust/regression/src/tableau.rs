@@ -86,6 +86,12 @@ impl Tableau {
         !self.is_in[k] && self.at(k, k) > DEPENDENT * self.squares[k]
     }
 
+    /// `|r|^2 / 2` and the sum of lambda over the support.
+    pub fn objective(&self, lambda: &[f64]) -> f64 {
+        let used = lambda.iter().zip(&self.is_in).filter(|(_, is_in)| **is_in);
+        0.5 * self.at(self.size, self.size) + used.map(|(lambda, _)| lambda).sum::<f64>()
+    }
+
     /// The coefficients, 0 outside the support.
     pub fn coefficients(&self) -> Vec<f64> {
         let of = |k: usize| if self.is_in[k] { self.at(k, self.size) } else { 0.0 };
@@ -105,14 +111,13 @@ impl Tableau {
 
     /// Twice by how much a column in the support decreases the objective.
     fn worth(&self, i: usize) -> f64 {
-        let w = self.at(i, self.size);
-        -w * w / self.at(i, i)
+        // The square of a quotient: that of w alone may overflow.
+        (self.at(i, self.size) / (-self.at(i, i)).sqrt()).powi(2)
     }
 
     /// Twice by how much a column outside would decrease it.
     fn gain(&self, j: usize) -> f64 {
-        let h = self.at(j, self.size);
-        h * h / self.at(j, j)
+        (self.at(j, self.size) / self.at(j, j).sqrt()).powi(2)
     }
 
     /// A column enters or leaves.
@@ -164,7 +169,7 @@ impl Tableau {
     ) -> Option<Move> {
         let mut best = (-2.0 * least, None);
         let mut consider = |change: f64, what: Move| {
-            if change < best.0 {
+            if change < best.0 && change.is_finite() {
                 best = (change, Some(what));
             }
         };
@@ -184,7 +189,8 @@ impl Tableau {
                 let share = column[j] / pivot;
                 let h = self.at(j, self.size) - share * w;
                 let squares = self.at(j, j) - share * column[j];
-                consider(loss + 2.0 * lambda[j] - h * h / squares, Move::Swap(i, j));
+                let gain = (h / squares.sqrt()).powi(2);
+                consider(loss + 2.0 * lambda[j] - gain, Move::Swap(i, j));
             }
         }
         best.1

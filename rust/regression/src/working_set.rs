@@ -186,7 +186,7 @@ impl WorkingSet {
     ) -> Result<(), Error> {
         /// Rows between polls.
         const ROWS: usize = 256;
-        let rows = self.rows(data);
+        let (rows, means) = self.rows(data);
         for (i, row) in rows.windows().enumerate() {
             if i % ROWS == 0 {
                 stop.poll()?;
@@ -201,10 +201,9 @@ impl WorkingSet {
             }
         }
         for k in before..self.len() {
-            let mean = data.moments[self.variables[k] as usize].mean;
             for q in 0..=k {
-                let other = data.moments[self.variables[q] as usize].mean;
-                let product = self.gram[k * self.stride + q] - data.total * mean * other;
+                let shift = data.total * means[k] * means[q];
+                let product = self.gram[k * self.stride + q] - shift;
                 self.gram[k * self.stride + q] = product;
                 self.gram[q * self.stride + k] = product;
             }
@@ -212,8 +211,9 @@ impl WorkingSet {
         Ok(())
     }
 
-    /// The entries of the set by rows, in the order of the set.
-    fn rows<T: Element>(&self, data: &Data<'_, T>) -> Rows {
+    /// The entries of the set by rows, in the order of the set, and what centring still has to take
+    /// from its columns.
+    fn rows<T: Element>(&self, data: &Data<'_, T>) -> (Rows, Vec<f64>) {
         let mut starts = vec![0usize; data.y.len() + 1];
         for j in &self.variables {
             data.design.for_column(*j as usize, |i, _| starts[i + 1] += 1);
@@ -223,13 +223,14 @@ impl WorkingSet {
         }
         let mut next = starts.clone();
         let mut entries = vec![(0u32, 0.0); starts[data.y.len()]];
-        for (k, j) in self.variables.iter().enumerate() {
-            data.design.for_column(*j as usize, |i, x| {
+        let mut fill = |(k, j): (usize, &u32)| {
+            data.entries(*j as usize, |i, x| {
                 entries[next[i]] = (k as u32, x);
                 next[i] += 1;
-            });
-        }
-        Rows { starts, entries }
+            })
+        };
+        let means = self.variables.iter().enumerate().map(&mut fill).collect();
+        (Rows { starts, entries }, means)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::certificate::Free;
 type Certified = (Vec<Vec<f64>>, f64, HashSet<u32>);
 
 /// What an iteration finds.
+#[derive(Clone, Copy)]
 pub(super) struct Seen {
     pub(super) primal: f64,
     pub(super) dual: f64,
@@ -42,7 +43,9 @@ impl<T: Element> BlockSolver<'_, T> {
                 share = if (0..h.len()).all(is_kept) { share } else { 0.0 };
                 continue;
             }
-            h.iter_mut().for_each(|h| *h += room.copysign(*h));
+            // Away from 0, but where only what is above it counts.
+            let is_positive = penalty.is_positive();
+            h.iter_mut().for_each(|h| *h += if is_positive { room } else { room.copysign(*h) });
             share = share.min(penalty.share(g, &h));
         }
         let residuals = if exempt.is_empty() { &self.residuals } else { &certified };
@@ -99,7 +102,11 @@ impl<T: Element> BlockSolver<'_, T> {
             h.iter_mut().zip(&now).for_each(|(h, w)| *h = w + *h / curvature);
             penalty.prox(g, &mut h, 1.0 / curvature);
             let away: f64 = h.iter().zip(&now).map(|(h, w)| (h - w) * (h - w)).sum();
-            worst = worst.max((curvature * away).sqrt());
+            let away = (curvature * away).sqrt();
+            if away.is_nan() {
+                return f64::INFINITY;
+            }
+            worst = worst.max(away);
         }
         worst
     }

@@ -1,0 +1,168 @@
+"""Sparse Huber regression as a scikit-learn estimator."""
+
+from typing import Self
+
+from sklearn.base import RegressorMixin
+
+from sparrot._validation import FloatArray, as_positive
+from sparrot.linear_model._glm import SparseGLM
+from sparrot.linear_model._solve import as_sample_weight
+
+
+class SparseHuberRegression(RegressorMixin, SparseGLM):  # type: ignore[misc]
+    """Regression that outliers pull but little, with L1 and squared L2 penalties, certified.
+
+    Minimises ``mean(huber(y - X @ coef - b)) + alpha * l1_ratio * |coef|.sum() + alpha *
+    (1 - l1_ratio) * (coef**2).sum() / 2``, where ``huber(u)`` is ``u**2 / 2`` up to ``|u| = delta``
+    and ``delta * |u| - delta**2 / 2`` beyond (Huber, Ann. Math. Stat. 35, 1964). It is the Lasso
+    with a coefficient more for each row, penalised with ``delta``.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        The penalty, above 0.
+    delta : float, default=1.35
+        The size of a residual, in units of ``y``, from which on its loss is linear: above 0. It
+        should be a little more than the deviation of the noise that is not outliers.
+    l1_ratio : float, default=1.0
+        The share of the L1 penalty, above 0 and at most 1.
+    fit_intercept : bool, default=True
+        Whether there is an intercept, also with sparse ``X``. It is not penalised.
+    weights : array_like of shape (n_features,), default=None
+        Weights of the coefficients in the L1 penalty: 0 for those without, ``inf`` for columns to
+        leave out.
+    positive : bool, default=False
+        Whether coefficients must not be negative.
+    tol : float, default=1e-6
+        The duality gap to reach, as a share of the objective at 0.
+    max_iter : int, default=1000
+        Passes over the columns, at most.
+    warm_start : bool, default=False
+        Whether to start from the coefficients of the last fit.
+    n_threads : int, default=None
+        See :func:`sparrot.get_num_threads`.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,)
+        The coefficients; rounded to float32 if ``X`` is, after they have been certified.
+    sparse_coef_ : scipy.sparse.csr_array of shape (1, n_features)
+        The same, sparse.
+    intercept_ : float
+        The intercept.
+    dual_gap_ : float
+        By how much the objective is above the optimum, at most.
+    objective_ : float
+        The objective.
+    n_iter_ : int
+        Passes over the columns.
+    trace_ : dict of ndarray
+        Of each pass: see :class:`ElasticNet`.
+    converged_ : bool
+        Whether the gap is within ``tol``.
+    n_features_in_ : int
+        The number of columns.
+    feature_names_in_ : ndarray of str
+        Their names, if ``X`` has them.
+
+    See Also
+    --------
+    SparseLogisticRegression : Says how it is solved.
+    sklearn.linear_model.HuberRegressor : With a squared L2 penalty, and ``delta`` in units of an
+        estimated scale.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sparrot.linear_model import Lasso, SparseHuberRegression
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(300, 1000))
+    >>> y = 5 * X[:, 0] - 3 * X[:, 1] + rng.normal(size=300)
+    >>> y[::10] += 1000
+    >>> model = SparseHuberRegression(alpha=0.3).fit(X, y)
+    >>> np.flatnonzero(model.coef_)
+    array([0, 1])
+    """
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        *,
+        delta: float = 1.35,
+        l1_ratio: float = 1.0,
+        fit_intercept: bool = True,
+        weights: object = None,
+        positive: bool = False,
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        warm_start: bool = False,
+        n_threads: int | None = None,
+    ) -> None:
+        super().__init__(
+            alpha,
+            l1_ratio=l1_ratio,
+            fit_intercept=fit_intercept,
+            weights=weights,
+            positive=positive,
+            tol=tol,
+            max_iter=max_iter,
+            warm_start=warm_start,
+            n_threads=n_threads,
+        )
+        self.delta = delta
+
+    def fit(self, X: object, y: object, sample_weight: object = None) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix of shape (n_samples, n_features)
+            The data: float32 or float64, Fortran order or CSC to be read without a copy.
+        y : array_like of shape (n_samples,)
+            The response.
+        sample_weight : array_like of shape (n_samples,), default=None
+            Non-negative weights of the rows; only their ratios matter.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        sparrot.errors.InvalidInputError
+            If a parameter or an argument is not as described.
+
+        Warns
+        -----
+        sparrot.errors.ConvergenceWarning
+            If the gap is above ``tol``.
+        """
+        delta = as_positive(self.delta, "delta")
+        data, response = self._read(X, y)
+        given = as_sample_weight(sample_weight, len(response))
+        (point,) = self._solved(data, [response], ("huber", delta), given)
+        self.coef_ = point.dense(data.shape[1], data.dtype)
+        self.intercept_ = float(point.intercept)
+        return self
+
+    def predict(self, X: object) -> FloatArray:
+        """Predict the response.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix of shape (n_samples, n_features)
+            The data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            ``X @ coef_ + intercept_``.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is not finite or has another number of columns than in ``fit``.
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        """
+        return self._linear(X)
