@@ -10,6 +10,7 @@ COMMANDS = {
     "descent": ("peers.descent.run", "block coordinate descent beside its authors' code"),
     "graph": ("peers.graph.run", "label propagation against sparse factors, CG, multigrid"),
     "lasso": ("peers.lasso.run", "the Lasso against scikit-learn, celer and skglm"),
+    "paths": ("peers.lasso.paths", "paths and cross-validation, against adelie and glmnet, too"),
     "logistic": ("peers.lasso.logistic", "sparse logistic regression against the same"),
     "groups": ("peers.lasso.groups", "group and multi-task Lasso against the same and adelie"),
     "nonconvex": ("peers.lasso.nonconvex", "penalties that are not convex against skglm, abess"),

@@ -19,12 +19,19 @@ GAP = 1e-6
 TOLERANCES = (1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)
 LONG = 1.0
 """Seconds from which on a fit is not repeated."""
-SIZES = ((500, 2000, 30), (1000, 10_000, 50))
+SIZES = (
+    (500, 2000, 30, 0.5),
+    (1000, 10_000, 50, 0.5),
+    (1000, 10_000, 50, 0.95),
+    (20_000, 500, 50, 0.5),
+)
+TEXTS = ((5000, 20_000, 2e-3, 100), (20_000, 100_000, 1e-3, 200))
 
 
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m peers lasso", description=__doc__)
     parser.add_argument("--shares", type=int, nargs="+", default=[10, 100, 1000])
+    parser.add_argument("--only", default="", help="cases whose names hold this")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--output", type=Path, default=output.RESULTS / "lasso")
     options = parser.parse_args(argv)
@@ -37,7 +44,7 @@ def main(argv: list[str]) -> None:
     results["versions"] |= {package: machine.version(package) for package in PACKAGES}
     results["first"] = first_calls()
     for name, X, y in cases():
-        for share in options.shares:
+        for share in options.shares if options.only in name else []:
             row = measured(X, y, share, options.repeats)
             results["rows"].append({"case": name, "share": share, **row})
             print(results["rows"][-1], flush=True)
@@ -46,22 +53,57 @@ def main(argv: list[str]) -> None:
 
 
 def cases():
-    """Return diabetes, and correlated columns with a sparse truth."""
+    """Return diabetes, correlated columns with a sparse truth, and sparse columns as of words."""
     import numpy as np
     from sklearn.datasets import load_diabetes
 
     X, y = load_diabetes(return_X_y=True)
     yield "diabetes", np.asfortranarray((X - X.mean(0)) / X.std(0)), y - y.mean()
-    for n, p, k in SIZES:
-        rng = np.random.default_rng(0)
-        X = np.asfortranarray(rng.standard_normal((n, p)))
-        for j in range(1, p):
-            X[:, j] = 0.5 * X[:, j - 1] + np.sqrt(0.75) * X[:, j]
-        truth = np.zeros(p)
-        truth[rng.choice(p, k, replace=False)] = rng.choice([-1.0, 1.0], k)
-        signal, noise = X @ truth, rng.standard_normal(n)
-        y = signal + noise * np.linalg.norm(signal) / (10 * np.linalg.norm(noise))
-        yield f"{n}x{p}", X / np.sqrt((X**2).mean(0)), y / y.std()
+    for n, p, k, rho in SIZES:
+        yield f"{n}x{p}, rho {rho}", *correlated(n, p, k, rho)
+    for n, p, density, k in TEXTS:
+        yield f"text {n}x{p}", *text(n, p, density, k)
+
+
+def correlated(n: int, p: int, k: int, rho: float):
+    """Return columns of unit mean square, neighbours correlated by rho, and a response of k."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    X = np.asfortranarray(rng.standard_normal((n, p)))
+    for j in range(1, p):
+        X[:, j] = rho * X[:, j - 1] + np.sqrt(1 - rho**2) * X[:, j]
+    truth = np.zeros(p)
+    truth[rng.choice(p, k, replace=False)] = rng.choice([-1.0, 1.0], k)
+    signal, noise = X @ truth, rng.standard_normal(n)
+    y = signal + noise * np.linalg.norm(signal) / (10 * np.linalg.norm(noise))
+    return X / np.sqrt((X**2).mean(0)), y / y.std()
+
+
+def text(n: int, p: int, density: float, k: int):
+    """Return sparse rows of unit length, columns as common as words are, and a response of k."""
+    import numpy as np
+    from scipy import sparse
+
+    rng = np.random.default_rng(0)
+    popularity = (1.0 + np.arange(p)) ** -0.8
+    words = max(1, round(density * p))
+    columns = rng.choice(p, (n, words), p=popularity / popularity.sum())
+    X = sparse.coo_array(
+        (rng.lognormal(0, 0.3, n * words), (np.repeat(np.arange(n), words), columns.ravel())),
+        shape=(n, p),
+    ).tocsc()
+    X.data *= np.repeat(np.log(n / np.maximum(1, np.diff(X.indptr))) + 1, np.diff(X.indptr))
+    lengths = np.sqrt(np.asarray((X.multiply(X)).sum(axis=1))).ravel()
+    X.data /= lengths[X.indices]
+    X = sparse.csc_array(
+        (X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32)), shape=(n, p)
+    )
+    truth = np.zeros(p)
+    truth[rng.choice(min(p, 20 * k), k, replace=False)] = rng.choice([-1.0, 1.0], k)
+    y = X @ truth
+    y += 0.1 * y.std() * rng.standard_normal(n)
+    return X, y / y.std()
 
 
 def first_calls() -> dict:

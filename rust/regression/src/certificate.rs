@@ -65,6 +65,9 @@ pub fn relative(certificate: f64, unit: f64) -> f64 {
 /// A column is in the span of others if this share of it, times the root of its length, is not.
 const DEPENDENT: f64 = 1e-15;
 
+/// Of more columns than so many times the rows it is not asked what they span: everything.
+pub const MANY: usize = 2;
+
 /// The span of the columns without a penalty, by a QR factorisation of those of them that are
 /// independent.
 pub struct Free {
@@ -107,6 +110,11 @@ impl Free {
             basis: qr.compute_thin_Q().subcols(0, rank).to_owned(),
             factor: upper.submatrix(0, 0, rank, rank).to_owned(),
         })
+    }
+
+    /// Whether it is all there is.
+    pub fn is_everything(&self) -> bool {
+        self.kept.len() >= self.basis.nrows()
     }
 
     /// Subtracts from r what is in the span, twice for what the first time leaves by rounding; the

@@ -33,14 +33,14 @@ impl Settings<'_> {
 
     /// Whether the dual asks for a product of 0 with a column: it has no penalty to speak of and, if
     /// its coefficient must not be negative, is in use or has no slope that keeps it at 0.
-    pub fn is_exempt(&self, column: Exemption) -> bool {
+    pub fn is_exempt(&self, column: Exemption, is_used: impl Fn() -> bool) -> bool {
         /// A penalty below this share of `|x_j| |r|` cannot be told from none,
         const NONE: f64 = 1e-13;
         /// nor a slope below this one from rounding.
         const SLOPE: f64 = 1e-9;
-        let Exemption { j, product, scale, is_used } = column;
-        let is_kept = self.positive && !is_used && product < -SLOPE * scale;
-        self.mu == 0.0 && self.lambda_of(j) <= NONE * scale && !is_kept
+        let Exemption { j, product, scale } = column;
+        let is_kept = || self.positive && product < -SLOPE * scale && !is_used();
+        self.mu == 0.0 && self.lambda_of(j) <= NONE * scale && !is_kept()
     }
 
     /// The columns that can be in a model: not constant, not left out.
@@ -59,8 +59,6 @@ pub struct Exemption {
     pub product: f64,
     /// and the product of their norms.
     pub scale: f64,
-    /// Whether its coefficient is not 0.
-    pub is_used: bool,
 }
 
 /// A solution.
@@ -120,7 +118,7 @@ pub fn exempt(
     let is_exempt = |j: &u32| {
         let scale = moments[*j as usize].squares.sqrt() * residual;
         let product = products[*j as usize];
-        settings.is_exempt(Exemption { j: *j, product, scale, is_used: used.contains(j) })
+        settings.is_exempt(Exemption { j: *j, product, scale }, || used.contains(j))
     };
     left.iter().copied().filter(is_exempt).collect()
 }

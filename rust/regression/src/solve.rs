@@ -10,6 +10,9 @@
 //! - Towards a small lambda it goes by stages, each 0.3 of the one before: from lambda_max at
 //!   once, the set would take in many columns that have to leave it again.
 //!
+//! - Nor are those read whose product with an earlier residual and their norm say that it is still
+//!   below lambda_j: from one lambda of a path to the next that is most of sparse columns.
+//!
 //! The state outlives a solve: a path is a sequence of them with one Gram matrix.
 
 use sparrot_design::{Element, Moments};
@@ -34,6 +37,12 @@ const STAGE_SET_GAP: f64 = 0.005;
 const SET_SHARE: f64 = 0.3;
 /// So many passes in a row that change little are the last.
 const IDLE: usize = 3;
+/// All columns are read again if more than one in so many has to be,
+const ANEW: usize = 4;
+/// which is if its product may reach this share of lambda.
+const NEAR: f64 = 1.0 - 1e-9;
+/// A lambda below this share of `|x_j| |r|` may be none to speak of ([`Settings::is_exempt`]).
+const SMALL: f64 = 1e-12;
 
 /// A solver, with what it knows of the data.
 pub struct Solver<'a, T> {
@@ -41,10 +50,13 @@ pub struct Solver<'a, T> {
     set: WorkingSet,
     active: Active,
     residual: Vec<f64>,
-    /// Of each column, its product with a residual: that at hand, for those read last.
+    /// Of each column, its product with the residual at hand, or a bound of its size below lambda; of
+    /// columns that are left out, with an earlier one.
     products: Vec<f64>,
-    /// Whether all columns have been read with the residual at hand.
-    is_fresh: bool,
+    /// The norms of the columns.
+    norms: Vec<f64>,
+    /// A residual with which all columns have been read, and their products.
+    earlier: (Vec<f64>, Vec<f64>),
     /// The span of columns without a penalty, and which they are.
     span: Option<(Vec<u32>, Free)>,
 }
@@ -62,9 +74,10 @@ impl<'a, T: Element> Solver<'a, T> {
             residual: data.y.clone(),
             set: WorkingSet::new(p),
             active: Active::default(),
+            earlier: (data.y.clone(), products.clone()),
+            norms: data.moments.iter().map(|m| m.squares.sqrt()).collect(),
             data,
             products,
-            is_fresh: true,
             span: None,
         })
     }
@@ -106,12 +119,10 @@ impl<'a, T: Element> Solver<'a, T> {
         stop: &Stop<'_>,
     ) -> Result<Point, Error> {
         let mut left = settings.candidates(&self.data.moments);
-        let all = left.len();
-        if !self.is_fresh {
-            self.read(&left, team, stop)?;
-        }
+        // The rest of them take no part: their products are below lambda.
+        let mut near = self.read_near(&left, settings, true, team, stop)?;
         let unit = 0.5 * self.data.yy;
-        let mut lambda = self.first_stage(settings);
+        let mut lambda = self.first_stage(&near, settings);
         let (mut best_dual, mut iterations) = (f64::NEG_INFINITY, 0);
         let (mut trace, steps) = (Trace::default(), self.active.steps);
         // Passes that added nothing to the set and did not make the gap much smaller.
@@ -120,11 +131,11 @@ impl<'a, T: Element> Solver<'a, T> {
         let (status, gap) = loop {
             let is_last = lambda <= settings.lambda;
             // What is told is of the problem that was asked for, also in a stage.
-            let asked = self.look(&left, settings, settings.lambda)?;
+            let asked = self.look(&near, settings, settings.lambda)?;
             best_dual = asked.dual.max(best_dual);
             let gap = certificate::gap(asked.primal, best_dual);
             let relative = certificate::relative(gap, unit);
-            let seen = if is_last { asked } else { self.look(&left, settings, lambda)? };
+            let seen = if is_last { asked } else { self.look(&near, settings, lambda)? };
             let stage_gap = certificate::gap(seen.primal, seen.dual);
             // A set that took in nothing has been solved as far as rounding allows.
             let stage_ends = stage_gap <= STAGE_GAP * seen.primal || !had_new;
@@ -162,10 +173,10 @@ impl<'a, T: Element> Solver<'a, T> {
             if idle == IDLE {
                 break (Status::Stalled, gap);
             }
-            if is_last {
+            if is_last && near.len() * ANEW > left.len() {
                 self.screen(&mut left, settings, lambda, &seen);
             }
-            let outside = left.iter().copied().filter(|j| !self.set.holds[*j as usize]);
+            let outside = near.iter().copied().filter(|j| !self.set.holds[*j as usize]);
             let stage = Settings { lambda, ..*settings };
             let most = self.active.support_size();
             let new = violators(outside, &self.products, &self.data.moments, &stage, most);
@@ -184,10 +195,9 @@ impl<'a, T: Element> Solver<'a, T> {
                 Penalties { lambda: &lambdas, mu: settings.mu, positive: settings.positive };
             self.active.solve(&self.set, penalties, self.data.yy, target, stop)?;
             self.set.residual(&self.data, &self.data.y, &self.active.w, &mut self.residual);
-            self.read(&left, team, stop)?;
+            near = self.read_near(&left, settings, false, team, stop)?;
             iterations += 1;
         };
-        self.is_fresh = left.len() == all;
         let objective = self.primal(settings, settings.lambda);
         let steps = self.active.steps - steps;
         let point = self.point(objective, gap, status, iterations, steps, trace);
@@ -196,21 +206,63 @@ impl<'a, T: Element> Solver<'a, T> {
     }
 
     /// The lambda of the first stage: finite.
-    fn first_stage(&self, settings: &Settings<'_>) -> f64 {
-        let ratio = |j: u32| {
-            let product = self.products[j as usize];
+    fn first_stage(&self, left: &[u32], settings: &Settings<'_>) -> f64 {
+        let ratio = |j: &u32| {
+            let product = self.products[*j as usize];
             let excess = if settings.positive { product } else { product.abs() };
-            excess / settings.weight(j)
+            excess / settings.weight(*j)
         };
         // Of columns with a penalty to speak of: others need no stages.
-        let largest = (settings.candidates(&self.data.moments).into_iter().map(ratio))
-            .filter(|ratio| *ratio < f64::MAX * STAGE)
-            .fold(0.0, f64::max);
+        let largest =
+            (left.iter().map(ratio)).filter(|ratio| *ratio < f64::MAX * STAGE).fold(0.0, f64::max);
         if settings.lambda >= AT_ONCE * largest { settings.lambda } else { STAGE * largest }
     }
 
     fn read(&mut self, columns: &[u32], team: &Team, stop: &Stop<'_>) -> Result<(), Error> {
         self.data.products(columns, &self.residual, &mut self.products, team, stop)
+    }
+
+    /// Those of these columns whose products may be near lambda, and their products; `all` if these are
+    /// all that can be in a model.
+    fn read_near(
+        &mut self,
+        columns: &[u32],
+        settings: &Settings<'_>,
+        all: bool,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Vec<u32>, Error> {
+        // Where columns have no penalty to speak of, others are not certified with this residual.
+        let size = reduce::dot(&self.residual, &self.residual).sqrt();
+        let largest = self.norms.iter().copied().fold(0.0, f64::max);
+        if settings.weights.is_some() || settings.lambda <= SMALL * largest * size {
+            self.read(columns, team, stop)?;
+            return Ok(columns.to_vec());
+        }
+        let (residual, products) = &self.earlier;
+        let change = residual.iter().zip(&self.residual).map(|(a, b)| (a - b) * (a - b));
+        let moved = change.sum::<f64>().sqrt();
+        let bound = |j: usize| products[j].abs() + moved * self.norms[j];
+        let mut near = vec![];
+        for j in columns.iter().copied() {
+            let bound = bound(j as usize);
+            if bound < NEAR * settings.lambda_of(j) {
+                self.products[j as usize] = bound;
+            } else {
+                near.push(j);
+            }
+        }
+        if !all || near.len() * ANEW <= columns.len() {
+            self.read(&near, team, stop)?;
+            return Ok(near);
+        }
+        if moved > 0.0 {
+            self.read(columns, team, stop)?;
+            self.earlier = (self.residual.clone(), self.products.clone());
+        } else {
+            self.products.clone_from(&self.earlier.1);
+        }
+        Ok(columns.to_vec())
     }
 
     fn primal(&self, settings: &Settings<'_>, lambda: f64) -> f64 {
@@ -270,10 +322,11 @@ impl<'a, T: Element> Solver<'a, T> {
         if exempt.is_empty() {
             return Ok((vec![], 0.0, exempt));
         }
-        if exempt.len() >= n {
-            // Nothing is orthogonal to so many.
-            let norm = reduce::dot(&self.residual, &self.residual).sqrt();
-            return Ok((vec![0.0; n], norm, exempt));
+        // Nothing is orthogonal to all there is.
+        let nothing =
+            || (vec![0.0; n], reduce::dot(&self.residual, &self.residual).sqrt(), exempt.clone());
+        if exempt.len() >= certificate::MANY * n {
+            return Ok(nothing());
         }
         let span = match self.span.take() {
             Some((columns, span)) if columns == exempt => span,
@@ -282,6 +335,11 @@ impl<'a, T: Element> Solver<'a, T> {
                 Free::new(exempt.len(), n, fill)?
             }
         };
+        if span.is_everything() {
+            let none = nothing();
+            self.span = Some((exempt, span));
+            return Ok(none);
+        }
         let mut residual = self.residual.clone();
         let away = span.project(&mut residual);
         self.span = Some((exempt.clone(), span));
@@ -361,7 +419,6 @@ impl<T: Element> Model for Solver<'_, T> {
         let products = columns.iter().map(|j| self.data.moments[*j as usize].product).collect();
         self.active.resume(&self.set, products, coefficients, 0.0)?;
         self.set.residual(&self.data, &self.data.y, &self.active.w, &mut self.residual);
-        self.is_fresh = false;
         Ok(())
     }
 

@@ -94,6 +94,9 @@ impl WorkingSet {
         new: &[u32],
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
+        if new.is_empty() {
+            return Ok(());
+        }
         let before = self.len();
         self.reserve(before + new.len())?;
         self.variables.extend_from_slice(new);

@@ -8,7 +8,7 @@ use sparrot_prox::BlockPenalty;
 use sparrot_simd::reduce;
 
 use super::{BlockSolver, gather};
-use crate::certificate::Free;
+use crate::certificate::{Free, MANY};
 
 /// Residuals, how far they are from others, and columns.
 type Certified = (Vec<Vec<f64>>, f64, HashSet<u32>);
@@ -75,14 +75,21 @@ impl<T: Element> BlockSolver<'_, T> {
             !penalty.is_positive() || used.contains(j) || !self.products.iter().all(has_slope)
         };
         let exempt: Vec<u32> = columns.into_iter().filter(is_exempt).collect();
-        if exempt.len() >= self.data.y.len() {
-            // Nothing is orthogonal to so many.
+        let n = self.data.y.len();
+        // Nothing is orthogonal to all there is.
+        let nothing = || {
             let squares: f64 = self.residuals.iter().map(|r| reduce::dot(r, r)).sum();
-            let none = vec![vec![0.0; self.data.y.len()]; self.residuals.len()];
-            return Ok((none, squares.sqrt(), exempt.into_iter().collect()));
+            let none = vec![vec![0.0; n]; self.residuals.len()];
+            (none, squares.sqrt(), exempt.iter().copied().collect())
+        };
+        if exempt.len() >= MANY * n {
+            return Ok(nothing());
         }
         let fill = |k: usize, out: &mut [f64]| self.data.column(exempt[k] as usize, out);
-        let span = Free::new(exempt.len(), self.data.y.len(), fill)?;
+        let span = Free::new(exempt.len(), n, fill)?;
+        if span.is_everything() {
+            return Ok(nothing());
+        }
         let mut residuals = self.residuals.clone();
         let squares: f64 = residuals.iter_mut().map(|r| span.project(r).powi(2)).sum();
         Ok((residuals, squares.sqrt(), exempt.into_iter().collect()))

@@ -19,10 +19,9 @@ impl<T: Element, L: RowLoss> Glm<'_, T, L> {
     ) -> Result<f64, Error> {
         // What is always known: the infimum of the losses.
         let least = self.null - self.unit;
-        let (away, exempt) = self.without_free(left, &mut residual, settings)?;
-        if exempt.len() >= self.y.len() {
-            return Ok(least); // nothing is orthogonal to so many
-        }
+        let Some((away, exempt)) = self.without_free(left, &mut residual, settings)? else {
+            return Ok(least); // nothing is orthogonal to all there is
+        };
         let variables = || {
             left.iter().filter(|j| exempt.binary_search(j).is_err()).map(|j| {
                 let h = self.products[*j as usize];
@@ -49,19 +48,23 @@ impl<T: Element, L: RowLoss> Glm<'_, T, L> {
     }
 
     /// Makes a residual orthogonal to the exempt columns; how far that is away, and which they are.
+    /// `None` if they span everything.
     fn without_free(
         &self,
         left: &[u32],
         residual: &mut [f64],
         settings: &Settings<'_>,
-    ) -> Result<(f64, Vec<u32>), Error> {
+    ) -> Result<Option<(f64, Vec<u32>)>, Error> {
         let rows = residual.iter().zip(&self.sample).filter(|(_, s)| **s > 0.0);
         let size = rows.map(|(r, s)| r * r / s).sum::<f64>().sqrt();
         let known = (&self.moments[..], &self.products[..]);
         let used = self.variables.iter().zip(&self.w).filter(|(_, w)| **w != 0.0);
         let exempt = exempt(left, settings, known, size, used.map(|(j, _)| *j));
-        if exempt.is_empty() || exempt.len() >= self.y.len() {
-            return Ok((0.0, exempt));
+        if exempt.is_empty() {
+            return Ok(Some((0.0, exempt)));
+        }
+        if exempt.len() >= certificate::MANY * self.y.len() {
+            return Ok(None);
         }
         let curvatures = self.curvatures(0.0);
         let roots: Vec<f64> = curvatures.iter().map(|h| h.sqrt()).collect();
@@ -80,6 +83,9 @@ impl<T: Element, L: RowLoss> Glm<'_, T, L> {
             column(k, out);
             out.iter_mut().zip(&roots).for_each(|(x, root)| *x *= root);
         })?;
+        if free.is_everything() {
+            return Ok(None);
+        }
         let mut values = vec![0.0; residual.len()];
         let mut moved = vec![0.0; residual.len()];
         // Twice, for what the first time leaves by rounding.
@@ -101,7 +107,7 @@ impl<T: Element, L: RowLoss> Glm<'_, T, L> {
             }
         }
         let rows = moved.iter().zip(&self.sample).filter(|(_, s)| **s > 0.0);
-        Ok((rows.map(|(d, s)| d * d / s).sum::<f64>().sqrt(), exempt))
+        Ok(Some((rows.map(|(d, s)| d * d / s).sum::<f64>().sqrt(), exempt)))
     }
 
     /// `-r`, with a sum of 0 where there is an intercept.
