@@ -397,8 +397,8 @@ class UnfoldedNetwork(  # type: ignore[misc]
         if self.status_ == "diverged":
             text = (
                 f"training diverged in pass {len(self.history_['epoch']) + 1}: the parameters of "
-                f"the best pass before, with as many layers, are kept, of loss {self.loss_:.3g} (plain "
-                f"algorithm: {self.plain_loss_:.3g}); lower learning_rate, which is "
+                f"the best pass before, with as many layers, are kept, of loss {self.loss_:.3g} "
+                f"(plain algorithm: {self.plain_loss_:.3g}); lower learning_rate, which is "
                 f"{self.learning_rate}"
             )
         elif not self.loss_ <= self.plain_loss_ * (1 + NOISE):
