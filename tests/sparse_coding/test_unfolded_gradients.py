@@ -125,7 +125,7 @@ def test_gradients_are_those_of_torch(data, penalty, gate, count, loss):
         size = X.abs()
         penalties = {
             "l1": ALPHA * size,
-            "exact": ALPHA * (X != 0),
+            "exact": ALPHA * (X != 0).double(),
             "exponential": ALPHA * (1 - torch.exp(-size / (count[1] * knee))),
             "cel0": ALPHA - squares / 2 * torch.relu(knee - size) ** 2,
         }["l1" if penalty == "l1" else count[0]]

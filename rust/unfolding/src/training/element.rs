@@ -21,9 +21,10 @@ pub trait Element:
     /// 0.
     const ZERO: Self;
 
-    /// `out_i = base_i + scale * sum_k values_ik matrix[positions_ik]`; see [`sparse_rows`].
+    /// `out_i = base_i + scale * x_i matrix` for rows that are sparse, or dense; see [`sparse_rows`].
     fn times_panels(
         rows: SparseRows<'_, Self>,
+        dense: &[Self],
         panels: &[Self],
         columns: usize,
         scale: Self,
@@ -48,13 +49,14 @@ macro_rules! element {
 
             fn times_panels(
                 rows: SparseRows<'_, $float>,
+                dense: &[$float],
                 panels: &[$float],
                 columns: usize,
                 scale: $float,
                 base: &[$float],
                 out: &mut [$float],
             ) {
-                sparse_rows::$times(rows, panels, columns, scale, base, out);
+                sparse_rows::$times(rows, dense, panels, columns, scale, base, out);
             }
 
             fn select(

@@ -144,6 +144,7 @@ impl<T: Element> Tile<T> {
         let layer = &self.layers[self.last];
         T::times_panels(
             layer.rows(self.signals, &layer.values),
+            &self.dense,
             dictionary.panels(),
             self.columns,
             T::from_f64(1.0),
@@ -193,10 +194,10 @@ impl<T: Element> Tile<T> {
         squares: impl Fn(usize) -> f64,
         sums: &mut Sums,
     ) {
-        self.clear(self.last);
         if loss != Loss::Supervised {
             self.correlate(dictionary);
         }
+        self.clear(self.last);
         let (n, atoms) = (self.columns, dictionary.atoms() as f64);
         let layer = &self.layers[self.last];
         for i in 0..self.signals {
@@ -266,6 +267,7 @@ impl<T: Element> Tile<T> {
             let layer = &self.layers[t];
             T::times_panels(
                 layer.rows(self.signals, &layer.values),
+                &self.dense,
                 dictionary.panels(),
                 n,
                 T::from_f64(-step),
