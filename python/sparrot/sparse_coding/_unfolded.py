@@ -37,7 +37,7 @@ class UnfoldedISTA(UnfoldedNetwork):
     learning_rate : float, default=0.05
         By how much, relatively, a step changes a parameter at first.
     decay : bool, default=True
-        Whether the rate falls to 0 in each stage, along half a cosine.
+        Whether in each stage the rate falls to 0, along half a cosine.
     random_state : int, RandomState instance or None, default=0
         Of the order of the signals. The same bits come out for any number of threads.
     max_time : float, default=None
@@ -71,7 +71,8 @@ class UnfoldedISTA(UnfoldedNetwork):
         How far training is from a stationary point: the largest derivative of the loss it minimises
         by the logarithm of what is learned, relative to that loss.
     status_ : str
-        How training ended: "finished", "max_time", "callback", "diverged" or "interrupted".
+        How training ended: "finished", "max_time", "callback", "diverged", "interrupted", or
+        "no_gain" if the plain algorithm has the smaller loss: its parameters are then kept.
     n_iter_ : int
         Passes over the signals.
     n_features_in_ : int
@@ -187,7 +188,8 @@ class UnfoldedIHT(UnfoldedNetwork):
     learning_rate : float, default=0.05
         By how much, relatively, a step changes a parameter at first.
     decay : bool, default=True
-        Whether the rate falls to 0 in each stage, along half a cosine.
+        Whether in each stage the rate falls to 0, along half a cosine, and the gate narrows to a
+        tenth.
     random_state : int, RandomState instance or None, default=0
         Of the order of the signals. The same bits come out for any number of threads.
     max_time : float, default=None
@@ -221,7 +223,8 @@ class UnfoldedIHT(UnfoldedNetwork):
         How far training is from a stationary point: the largest derivative of the loss it minimises
         by the logarithm of what is learned, relative to that loss.
     status_ : str
-        How training ended: "finished", "max_time", "callback", "diverged" or "interrupted".
+        How training ended: "finished", "max_time", "callback", "diverged", "interrupted", or
+        "no_gain" if the plain algorithm has the smaller loss: its parameters are then kept.
     n_iter_ : int
         Passes over the signals.
     n_features_in_ : int

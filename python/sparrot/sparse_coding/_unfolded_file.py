@@ -75,9 +75,10 @@ def read(path: Any, cls: Any) -> Any:
 
 def _contents(path: Any) -> dict[str, FloatArray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InvalidInputError(f"{path} holds a single array: needs a file of save()")
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise InvalidInputError(f"{path} holds a single array: needs a file of save()")
+        with loaded as archive:
             missing = [name for name in (*TEXTS, *ARRAYS) if name not in archive.files]
             if missing:
                 raise InvalidInputError(

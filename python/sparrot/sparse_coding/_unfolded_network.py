@@ -36,7 +36,7 @@ LEARNED = ("step", "threshold")
 MOST_LAYERS = 255
 
 # So much above the loss of the plain algorithm, relatively, may be the noise of the last batches.
-NOISE = 1e-3
+NOISE = 1e-2
 
 
 class TrainingState(NamedTuple):
@@ -104,7 +104,8 @@ class UnfoldedNetwork(  # type: ignore[misc]
         Warns
         -----
         sparrot.errors.ConvergenceWarning
-            If training diverged, or left a network with a larger loss than the plain algorithm's.
+            If training diverged, or ended with a loss clearly above the plain algorithm's, whose
+            parameters are then kept.
         """
         signals = self._signals(X, reset=True)
         model = self._model()
@@ -123,7 +124,7 @@ class UnfoldedNetwork(  # type: ignore[misc]
         self._take(found, dictionary)
         if interruption is not None:
             raise interruption
-        self._warn()
+        self._warn(found["trained_loss"])
         return self
 
     def transform(self, X: object, *, n_layers: int | None = None) -> FloatArray:
@@ -393,22 +394,21 @@ class UnfoldedNetwork(  # type: ignore[misc]
         self.plain_loss_ = found.get("plain_loss", math.nan)
         self.stationarity_ = found.get("stationarity", math.nan)
 
-    def _warn(self) -> None:
+    def _warn(self, trained_loss: float) -> None:
         if self.status_ == "diverged":
             text = (
-                f"training diverged in pass {len(self.history_['epoch']) + 1}: the parameters of "
-                f"the best pass before, with as many layers, are kept, of loss {self.loss_:.3g} "
-                f"(plain algorithm: {self.plain_loss_:.3g}); lower learning_rate, which is "
-                f"{self.learning_rate}"
+                f"training diverged in pass {len(self.history_['epoch']) + 1}: the best parameters "
+                f"before are kept, of loss {self.loss_:.3g} (plain algorithm: "
+                f"{self.plain_loss_:.3g})"
             )
-        elif not self.loss_ <= self.plain_loss_ * (1 + NOISE):
+        elif self.status_ == "no_gain" and not trained_loss <= self.plain_loss_ * (1 + NOISE):
             text = (
-                f"the trained network's loss is {self.loss_:.3g}, the plain algorithm's "
-                f"{self.plain_loss_:.3g}: lower learning_rate, which is {self.learning_rate}, or "
-                f"raise n_epochs, which is {self.n_epochs}"
+                f"training ended with a loss of {trained_loss:.3g}, above the plain algorithm's "
+                f"{self.plain_loss_:.3g}, whose parameters are kept"
             )
         else:
             return
+        text += f": lower learning_rate, which is {self.learning_rate}, or raise n_epochs"
         warnings.warn(text, ConvergenceWarning, stacklevel=3)
 
     def _logarithms(self) -> tuple[list[float], list[float]]:

@@ -139,6 +139,7 @@ pub fn unfolding_train<'py>(
         Ok(fitted) => {
             result.set_item("ending", fitted.ending.name())?;
             result.set_item("loss", fitted.loss)?;
+            result.set_item("trained_loss", fitted.trained_loss)?;
             result.set_item("plain_loss", fitted.plain_loss)?;
             result.set_item("stationarity", fitted.stationarity)?;
             None

@@ -3,7 +3,8 @@
 //! In an incremental schedule a network of one layer is trained, then one of two, and so on, all of
 //! them each time; a new layer starts where the one before it has come to. Else all layers are trained
 //! from the start. A stage is a number of passes over the signals in random order, with a rate that
-//! falls to 0 along half a cosine, and moments of its own.
+//! falls to 0 along half a cosine, a gate that narrows, so that what is trained is at last nearly what
+//! is used, and moments of its own.
 
 use std::f64::consts::PI;
 
@@ -13,6 +14,9 @@ use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
 use crate::training::adam::Adam;
 use crate::training::gradient::{Gradient, Signals};
 use crate::training::{Dictionary, Element, Loss, Network, Shrinkage};
+
+/// The width of a gate at the end of a stage, relative to that at its beginning.
+const NARROWEST: f64 = 0.1;
 
 /// How a network is trained.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +29,7 @@ pub struct Schedule {
     pub batch: usize,
     /// The relative change of a parameter in a step, at first.
     pub rate: f64,
-    /// Whether it falls in the course of a stage.
+    /// Whether it falls in the course of a stage, and gates narrow.
     pub decays: bool,
     /// Whether steps are learned.
     pub steps: bool,
@@ -46,6 +50,8 @@ pub enum Ending {
     Callback,
     /// A number was not finite; the parameters are the best of those before, in the stage.
     Diverged,
+    /// All passes are done, and the plain algorithm, which is returned, has the smaller loss.
+    NoGain,
 }
 
 impl Ending {
@@ -56,6 +62,7 @@ impl Ending {
             Ending::MaxTime => "max_time",
             Ending::Callback => "callback",
             Ending::Diverged => "diverged",
+            Ending::NoGain => "no_gain",
         }
     }
 }
@@ -67,6 +74,8 @@ pub struct Fitted {
     pub ending: Ending,
     /// The loss, with exact thresholds and counts.
     pub loss: f64,
+    /// That of what training ended with; NaN if it overflows.
+    pub trained_loss: f64,
     /// That of the plain algorithm with as many layers.
     pub plain_loss: f64,
     /// The largest derivative of the training loss by a learned parameter's logarithm, relative to
@@ -148,16 +157,12 @@ impl<T: Element> Training<'_, T> {
             let (mut loss, mut nonzeros) = (0.0, 0);
             mean.fill(0.0);
             for (b, rows) in self.order.chunks(self.batch).enumerate() {
-                let sums = self.gradient.sums(
-                    rows,
-                    network,
-                    layers,
-                    self.shrinkage,
-                    self.loss,
-                    true,
-                    self.team,
-                    self.stop,
-                )?;
+                let done = (epoch * batches + b) as f64 / (self.schedule.epochs * batches) as f64;
+                let shrinkage = self.shrinkage.narrowed(self.width(done));
+                let (loss_kind, team, stop) = (self.loss, self.team, self.stop);
+                let sums = self
+                    .gradient
+                    .sums(rows, network, layers, shrinkage, loss_kind, true, team, stop)?;
                 if !sums.is_finite {
                     *network = best.1;
                     return Ok(Ending::Diverged);
@@ -167,7 +172,6 @@ impl<T: Element> Training<'_, T> {
                 let scale = 1.0 / (share * *self.scale.get_or_insert(of_first));
                 loss += sums.loss;
                 nonzeros += sums.nonzeros;
-                let done = (epoch * batches + b) as f64 / (self.schedule.epochs * batches) as f64;
                 let fall = if self.schedule.decays { 0.5 + 0.5 * (PI * done).cos() } else { 1.0 };
                 let rate = self.schedule.rate * fall;
                 adam.begin();
@@ -215,26 +219,37 @@ impl<T: Element> Training<'_, T> {
         used.flat_map(|(_, values)| values).fold(0.0, |most, x| most.max(x.abs()))
     }
 
-    /// Measures what is returned.
+    /// Measures what is returned: the plain network, if what was trained is no better.
     fn judge(
         &mut self,
-        network: &Network,
+        network: &mut Network,
         plain: &Network,
         ending: Ending,
     ) -> Result<Fitted, Error> {
         self.order.sort_unstable();
         let exact = (self.shrinkage.exact(), self.loss.exact());
-        let smooth = (self.shrinkage, self.loss);
+        let last = (self.shrinkage.narrowed(self.width(1.0)), self.loss);
         let mut mean = |network: &Network, kind, wants_gradient| {
             let (team, stop) = (self.team, self.stop);
             self.gradient.mean(&self.order, network, kind, wants_gradient, team, stop)
         };
-        let loss = mean(network, exact, false)?.loss;
+        let trained_loss = mean(network, exact, false)?.loss;
         let plain_loss = mean(plain, exact, false)?.loss;
-        let smooth = mean(network, smooth, true)?;
+        let gained = trained_loss <= plain_loss || plain_loss.is_nan();
+        if !gained {
+            network.clone_from(plain);
+        }
+        let smooth = mean(network, last, true)?;
         let gradient = [smooth.log_steps, smooth.log_alphas].concat();
         let stationarity = relative(self.largest(&gradient, network.depth()), smooth.loss);
-        Ok(Fitted { ending, loss, plain_loss, stationarity })
+        let ending = if gained || ending == Ending::Diverged { ending } else { Ending::NoGain };
+        let loss = if gained { trained_loss } else { plain_loss };
+        Ok(Fitted { ending, loss, trained_loss, plain_loss, stationarity })
+    }
+
+    /// The width of the gate, relative to that asked for, where so much of a stage is done.
+    fn width(&self, done: f64) -> f64 {
+        if self.schedule.decays { 1.0 - (1.0 - NARROWEST) * done } else { 1.0 }
     }
 }
 

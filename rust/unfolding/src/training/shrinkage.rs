@@ -52,6 +52,19 @@ impl Shrinkage {
         }
     }
 
+    /// With a gate of another width.
+    pub fn narrowed(self, factor: f64) -> Shrinkage {
+        match self {
+            Shrinkage::Hard(Gate::Smoothstep { width }) => {
+                Shrinkage::Hard(Gate::Smoothstep { width: factor * width })
+            }
+            Shrinkage::Hard(Gate::Sigmoid { width }) => {
+                Shrinkage::Hard(Gate::Sigmoid { width: factor * width })
+            }
+            other => other,
+        }
+    }
+
     /// The threshold of a step and a penalty.
     pub fn threshold(self, step: f64, alpha: f64) -> f64 {
         match self {
