@@ -28,19 +28,19 @@ def write(path: Any, network: Any) -> None:
     names = getattr(network, "feature_names_in_", None)
     if names is not None:
         state["feature_names"] = list(names)
+    arrays: dict[str, Any] = {
+        "format": FORMAT,
+        "class": type(network).__name__,
+        "parameters": json.dumps(parameters, default=_plain),
+        "state": json.dumps(state),
+        "dictionary": network.dictionary_,
+        "steps": network.steps_,
+        "penalties": network.penalties_,
+        "figures": [getattr(network, name) for name in FIGURES],
+        **{f"history_{key}": network.history_[key] for key in HISTORY},
+    }
     with open(path, "wb") as file:  # np.savez would append an ending to a name
-        np.savez(
-            file,
-            format=np.array(FORMAT),
-            **{"class": np.array(type(network).__name__)},
-            parameters=np.array(json.dumps(parameters, default=_plain)),
-            state=np.array(json.dumps(state)),
-            dictionary=network.dictionary_,
-            steps=network.steps_,
-            penalties=network.penalties_,
-            figures=np.array([getattr(network, name) for name in FIGURES]),
-            **{f"history_{key}": network.history_[key] for key in HISTORY},
-        )
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def read(path: Any, cls: Any) -> Any:
@@ -75,10 +75,10 @@ def read(path: Any, cls: Any) -> Any:
 
 def _contents(path: Any) -> dict[str, FloatArray]:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise InvalidInputError(f"{path} holds a single array: needs a file of save()")
-        with loaded as archive:
+        with open(path, "rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InvalidInputError(f"{path} holds a single array: needs a file of save()")
             missing = [name for name in (*TEXTS, *ARRAYS) if name not in archive.files]
             if missing:
                 raise InvalidInputError(

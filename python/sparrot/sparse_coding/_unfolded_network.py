@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 try:
-    from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+    from sklearn.base import BaseEstimator, TransformerMixin
+    from sklearn.base import ClassNamePrefixFeaturesOutMixin as PrefixMixin
     from sklearn.utils import check_random_state
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
@@ -56,9 +57,7 @@ class TrainingState(NamedTuple):
     """Seconds since training began."""
 
 
-class UnfoldedNetwork(  # type: ignore[misc]
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-):
+class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Everything but the penalty."""
 
     _penalty = ""
@@ -187,7 +186,7 @@ class UnfoldedNetwork(  # type: ignore[misc]
         signals = self._signals(X, reset=False)
         if self.loss == "supervised":
             truth = self._codes(y, signals, self.dictionary_)
-            return -float(((codes - truth) ** 2).mean())
+            return -float(np.square(codes - np.asarray(truth)).mean())
         residuals = signals - codes @ self.dictionary_.astype(np.float64).T
         penalties = np.abs(codes) if self._penalty == "l1" else codes != 0
         squares = (residuals**2).sum(1)
@@ -263,7 +262,8 @@ class UnfoldedNetwork(  # type: ignore[misc]
         OSError
             If it cannot be read.
         """
-        return read(path, cls)
+        network: Self = read(path, cls)
+        return network
 
     @property
     def thresholds_(self) -> FloatArray:
@@ -335,9 +335,9 @@ class UnfoldedNetwork(  # type: ignore[misc]
         }
 
     def _schedule(self) -> dict[str, Any]:
-        learn = (self.learn,) if isinstance(self.learn, str) else self.learn
-        known = isinstance(learn, tuple | list | set | frozenset) and set(learn) <= set(LEARNED)
-        if not known or not learn:
+        given = (self.learn,) if isinstance(self.learn, str) else self.learn
+        learn = set(given) if isinstance(given, tuple | list | set | frozenset) else set()
+        if not learn or not learn <= set(LEARNED):
             raise InvalidInputError(
                 f"learn is {self.learn!r}: needs 'step', 'threshold', or both in a tuple"
             )
