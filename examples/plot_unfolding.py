@@ -55,6 +55,7 @@ def signals(count, seed, density=DENSITY, snr_db=SNR_DB):
 # %%
 # The networks
 # ------------
+# All layers at once, from the plain algorithm, for a given number of passes over the signals.
 
 
 def trained(name, loss, learn, data, layers, epochs):
@@ -65,7 +66,9 @@ def trained(name, loss, learn, data, layers, epochs):
         n_layers=layers,
         loss=loss,
         learn=learn,
+        incremental=False,
         n_epochs=epochs,
+        learning_rate=0.03,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("always", ConvergenceWarning)
@@ -150,8 +153,8 @@ def main(argv=None):
     """Train, measure, print and draw."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--layers", type=int, default=15)
-    parser.add_argument("--signals", type=int, default=6000)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--signals", type=int, default=4000)
+    parser.add_argument("--epochs", type=int, default=120)
     parser.add_argument("--iterations", type=int, default=2000)
     parser.add_argument("--output", type=Path, default=Path("unfolding.png"))
     options = parser.parse_args(argv)

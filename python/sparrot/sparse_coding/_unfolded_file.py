@@ -40,7 +40,7 @@ def write(path: Any, network: Any) -> None:
         **{f"history_{key}": network.history_[key] for key in HISTORY},
     }
     with open(path, "wb") as file:  # np.savez would append an ending to a name
-        np.savez(file, allow_pickle=False, **arrays)
+        np.savez(file, **arrays)
 
 
 def read(path: Any, cls: Any) -> Any:
