@@ -130,7 +130,7 @@ def draw_layers(axes, name, curves, limit):
         for (loss, learn), values in curves.items():
             layers = np.arange(1, len(values) + 1)
             if loss == "plain":
-                ax.plot(layers, values[:, column], color="0.5", label=f"plain {name}")
+                ax.plot(layers, values[:, column], color="0.5", label="plain")
             else:
                 label = f"{loss}, {learn}"
                 colour, style = COLOURS[loss], STYLES[learn]
@@ -172,7 +172,7 @@ def main(argv=None):
         limit = settled(name, measured, truth, options.iterations)
         curves = {key: along_layers(name, m, measured, truth) for key, m in models.items()}
         draw_layers(row[:2], name, curves, limit)
-        at = options.layers - 1
+        at = options.layers - 1  # plain ones go further
         print(f"{name}, {options.layers} layers{'':22}{'error':>11}{'objective':>11}")
         print(f"  {'plain, in the end':38}{limit[0]:11.3e}{limit[1]:11.4f}")
         for (loss, learn), values in curves.items():
@@ -191,9 +191,12 @@ def main(argv=None):
                 elsewhere[key] = [error for error, _ in pairs]
                 title = " ".join(key)
                 print(f"  {title:38}" + "".join(f"{error:11.2e}" for error, _ in pairs))
-                print(f"  {'  its objective':38}" + "".join(f"{value:11.3f}" for _, value in pairs))
+                print(
+                    f"  {'  their objective':38}" + "".join(f"{value:11.4g}" for _, value in pairs)
+                )
             draw_mismatch(ax, name, quantity, places, elsewhere)
-    axes[0, 0].legend(fontsize="small")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     figure.savefig(options.output, dpi=110)
 
 

@@ -24,7 +24,8 @@ class Torch:
         self.squares = (self.A**2).sum(0)
         self.optimizer = torch.optim.Adam(self.parameters, lr=rate)
 
-    def codes(self, Y):
+    def codes(self, Y, width=0.5):
+        """Return codes; the gate of a hard threshold has that width."""
         torch, A = self.torch, self.A
         X = torch.zeros(len(Y), A.shape[1])
         for log_step, log_penalty in zip(*self.parameters, strict=True):
@@ -33,7 +34,8 @@ class Torch:
             if self.penalty == "l1":
                 X = torch.sign(V) * torch.relu(V.abs() - step * alpha)
             else:
-                u = torch.clamp(V.abs() / torch.sqrt(2 * step * alpha) - 0.5, 0, 1)
+                ratio = V.abs() / torch.sqrt(2 * step * alpha)
+                u = torch.clamp((ratio - 1 + width) / (2 * width), 0, 1)
                 X = V * u * u * (3 - 2 * u)
         return X
 
@@ -49,12 +51,12 @@ class Torch:
         return (((self.Y[rows] - X @ self.A.T) ** 2).sum(1) / 2 + penalties.sum(1)).mean()
 
     def epoch(self, batches, first, total):
-        """Take a step for each batch; the rate falls along half a cosine."""
+        """Take a step for each batch; the rate falls along half a cosine, and gates narrow."""
         for b, rows in enumerate(batches):
-            fall = 0.5 + 0.5 * math.cos(math.pi * (first + b) / total)
-            self.optimizer.param_groups[0]["lr"] = self.rate * fall
+            done = (first + b) / total
+            self.optimizer.param_groups[0]["lr"] = self.rate * (1 + math.cos(math.pi * done)) / 2
             self.optimizer.zero_grad()
-            value = self.value(self.codes(self.Y[rows]), rows)
+            value = self.value(self.codes(self.Y[rows], 0.5 * (1 - 0.9 * done)), rows)
             value.backward()
             self.optimizer.step()
 
