@@ -48,8 +48,8 @@
 //! | [`tile`] | a few signals through all layers and back |
 //! | [`gradient`] | a batch of signals: tiles, side by side |
 //! | [`adam`] | the step of the parameters |
-//! | [`fit`] | layer by layer, batch by batch |
-//! | [`transform`] | the trained network on new signals |
+//! | [`mod@fit`] | layer by layer, batch by batch |
+//! | [`mod@transform`] | the trained network on new signals |
 
 pub mod adam;
 pub mod dictionary;
