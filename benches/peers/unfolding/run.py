@@ -17,7 +17,7 @@ from peers import machine, output
 from peers.child import Child
 
 PACKAGES = ("sparrot", "torch")
-DENSITY, NOISE_DB, ALPHA, RATE = 0.05, 20.0, 0.02, 0.05
+DENSITY, NOISE_DB, RATE = 0.05, 20.0, 0.05
 MODULE = "peers.unfolding.run"
 
 
@@ -28,6 +28,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--batch", type=int, default=200)
     parser.add_argument("--layers", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--alpha", type=float, default=0.02)
+    parser.add_argument("--penalties", nargs="+", choices=["l1", "l0"], default=["l1", "l0"])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--output", type=Path, default=output.RESULTS / "unfolding")
@@ -35,13 +37,14 @@ def main(argv: list[str]) -> None:
     results = machine.description() | {"threads": options.threads, "rows": []}
     results["versions"] |= {package: machine.version(package) for package in PACKAGES}
     for size in options.sizes:
-        for penalty in ("l1", "l0"):
+        for penalty in options.penalties:
             for loss in ("supervised", "unsupervised"):
                 for threads in options.threads:
                     case = {
                         "size": size,
                         "penalty": penalty,
                         "loss": loss,
+                        "alpha": options.alpha,
                         "signals": options.signals,
                         "batch": options.batch,
                         "layers": options.layers,
@@ -75,8 +78,8 @@ def measured(case: dict) -> dict:
     found = {"sparrot": [], "torch": []}
     for seed in range(-1, case["seeds"]):
         pair = {"sparrot": ours(A, Y, truth, case, max(seed, 0))}
-        settings = {name: case[name] for name in ("penalty", "loss")}
-        peer = Torch(A, Y, truth, alpha=ALPHA, n_layers=case["layers"], rate=RATE, **settings)
+        settings = {name: case[name] for name in ("penalty", "loss", "alpha")}
+        peer = Torch(A, Y, truth, n_layers=case["layers"], rate=RATE, **settings)
         order = torch.Generator().manual_seed(max(seed, 0))
         steps = -(-case["signals"] // case["batch"])
         start = time.perf_counter()
@@ -103,7 +106,7 @@ def ours(A, Y, truth, case: dict, seed: int) -> tuple[float, float]:
     estimator = {"l1": UnfoldedISTA, "l0": UnfoldedIHT}[case["penalty"]]
     model = estimator(
         A,
-        alpha=ALPHA,
+        alpha=case["alpha"],
         n_layers=case["layers"],
         loss=case["loss"],
         incremental=False,
@@ -125,7 +128,8 @@ def markdown(results: dict) -> str:
         ms = {name: row[name]["ms"] for name in PACKAGES}
         rows.append(
             [
-                f"{row['size']} {'ISTA' if row['penalty'] == 'l1' else 'IHT'}, {row['loss']}",
+                f"{row['size']} {'ISTA' if row['penalty'] == 'l1' else 'IHT'}, {row['loss']}, "
+                f"{row['alpha']:g}",
                 str(row["threads"]),
                 *(output.figure(ms[name]) for name in PACKAGES),
                 output.figure(ms["torch"] / ms["sparrot"]),
