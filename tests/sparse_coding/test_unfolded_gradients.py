@@ -135,3 +135,29 @@ def test_gradients_are_those_of_torch(data, penalty, gate, count, loss):
     for ours, theirs in zip(gradient, logs, strict=True):
         expected = np.zeros(LAYERS) if theirs.grad is None else theirs.grad.numpy()
         np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-10)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_dense_codes_of_many_atoms(loss, dtype):
+    """Products go through the dictionary there, and not the Gram matrix."""
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(7, 75)) / np.sqrt(7)
+    Y, truth = rng.normal(size=(SIGNALS, 7)), rng.normal(size=(SIGNALS, 75))
+    A, Y, truth = (array.astype(dtype) for array in (A, Y, truth))
+    model = UnfoldedISTA(A, alpha=1e-4, n_layers=LAYERS, loss=loss, n_epochs=1)
+    model.fit(Y, truth)
+    value, *gradient = model.loss_and_gradient(Y, truth)
+    assert (model.transform(Y) != 0).mean() > 0.9
+    wide = [array.astype(np.float64) for array in (A, Y, truth)]
+    logs = np.log(model.steps_), np.log(model.penalties_)
+    found = reference.codes(*wide[:2], *logs, "l1")
+    tolerance = 1e-11 if dtype == np.float64 else 1e-4
+    np.testing.assert_allclose(model.transform(Y), found, rtol=0, atol=tolerance)
+    targets = wide[2] if loss == "supervised" else None
+    exact = ("exact", 1.0)
+    arguments = (*wide[:2], targets, *logs, "l1", 1e-4, exact, exact)
+    assert value == pytest.approx(reference.loss(*arguments), rel=tolerance)
+    expected = np.array(reference.gradient(*arguments))
+    bound = tolerance * max(np.abs(expected).max(), 0.1 * value)
+    np.testing.assert_allclose(gradient, expected, rtol=0, atol=bound)

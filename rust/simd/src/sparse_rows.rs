@@ -118,10 +118,12 @@ macro_rules! of_type {
     ($float:ident, $register:ident, $times:ident, $select:ident) => {
         kernel! {
             /// `out_i = base_i + scale * x_i matrix` for each row x_i, given as a sparse row and as one
-            /// of `dense`; that, `base` and `out` hold rows of `columns`, a multiple of a panel's.
+            /// of `dense`, in rows of `stride`; `base` and `out` hold rows of `columns`, a multiple of
+            /// a panel's.
             pub fn $times<'a, S>(
                 rows: SparseRows<'a, $float>,
                 dense: &'a [$float],
+                stride: usize,
                 panels: &'a [$float],
                 columns: usize,
                 scale: $float,
@@ -140,7 +142,7 @@ macro_rules! of_type {
                         while i < count {
                             let entries = rows.starts[(i + GROUP).min(count)] - rows.starts[i];
                             if i + GROUP <= count && entries > GROUP * height / SHARE {
-                                let group = [0, 1, 2, 3].map(|r| &dense[(i + r) * columns..]);
+                                let group = [0, 1, 2, 3].map(|r| &dense[(i + r) * stride..]);
                                 let sums = dense_product(group, panel, PANEL, at, zero);
                                 for sums in sums {
                                     let place = i * columns + first;
@@ -242,7 +244,9 @@ mod tests {
                 let base: Vec<$float> = (0..COUNT * columns).map(|k| (k % 7) as $float).collect();
                 for level in Level::available() {
                     let mut out = vec![$float::NAN; COUNT * columns];
-                    $times::at(level, rows, &dense, &panels, columns, 2.0, &base, &mut out);
+                    $times::at(
+                        level, rows, &dense, columns, &panels, columns, 2.0, &base, &mut out,
+                    );
                     for i in 0..COUNT {
                         for j in 0..columns {
                             let sum: $float = (starts[i]..starts[i + 1])

@@ -22,6 +22,19 @@ pub struct Dictionary<'a, T> {
     panels: Vec<T>,
     /// The squared norms of the atoms.
     squares: Vec<f64>,
+    /// With more than two atoms to a feature products of dense codes are cheaper one after the other.
+    factors: Option<Factors<T>>,
+}
+
+/// The dictionary itself, in panels.
+#[derive(Debug)]
+pub struct Factors<T> {
+    /// A', in rows of [`Self::width`].
+    pub transposed: Vec<T>,
+    /// A, in rows of [`Dictionary::columns`].
+    pub straight: Vec<T>,
+    /// M, rounded up to whole panels.
+    pub width: usize,
 }
 
 impl<'a, T: Element> Dictionary<'a, T> {
@@ -53,7 +66,17 @@ impl<'a, T: Element> Dictionary<'a, T> {
             panels[p * height + j * T::PANEL + at].to_f64()
         };
         let squares = (0..atoms).map(entry).collect();
-        Ok(Dictionary { matrix, features, atoms, columns, panels, squares })
+        let factors = if atoms > 2 * features {
+            let width = features.next_multiple_of(T::PANEL);
+            Some(Factors {
+                transposed: packed(atoms, features, width, |j, i| matrix[i * atoms + j])?,
+                straight: packed(features, atoms, columns, |i, j| matrix[i * atoms + j])?,
+                width,
+            })
+        } else {
+            None
+        };
+        Ok(Dictionary { matrix, features, atoms, columns, panels, squares, factors })
     }
 
     /// N.
@@ -74,6 +97,12 @@ impl<'a, T: Element> Dictionary<'a, T> {
     /// The Gram matrix, for the kernels.
     pub fn panels(&self) -> &[T] {
         &self.panels
+    }
+
+    /// What to multiply so many rows by, with so many entries that are not 0, if not the Gram matrix.
+    pub fn factors(&self, rows: usize, entries: usize) -> Option<&Factors<T>> {
+        let saved = entries * self.atoms.saturating_sub(self.features);
+        self.factors.as_ref().filter(|_| saved > rows * self.features * self.atoms)
     }
 
     /// The squared norm of an atom.
@@ -133,4 +162,20 @@ impl<'a, T: Element> Dictionary<'a, T> {
             Error::invalid("dictionary", "has a norm whose square is out of range: rescale it")
         })
     }
+}
+
+/// A matrix in panels, zeros in the columns beyond `width`.
+fn packed<T: Element>(
+    height: usize,
+    width: usize,
+    columns: usize,
+    entry: impl Fn(usize, usize) -> T,
+) -> Result<Vec<T>, Error> {
+    let mut panels: Vec<T> = memory::zeros("the dictionary in panels", height, columns)?;
+    for i in 0..height {
+        for j in 0..width {
+            panels[(j / T::PANEL * height + i) * T::PANEL + j % T::PANEL] = entry(i, j);
+        }
+    }
+    Ok(panels)
 }

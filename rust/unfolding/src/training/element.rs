@@ -22,9 +22,11 @@ pub trait Element:
     const ZERO: Self;
 
     /// `out_i = base_i + scale * x_i matrix` for rows that are sparse, or dense; see [`sparse_rows`].
+    #[allow(clippy::too_many_arguments, reason = "as the kernel")]
     fn times_panels(
         rows: SparseRows<'_, Self>,
         dense: &[Self],
+        stride: usize,
         panels: &[Self],
         columns: usize,
         scale: Self,
@@ -50,13 +52,14 @@ macro_rules! element {
             fn times_panels(
                 rows: SparseRows<'_, $float>,
                 dense: &[$float],
+                stride: usize,
                 panels: &[$float],
                 columns: usize,
                 scale: $float,
                 base: &[$float],
                 out: &mut [$float],
             ) {
-                sparse_rows::$times(rows, dense, panels, columns, scale, base, out);
+                sparse_rows::$times(rows, dense, stride, panels, columns, scale, base, out);
             }
 
             fn select(

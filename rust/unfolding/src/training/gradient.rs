@@ -106,7 +106,7 @@ impl<'a, T: Element> Gradient<'a, T> {
         depth: usize,
     ) -> Result<Gradient<'a, T>, Error> {
         memory::check("the layers of a batch", batch.saturating_mul(dictionary.columns()), depth)?;
-        let tile = || Ok((Tile::new(dictionary.columns(), depth)?, Sums::new(depth)));
+        let tile = || Ok((Tile::new(dictionary, depth)?, Sums::new(depth)));
         let tiles = (0..batch.div_ceil(TILE)).map(|_| tile()).collect::<Result<_, Error>>()?;
         Ok(Gradient { dictionary, signals, tiles, total: Sums::new(depth) })
     }

@@ -50,6 +50,38 @@ impl<T: Element> Layer<T> {
     }
 }
 
+/// What a product is added to.
+#[derive(Clone, Copy)]
+enum Base {
+    /// `-A'y`.
+    Signals,
+    /// The dense rows.
+    Values,
+}
+
+/// Full rows of features, between products with the two factors of the Gram matrix.
+#[derive(Debug)]
+struct Inner<T> {
+    starts: Vec<usize>,
+    positions: Vec<u32>,
+    values: Vec<T>,
+    zeros: Vec<T>,
+}
+
+impl<T: Element> Inner<T> {
+    fn new(features: usize) -> Result<Inner<T>, Error> {
+        let width = features.next_multiple_of(T::PANEL);
+        // Padding is 0, and goes to the first column.
+        let position = |k: usize| if k % width < features { (k % width) as u32 } else { 0 };
+        Ok(Inner {
+            starts: (0..=TILE).map(|i| i * width).collect(),
+            positions: (0..TILE * width).map(position).collect(),
+            values: memory::zeros("a tile of signals", TILE, width)?,
+            zeros: memory::zeros("a tile of signals", TILE, width)?,
+        })
+    }
+}
+
 /// The room that a tile needs.
 #[derive(Debug)]
 pub struct Tile<T> {
@@ -62,6 +94,7 @@ pub struct Tile<T> {
     /// The output of the last layer on the way there, `s` on the way back; else 0.
     dense: Vec<T>,
     layers: Vec<Layer<T>>,
+    inner: Inner<T>,
     /// Where the network's output is.
     last: usize,
     /// `g` at the non-zeros of the layer under way.
@@ -73,7 +106,8 @@ impl<T: Element> Tile<T> {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
-    pub fn new(columns: usize, layers: usize) -> Result<Tile<T>, Error> {
+    pub fn new(dictionary: &Dictionary<'_, T>, layers: usize) -> Result<Tile<T>, Error> {
+        let columns = dictionary.columns();
         let room = || memory::zeros("a tile of signals", TILE, columns);
         Ok(Tile {
             columns,
@@ -82,6 +116,7 @@ impl<T: Element> Tile<T> {
             correlations: room()?,
             dense: room()?,
             layers: (0..layers).map(|_| Layer::new(columns)).collect::<Result<_, _>>()?,
+            inner: Inner::new(dictionary.features())?,
             last: 0,
             upstream: room()?,
         })
@@ -141,16 +176,37 @@ impl<T: Element> Tile<T> {
 
     /// `A'(A x - y)` of the network's output.
     fn correlate(&mut self, dictionary: &Dictionary<'_, T>) {
-        let layer = &self.layers[self.last];
+        self.multiply(dictionary, self.last, T::from_f64(1.0), Base::Signals);
+    }
+
+    /// The values of a layer, which are also in the dense rows, times the Gram matrix, scaled and added
+    /// to the base: into the correlations.
+    fn multiply(&mut self, dictionary: &Dictionary<'_, T>, layer: usize, scale: T, base: Base) {
+        let (layer, n) = (&self.layers[layer], self.columns);
+        let rows = layer.rows(self.signals, &layer.values);
+        let (dense, out) = (&self.dense, &mut self.correlations);
+        let base = match base {
+            Base::Signals => &self.base,
+            Base::Values => dense,
+        };
+        let Some(factors) = dictionary.factors(self.signals, layer.starts[self.signals]) else {
+            T::times_panels(rows, dense, n, dictionary.panels(), n, scale, base, out);
+            return;
+        };
+        let (width, inner) = (factors.width, &mut self.inner);
         T::times_panels(
-            layer.rows(self.signals, &layer.values),
-            &self.dense,
-            dictionary.panels(),
-            self.columns,
+            rows,
+            dense,
+            n,
+            &factors.transposed,
+            width,
             T::from_f64(1.0),
-            &self.base,
-            &mut self.correlations,
+            &inner.zeros,
+            &mut inner.values,
         );
+        let starts = &inner.starts[..=self.signals];
+        let rows = SparseRows { starts, positions: &inner.positions, values: &inner.values };
+        T::times_panels(rows, &inner.values, width, &factors.straight, n, scale, base, out);
     }
 
     /// Writes the values of a layer into the dense rows.
@@ -264,16 +320,7 @@ impl<T: Element> Tile<T> {
                 break;
             }
             self.spread(t);
-            let layer = &self.layers[t];
-            T::times_panels(
-                layer.rows(self.signals, &layer.values),
-                &self.dense,
-                dictionary.panels(),
-                n,
-                T::from_f64(-step),
-                &self.dense,
-                &mut self.correlations,
-            );
+            self.multiply(dictionary, t, T::from_f64(-step), Base::Values);
             self.clear(t);
             let before = &self.layers[t - 1];
             for (i, row) in self.correlations.chunks(n).take(self.signals).enumerate() {

@@ -25,7 +25,7 @@ pub fn transform<T: Element>(
     let (features, atoms) = (dictionary.features(), dictionary.atoms());
     let blocks = signals.chunks(BLOCK * features).zip(codes.chunks_mut(BLOCK * atoms)).collect();
     let results = team.run(stop, blocks, |(signals, codes): (&[T], &mut [T])| {
-        let mut tile = Tile::new(dictionary.columns(), network.depth().min(2))?;
+        let mut tile = Tile::new(dictionary, network.depth().min(2))?;
         let mut finite = true;
         let parts = signals.chunks(TILE * features).zip(codes.chunks_mut(TILE * atoms));
         for (signals, codes) in parts {
