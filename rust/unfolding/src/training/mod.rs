@@ -25,7 +25,8 @@
 //!
 //! `D` and `E` are 0 wherever `x_{t+1}` is: nothing but its non-zeros is kept of a layer, or worked with.
 //! With the Gram matrix `A'A` both directions of a layer are then products of sparse rows with a matrix,
-//! `nnz N` operations a signal where products with A and A' take `2 M N`.
+//! `nnz N` operations a signal where products with A and A' take `2 M N`; with more than two atoms to a
+//! feature and dense codes those are fewer, and are what is done.
 //!
 //! **Parameters** are logarithms: positive whatever the step, and a learning rate is a relative change,
 //! which makes training independent of the scale of signals and dictionary.
