@@ -24,6 +24,10 @@ SMALL = {
         ["colours, n = 80", "assignment, n = 60", "auto", "sns", "sinkhorn"],
     ),
     "plot_label_propagation": (["--samples", "300"], ["gamma", "solved", "iterated", "at most"]),
+    "plot_unfolding": (
+        ["--layers", "2", "--signals", "100", "--epochs", "1", "--iterations", "20"],
+        ["ISTA, 2 layers", "IHT, 2 layers", "supervised steps", "density of the codes", "dB"],
+    ),
     "plot_ksparse_transport": (
         ["--grid", "50", "--points", "40", "--evaluations", "100"],
         ["entropic", "quadratic", "k-sparse", "two clouds: solve_ksparse", "L-BFGS-B"],

@@ -11,6 +11,7 @@ Submodules are imported when they are first used:
                           nonconvex penalties, best subsets
 ``sparrot.descent``       block coordinate descent: greedy rules, message passing
 ``sparrot.graph``         Laplacian systems, label propagation, forests of a graph
+``sparrot.sparse_coding`` sparse codes of many signals by unrolled, trained ISTA and IHT
 ``sparrot.special``       softmax, log_softmax, logsumexp and their relatives
 ``sparrot.interop``       the names of other packages: ``sparrot.interop.pot``
 ``sparrot.errors``        the exceptions and warnings of the package
@@ -33,6 +34,7 @@ _SUBMODULES = (
     "interop",
     "linear_model",
     "plot",
+    "sparse_coding",
     "special",
     "transport",
 )
@@ -49,6 +51,7 @@ __all__ = [
     "plot",
     "set_num_threads",
     "simd_level",
+    "sparse_coding",
     "special",
     "transport",
 ]

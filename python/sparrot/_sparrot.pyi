@@ -41,11 +41,15 @@ __all__ = [
     "transport_solve_batch",
     "transport_sparse_plan",
     "transport_survey",
+    "unfolding_gradient",
+    "unfolding_train",
+    "unfolding_transform",
     "version",
 ]
 
 _Vector = npt.NDArray[np.float64]
 _Matrix = npt.NDArray[np.float64]
+_Floats = npt.NDArray[Any]
 
 def descent_solve(
     problem: tuple[Any, ...],
@@ -200,3 +204,25 @@ def graph_forest_partition(
 ) -> list[npt.NDArray[np.int64]]: ...
 def graph_greedy_forest(matrix: Any, order: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]: ...
 def graph_message_passing(matrix: Any, x: _Matrix) -> None: ...
+def unfolding_gradient(
+    data: tuple[_Floats, _Floats, _Floats | None],
+    model: Mapping[str, Any],
+    log_steps: list[float],
+    log_alphas: list[float],
+    n_threads: int | None,
+) -> tuple[float, list[float], list[float]]: ...
+def unfolding_train(
+    data: tuple[_Floats, _Floats, _Floats | None],
+    model: Mapping[str, Any],
+    schedule: Mapping[str, Any],
+    max_time: float | None,
+    callback: Callable[..., bool] | None,
+    n_threads: int | None,
+) -> tuple[dict[str, Any], BaseException | None]: ...
+def unfolding_transform(
+    data: tuple[_Floats, _Floats, _Floats | None],
+    penalty: str,
+    log_steps: list[float],
+    log_alphas: list[float],
+    n_threads: int | None,
+) -> tuple[_Floats, bool]: ...

@@ -1,10 +1,11 @@
-"""The names of other packages, on sparrot's solvers.
+"""The names of other packages, on sparrot's solvers, and ways to them.
 
-==========================  ====================================================================
-:mod:`sparrot.interop.pot`  entropic transport with the names and arguments of POT (``import ot``)
-==========================  ====================================================================
+============================  ==================================================================
+:mod:`sparrot.interop.pot`    entropic transport with the names and arguments of POT (``import ot``)
+:mod:`sparrot.interop.torch`  trained unrolled networks as modules of torch; needs torch
+============================  ==================================================================
 
-Nothing here imports the package whose names it takes.
+Another package is imported where it is needed, when it is.
 """
 
 import importlib
@@ -14,7 +15,7 @@ __all__ = ["pot"]
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name in __all__:
+    if name in {*__all__, "torch"}:
         return importlib.import_module(f"sparrot.interop.{name}")
     raise AttributeError(f"module 'sparrot.interop' has no attribute {name!r}")
 

@@ -21,6 +21,7 @@ mod router;
 mod special;
 mod system;
 mod transport;
+mod unfolding;
 
 /// The native part of sparrot. Private: import the public names from `sparrot`.
 #[pymodule]
@@ -59,4 +60,6 @@ mod _sparrot {
         transport_apply, transport_map, transport_plan, transport_round, transport_solve,
         transport_sparse_plan, transport_survey,
     };
+    #[pymodule_export]
+    use super::unfolding::{unfolding_gradient, unfolding_train, unfolding_transform};
 }

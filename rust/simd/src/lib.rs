@@ -20,6 +20,7 @@
 //! | [`linear`] | axpy and the blocked matrix-vector products of a fused sweep |
 //! | [`gibbs`] | rows of `exp(phi_i + psi_j - c_ij)`, the kernel of entropic transport |
 //! | [`points`] | a row of distances from one point to many |
+//! | [`sparse_rows`] | sparse rows times a dense matrix, and the entries above a threshold |
 //! | [`select`] | the k-th largest of many values, and collecting what exceeds a threshold |
 //!
 //! Those of softmax and its sums give the same bits at every level. Other reductions run in an order
@@ -45,6 +46,7 @@ pub mod relatives;
 pub mod row;
 pub mod select;
 pub mod softmax;
+pub mod sparse_rows;
 pub mod tally;
 
 pub use level::Level;

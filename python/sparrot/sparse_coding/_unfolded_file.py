@@ -1,0 +1,133 @@
+"""Trained networks in files: an ``.npz`` archive of plain arrays, without pickle."""
+
+import json
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from sparrot._validation import FloatArray
+from sparrot.errors import InvalidInputError
+
+FORMAT = "sparrot unfolded network, version 1"
+HISTORY = ("epoch", "n_layers", "loss", "gradient", "nonzeros", "time")
+FIGURES = ("loss_", "plain_loss_", "stationarity_")
+ARRAYS = ("dictionary", "steps", "penalties", "figures", *(f"history_{key}" for key in HISTORY))
+TEXTS = ("format", "class", "parameters", "state")
+
+
+def write(path: Any, network: Any) -> None:
+    """Write everything that is plain."""
+    parameters = network.get_params(deep=False)
+    parameters["learn"] = _learned(parameters["learn"])
+    if not isinstance(parameters["random_state"], int):
+        parameters["random_state"] = None
+    for name in ("dictionary", "callback"):
+        del parameters[name]
+    state = {"status": network.status_, "default": network.dictionary is None}
+    names = getattr(network, "feature_names_in_", None)
+    if names is not None:
+        state["feature_names"] = list(names)
+    arrays: dict[str, Any] = {
+        "format": FORMAT,
+        "class": type(network).__name__,
+        "parameters": json.dumps(parameters, default=_plain),
+        "state": json.dumps(state),
+        "dictionary": network.dictionary_,
+        "steps": network.steps_,
+        "penalties": network.penalties_,
+        "figures": [getattr(network, name) for name in FIGURES],
+        **{f"history_{key}": network.history_[key] for key in HISTORY},
+    }
+    with open(path, "wb") as file:  # np.savez would append an ending to a name
+        np.savez(file, **arrays)
+
+
+def read(path: Any, cls: Any) -> Any:
+    """Read a network of the class, or say what is wrong with the file."""
+    contents = _contents(path)
+    found = contents["format"].item(), contents["class"].item()
+    if found != (FORMAT, cls.__name__):
+        raise InvalidInputError(
+            f"{path} holds {found[1]!r} ({found[0]}): needs {cls.__name__!r} ({FORMAT})"
+        )
+    parameters, state = (_mapping(path, name, contents[name]) for name in ("parameters", "state"))
+    dictionary = contents["dictionary"]
+    parameters["learn"] = tuple(parameters.get("learn", ()))
+    parameters["dictionary"] = None if state.get("default") else dictionary
+    try:
+        network = cls(**parameters)
+    except TypeError as error:
+        raise InvalidInputError(f"{path} is damaged: its parameters are wrong: {error}") from error
+    _require_layers(path, contents)
+    network.dictionary_ = dictionary
+    network.steps_, network.penalties_ = contents["steps"], contents["penalties"]
+    network.history_ = {key: contents[f"history_{key}"] for key in HISTORY}
+    network.n_iter_ = max(1, len(network.history_["epoch"]))
+    network.status_ = str(state.get("status"))
+    for name, figure in zip(FIGURES, contents["figures"].tolist(), strict=True):
+        setattr(network, name, figure)
+    network.n_features_in_ = dictionary.shape[0]
+    if "feature_names" in state:
+        network.feature_names_in_ = np.array(state["feature_names"], dtype=object)
+    return network
+
+
+def _contents(path: Any) -> dict[str, FloatArray]:
+    try:
+        with open(path, "rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InvalidInputError(f"{path} holds a single array: needs a file of save()")
+            missing = [name for name in (*TEXTS, *ARRAYS) if name not in archive.files]
+            if missing:
+                raise InvalidInputError(
+                    f"{path} has no {missing[0]!r}: needs a file of save(), whole"
+                )
+            contents = {name: archive[name] for name in (*TEXTS, *ARRAYS)}
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(error, InvalidInputError):
+            raise
+        raise InvalidInputError(f"{path} is not a file of save(), or damaged: {error}") from error
+    for name in TEXTS:
+        if contents[name].dtype.kind != "U" or contents[name].ndim != 0:
+            raise InvalidInputError(f"{path} is damaged: {name!r} is no text")
+    return contents
+
+
+def _mapping(path: Any, name: str, text: FloatArray) -> dict[str, Any]:
+    try:
+        value = json.loads(text.item())
+    except ValueError as error:
+        raise InvalidInputError(f"{path} is damaged: {name!r} is no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InvalidInputError(f"{path} is damaged: {name!r} is no mapping")
+    return value
+
+
+def _require_layers(path: Any, contents: dict[str, FloatArray]) -> None:
+    dictionary, steps, penalties = (contents[k] for k in ("dictionary", "steps", "penalties"))
+    if dictionary.ndim != 2 or dictionary.dtype not in (np.float32, np.float64):
+        raise InvalidInputError(f"{path} is damaged: 'dictionary' is no matrix of floats")
+    if dictionary.size == 0 or not np.isfinite(dictionary).all():
+        raise InvalidInputError(f"{path} is damaged: 'dictionary' is empty or not finite")
+    vectors = all(v.ndim == 1 and v.dtype == np.float64 for v in (steps, penalties))
+    if not vectors or not 0 < len(steps) == len(penalties):
+        raise InvalidInputError(
+            f"{path} is damaged: 'steps' and 'penalties' are no two vectors of one length"
+        )
+    if not (np.isfinite(steps).all() and (steps >= 0).all()):
+        raise InvalidInputError(f"{path} is damaged: 'steps' has a value that is no step")
+    if not (np.isfinite(penalties).all() and (penalties >= 0).all()):
+        raise InvalidInputError(f"{path} is damaged: 'penalties' has a value that is no penalty")
+    if contents["figures"].shape != (len(FIGURES),):
+        raise InvalidInputError(f"{path} is damaged: 'figures' has another shape")
+
+
+def _learned(learn: Any) -> list[str]:
+    return [learn] if isinstance(learn, str) else sorted(learn)
+
+
+def _plain(value: Any) -> Any:
+    """Turn NumPy's numbers into Python's."""
+    return value.item()

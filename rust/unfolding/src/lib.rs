@@ -1,0 +1,13 @@
+//! Sparse codes of many signals that share a dictionary.
+//!
+//! ```text
+//! min over x of  |y - A x|^2 / 2 + sum_j phi(x_j),   for every row y of Y
+//! ```
+//!
+//! | folder | what is in it |
+//! |---|---|
+//! | [`training`] | iterations unrolled into layers, whose parameters are trained |
+
+#![forbid(unsafe_code)]
+
+pub mod training;

@@ -1,0 +1,194 @@
+//! A batch of signals: tiles, side by side, summed in order.
+
+use sparrot_foundation::{Error, Stop, Team, memory};
+
+use crate::training::dictionary::Dictionary;
+use crate::training::tile::{TILE, Tile};
+use crate::training::{Element, Loss, Network, Shrinkage};
+
+/// What is known of the signals to train on.
+#[derive(Debug)]
+pub struct Signals<'a, T> {
+    /// `-A'y`, padded.
+    minus_correlations: Vec<T>,
+    /// True codes, by rows, if there are any.
+    codes: Option<&'a [T]>,
+    /// `|y|^2`, or `|x*|^2` if there are true codes.
+    squares: Vec<f64>,
+}
+
+impl<'a, T: Element> Signals<'a, T> {
+    /// Of signals by rows; with true codes, by rows, for a supervised loss.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`]; [`Error::Interrupted`].
+    pub fn new(
+        dictionary: &Dictionary<'_, T>,
+        signals: &[T],
+        codes: Option<&'a [T]>,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Signals<'a, T>, Error> {
+        let minus_correlations = dictionary.all_minus_correlations(signals, team, stop)?;
+        let (rows, width) = match codes {
+            Some(codes) => (codes, dictionary.atoms()),
+            None => (signals, dictionary.features()),
+        };
+        let square = |row: &[T]| row.iter().map(|x| x.to_f64() * x.to_f64()).sum();
+        let squares = rows.chunks(width).map(square).collect();
+        Ok(Signals { minus_correlations, codes, squares })
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.squares.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.squares.is_empty()
+    }
+}
+
+/// Sums over signals.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sums {
+    /// Of the loss.
+    pub loss: f64,
+    /// Of its derivatives by the logarithms of steps, layer by layer.
+    pub log_steps: Vec<f64>,
+    /// Likewise of penalties.
+    pub log_alphas: Vec<f64>,
+    /// Of the non-zeros of codes.
+    pub nonzeros: usize,
+    /// Whether everything on the way was finite.
+    pub is_finite: bool,
+}
+
+impl Sums {
+    fn new(depth: usize) -> Sums {
+        let zeros = vec![0.0; depth];
+        Sums { log_steps: zeros.clone(), log_alphas: zeros, is_finite: true, ..Sums::default() }
+    }
+
+    fn clear(&mut self) {
+        (self.loss, self.nonzeros, self.is_finite) = (0.0, 0, true);
+        self.log_steps.fill(0.0);
+        self.log_alphas.fill(0.0);
+    }
+
+    fn add(&mut self, other: &Sums) {
+        self.loss += other.loss;
+        self.nonzeros += other.nonzeros;
+        self.is_finite &= other.is_finite;
+        self.log_steps.iter_mut().zip(&other.log_steps).for_each(|(a, b)| *a += b);
+        self.log_alphas.iter_mut().zip(&other.log_alphas).for_each(|(a, b)| *a += b);
+    }
+}
+
+/// Finds the loss of batches, and its gradient.
+pub struct Gradient<'a, T> {
+    dictionary: &'a Dictionary<'a, T>,
+    signals: &'a Signals<'a, T>,
+    tiles: Vec<(Tile<T>, Sums)>,
+    total: Sums,
+}
+
+impl<'a, T: Element> Gradient<'a, T> {
+    /// With room for batches of so many signals and networks of so many layers.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn new(
+        dictionary: &'a Dictionary<'a, T>,
+        signals: &'a Signals<'a, T>,
+        batch: usize,
+        depth: usize,
+    ) -> Result<Gradient<'a, T>, Error> {
+        memory::check("the layers of a batch", batch.saturating_mul(dictionary.columns()), depth)?;
+        let tile = || Ok((Tile::new(dictionary, depth)?, Sums::new(depth)));
+        let tiles = (0..batch.div_ceil(TILE)).map(|_| tile()).collect::<Result<_, Error>>()?;
+        Ok(Gradient { dictionary, signals, tiles, total: Sums::new(depth) })
+    }
+
+    /// The sums over a batch, no larger than there is room for: of the first layers of the network;
+    /// without the gradient if it is not wanted.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    #[allow(clippy::too_many_arguments, reason = "one call site each for two of them")]
+    pub fn sums(
+        &mut self,
+        batch: &[u32],
+        network: &Network,
+        depth: usize,
+        shrinkage: Shrinkage,
+        loss: Loss,
+        wants_gradient: bool,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<&Sums, Error> {
+        let (dictionary, signals) = (self.dictionary, self.signals);
+        let (n, atoms) = (dictionary.columns(), dictionary.atoms());
+        let items: Vec<_> = batch.chunks(TILE).zip(&mut self.tiles).collect();
+        let count = items.len();
+        // Multiply-adds of sparse rows, a few dozen in a nanosecond.
+        let team = team.for_work(batch.len() * depth * (n * n / 32));
+        team.run(stop, items, |(rows, (tile, sums))| {
+            sums.clear();
+            for (base, row) in tile.base.chunks_mut(n).zip(rows) {
+                let row = *row as usize;
+                base.copy_from_slice(&signals.minus_correlations[row * n..][..n]);
+            }
+            sums.is_finite = tile.forward(rows.len(), dictionary, network, depth, shrinkage);
+            let truth = |i: usize| match signals.codes {
+                Some(codes) => &codes[rows[i] as usize * atoms..][..atoms],
+                None => &[],
+            };
+            let squares = |i: usize| signals.squares[rows[i] as usize];
+            tile.loss(loss, dictionary, truth, squares, sums);
+            if wants_gradient {
+                tile.backward(dictionary, network, depth, shrinkage, sums);
+            }
+        })?;
+        self.total.clear();
+        self.tiles[..count].iter().for_each(|(_, sums)| self.total.add(sums));
+        let figures = self.total.log_steps.iter().chain(&self.total.log_alphas);
+        self.total.is_finite &=
+            self.total.loss.is_finite() && figures.into_iter().all(|x| x.is_finite());
+        Ok(&self.total)
+    }
+
+    /// The mean over signals, of all layers; the loss is NaN if something on the way was not finite.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn mean(
+        &mut self,
+        rows: &[u32],
+        network: &Network,
+        (shrinkage, loss): (Shrinkage, Loss),
+        wants_gradient: bool,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Sums, Error> {
+        let depth = network.depth();
+        let mut mean = Sums::new(depth);
+        for batch in rows.chunks(TILE * self.tiles.len()) {
+            mean.add(self.sums(
+                batch,
+                network,
+                depth,
+                shrinkage,
+                loss,
+                wants_gradient,
+                team,
+                stop,
+            )?);
+        }
+        let count = rows.len() as f64;
+        mean.loss = if mean.is_finite { mean.loss / count } else { f64::NAN };
+        mean.log_steps.iter_mut().chain(&mut mean.log_alphas).for_each(|x| *x /= count);
+        Ok(mean)
+    }
+}

@@ -1,0 +1,333 @@
+//! A few signals through all layers and back.
+//!
+//! Of each layer the non-zeros of its output are kept, those of all signals one after the other. Rows
+//! that are worked with as a whole (correlations, and the dense form of what a product adds to) are
+//! padded to whole panels.
+
+use sparrot_foundation::{Error, memory};
+use sparrot_simd::sparse_rows::{Selected, SparseRows};
+
+use crate::training::dictionary::Dictionary;
+use crate::training::gradient::Sums;
+use crate::training::{Element, Loss, Network, Shrinkage};
+
+/// Signals of a tile: few enough for two threads to share a small batch, and enough to read a panel
+/// of the Gram matrix from a cache.
+pub const TILE: usize = 16;
+
+/// The non-zeros of a layer's output.
+#[derive(Debug)]
+struct Layer<T> {
+    starts: Vec<usize>,
+    positions: Vec<u32>,
+    values: Vec<T>,
+    /// The gradient of the squares there, before the layer.
+    slopes: Vec<T>,
+    by_value: Vec<T>,
+    by_threshold: Vec<T>,
+}
+
+impl<T: Element> Layer<T> {
+    fn new(columns: usize) -> Result<Layer<T>, Error> {
+        let room = || memory::zeros("the non-zeros of a layer", TILE, columns);
+        Ok(Layer {
+            starts: vec![0; TILE + 1],
+            positions: vec![0; TILE * columns],
+            values: room()?,
+            slopes: room()?,
+            by_value: room()?,
+            by_threshold: room()?,
+        })
+    }
+
+    fn rows<'a>(&'a self, signals: usize, values: &'a [T]) -> SparseRows<'a, T> {
+        SparseRows { starts: &self.starts[..=signals], positions: &self.positions, values }
+    }
+
+    /// The entries of a signal.
+    fn entries(&self, signal: usize) -> std::ops::Range<usize> {
+        self.starts[signal]..self.starts[signal + 1]
+    }
+}
+
+/// What a product is added to.
+#[derive(Clone, Copy)]
+enum Base {
+    /// `-A'y`.
+    Signals,
+    /// The dense rows.
+    Values,
+}
+
+/// Full rows of features, between products with the two factors of the Gram matrix.
+#[derive(Debug)]
+struct Inner<T> {
+    starts: Vec<usize>,
+    positions: Vec<u32>,
+    values: Vec<T>,
+    zeros: Vec<T>,
+}
+
+impl<T: Element> Inner<T> {
+    fn new(features: usize) -> Result<Inner<T>, Error> {
+        let width = features.next_multiple_of(T::PANEL);
+        // Padding is 0, and goes to the first column.
+        let position = |k: usize| if k % width < features { (k % width) as u32 } else { 0 };
+        Ok(Inner {
+            starts: (0..=TILE).map(|i| i * width).collect(),
+            positions: (0..TILE * width).map(position).collect(),
+            values: memory::zeros("a tile of signals", TILE, width)?,
+            zeros: memory::zeros("a tile of signals", TILE, width)?,
+        })
+    }
+}
+
+/// The room that a tile needs.
+#[derive(Debug)]
+pub struct Tile<T> {
+    columns: usize,
+    /// How many of its signals are in use.
+    signals: usize,
+    /// `-A'y`.
+    pub base: Vec<T>,
+    correlations: Vec<T>,
+    /// The output of the last layer on the way there, `s` on the way back; else 0.
+    dense: Vec<T>,
+    layers: Vec<Layer<T>>,
+    inner: Inner<T>,
+    /// Where the network's output is.
+    last: usize,
+    /// `g` at the non-zeros of the layer under way.
+    upstream: Vec<T>,
+}
+
+impl<T: Element> Tile<T> {
+    /// With room for the non-zeros of so many layers; two are enough for the way there.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn new(dictionary: &Dictionary<'_, T>, layers: usize) -> Result<Tile<T>, Error> {
+        let columns = dictionary.columns();
+        let room = || memory::zeros("a tile of signals", TILE, columns);
+        Ok(Tile {
+            columns,
+            signals: 0,
+            base: room()?,
+            correlations: room()?,
+            dense: room()?,
+            layers: (0..layers).map(|_| Layer::new(columns)).collect::<Result<_, _>>()?,
+            inner: Inner::new(dictionary.features())?,
+            last: 0,
+            upstream: room()?,
+        })
+    }
+
+    /// Through the first layers, from [`Self::base`]; whether all numbers on the way were finite.
+    pub fn forward(
+        &mut self,
+        signals: usize,
+        dictionary: &Dictionary<'_, T>,
+        network: &Network,
+        depth: usize,
+        shrinkage: Shrinkage,
+    ) -> bool {
+        let n = self.columns;
+        self.signals = signals;
+        let mut finite = true;
+        for t in 0..depth {
+            let (step, alpha) = network.layer(t);
+            let threshold = shrinkage.threshold(step, alpha);
+            let cut = T::from_f64(shrinkage.cut(threshold));
+            if t == 0 {
+                self.correlations[..signals * n].copy_from_slice(&self.base[..signals * n]);
+            } else {
+                self.last = (t - 1) % self.layers.len();
+                self.correlate(dictionary);
+            }
+            let this = t % self.layers.len();
+            let layer = &mut self.layers[this];
+            let mut end = 0;
+            for i in 0..signals {
+                let (x, c) = (&self.dense[i * n..][..n], &self.correlations[i * n..][..n]);
+                let found = Selected {
+                    positions: &mut layer.positions[end..],
+                    values: &mut layer.values[end..],
+                    slopes: &mut layer.slopes[end..],
+                };
+                let (count, all_finite) = T::select(x, c, T::from_f64(step), cut, found);
+                finite &= all_finite;
+                end += count;
+                layer.starts[i + 1] = end;
+            }
+            shrinkage.apply(
+                threshold,
+                &mut layer.values[..end],
+                &mut layer.by_value[..end],
+                &mut layer.by_threshold[..end],
+            );
+            if t > 0 {
+                self.clear(self.last);
+            }
+            self.spread(this);
+            self.last = this;
+        }
+        finite
+    }
+
+    /// `A'(A x - y)` of the network's output.
+    fn correlate(&mut self, dictionary: &Dictionary<'_, T>) {
+        self.multiply(dictionary, self.last, T::from_f64(1.0), Base::Signals);
+    }
+
+    /// The values of a layer, which are also in the dense rows, times the Gram matrix, scaled and added
+    /// to the base: into the correlations.
+    fn multiply(&mut self, dictionary: &Dictionary<'_, T>, layer: usize, scale: T, base: Base) {
+        let (layer, n) = (&self.layers[layer], self.columns);
+        let rows = layer.rows(self.signals, &layer.values);
+        let (dense, out) = (&self.dense, &mut self.correlations);
+        let base = match base {
+            Base::Signals => &self.base,
+            Base::Values => dense,
+        };
+        let Some(factors) = dictionary.factors(self.signals, layer.starts[self.signals]) else {
+            T::times_panels(rows, dense, n, dictionary.panels(), n, scale, base, out);
+            return;
+        };
+        let (width, inner) = (factors.width, &mut self.inner);
+        T::times_panels(
+            rows,
+            dense,
+            n,
+            &factors.transposed,
+            width,
+            T::from_f64(1.0),
+            &inner.zeros,
+            &mut inner.values,
+        );
+        let starts = &inner.starts[..=self.signals];
+        let rows = SparseRows { starts, positions: &inner.positions, values: &inner.values };
+        T::times_panels(rows, &inner.values, width, &factors.straight, n, scale, base, out);
+    }
+
+    /// Writes the values of a layer into the dense rows.
+    fn spread(&mut self, layer: usize) {
+        let layer = &self.layers[layer];
+        for (i, row) in self.dense.chunks_mut(self.columns).take(self.signals).enumerate() {
+            for k in layer.entries(i) {
+                row[layer.positions[k] as usize] = layer.values[k];
+            }
+        }
+    }
+
+    /// Writes zeros there.
+    fn clear(&mut self, layer: usize) {
+        let layer = &self.layers[layer];
+        for (i, row) in self.dense.chunks_mut(self.columns).take(self.signals).enumerate() {
+            for k in layer.entries(i) {
+                row[layer.positions[k] as usize] = T::ZERO;
+            }
+        }
+    }
+
+    /// The network's output, into rows of zeros; the tile is ready for other signals.
+    pub fn take_codes(&mut self, atoms: usize, out: &mut [T]) {
+        self.clear(self.last);
+        let layer = &self.layers[self.last];
+        for (i, row) in out.chunks_mut(atoms).enumerate() {
+            for k in layer.entries(i) {
+                row[layer.positions[k] as usize] = layer.values[k];
+            }
+        }
+    }
+
+    /// The loss of what [`Self::forward`] found; its derivatives by the output become the start of the
+    /// way back. `truth` has the signal's true code, `squares` its norm, or that of the signal.
+    pub fn loss<'a>(
+        &mut self,
+        loss: Loss,
+        dictionary: &Dictionary<'_, T>,
+        truth: impl Fn(usize) -> &'a [T],
+        squares: impl Fn(usize) -> f64,
+        sums: &mut Sums,
+    ) {
+        if loss != Loss::Supervised {
+            self.correlate(dictionary);
+        }
+        self.clear(self.last);
+        let (n, atoms) = (self.columns, dictionary.atoms() as f64);
+        let layer = &self.layers[self.last];
+        for i in 0..self.signals {
+            let mut total = squares(i);
+            if loss == Loss::Supervised {
+                let truth = truth(i);
+                for k in layer.entries(i) {
+                    let (x, target) = (layer.values[k], truth[layer.positions[k] as usize]);
+                    // |x - x*|^2 less |x*|^2: where x is 0 nothing is added.
+                    let (wide, aim) = (x.to_f64(), target.to_f64());
+                    total += wide * (wide - 2.0 * aim);
+                    self.upstream[k] = T::from_f64(2.0 * (wide - aim) / atoms);
+                }
+                sums.loss += total.max(0.0) / atoms;
+            } else {
+                let row = i * n..(i + 1) * n;
+                let (c, base) = (&self.correlations[row.clone()], &self.base[row]);
+                let mut penalty = 0.0;
+                for k in layer.entries(i) {
+                    let (x, j) = (layer.values[k].to_f64(), layer.positions[k] as usize);
+                    if x == 0.0 {
+                        self.upstream[k] = c[j];
+                        continue;
+                    }
+                    // |y - A x|^2 = |y|^2 + x'(A'(A x - y) - A'y)
+                    total += x * (c[j].to_f64() + base[j].to_f64());
+                    let (value, slope) = loss.penalty(x, dictionary.squares(j));
+                    penalty += value;
+                    self.upstream[k] = T::from_f64(c[j].to_f64() + slope);
+                }
+                sums.loss += 0.5 * total.max(0.0) + penalty;
+            }
+        }
+        sums.nonzeros += layer.starts[self.signals];
+    }
+
+    /// The gradient, from what [`Self::loss`] left; the network has as many layers as the tile has
+    /// room for, or more.
+    pub fn backward(
+        &mut self,
+        dictionary: &Dictionary<'_, T>,
+        network: &Network,
+        depth: usize,
+        shrinkage: Shrinkage,
+        sums: &mut Sums,
+    ) {
+        let n = self.columns;
+        for t in (0..depth).rev() {
+            let (step, alpha) = network.layer(t);
+            let share = shrinkage.exponent() * shrinkage.threshold(step, alpha);
+            let layer = &mut self.layers[t];
+            let (mut by_step, mut by_alpha) = (0.0, 0.0);
+            for k in 0..layer.starts[self.signals] {
+                let g = self.upstream[k];
+                let s = g * layer.by_value[k];
+                let by_threshold = share * (g * layer.by_threshold[k]).to_f64();
+                by_step += by_threshold - step * (s * layer.slopes[k]).to_f64();
+                by_alpha += by_threshold;
+                layer.values[k] = s;
+            }
+            sums.log_steps[t] += by_step;
+            sums.log_alphas[t] += by_alpha;
+            if t == 0 {
+                break;
+            }
+            self.spread(t);
+            self.multiply(dictionary, t, T::from_f64(-step), Base::Values);
+            self.clear(t);
+            let before = &self.layers[t - 1];
+            for (i, row) in self.correlations.chunks(n).take(self.signals).enumerate() {
+                for k in before.entries(i) {
+                    self.upstream[k] = row[before.positions[k] as usize];
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The trained network on new signals.
+
+use sparrot_foundation::{Error, Stop, Team};
+
+use crate::training::dictionary::Dictionary;
+use crate::training::tile::{TILE, Tile};
+use crate::training::{Element, Network, Shrinkage};
+
+/// Signals that share the room of a tile.
+const BLOCK: usize = 16 * TILE;
+
+/// The codes of signals, into rows of zeros; whether all of them are finite.
+///
+/// # Errors
+/// [`Error::OutOfMemory`]; [`Error::Interrupted`].
+pub fn transform<T: Element>(
+    dictionary: &Dictionary<'_, T>,
+    signals: &[T],
+    network: &Network,
+    shrinkage: Shrinkage,
+    codes: &mut [T],
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<bool, Error> {
+    let (features, atoms) = (dictionary.features(), dictionary.atoms());
+    let blocks = signals.chunks(BLOCK * features).zip(codes.chunks_mut(BLOCK * atoms)).collect();
+    let results = team.run(stop, blocks, |(signals, codes): (&[T], &mut [T])| {
+        let mut tile = Tile::new(dictionary, network.depth().min(2))?;
+        let mut finite = true;
+        let parts = signals.chunks(TILE * features).zip(codes.chunks_mut(TILE * atoms));
+        for (signals, codes) in parts {
+            if stop.is_interrupted() {
+                return Err(Error::Interrupted);
+            }
+            let count = signals.len() / features;
+            let base = &mut tile.base[..count * dictionary.columns()];
+            dictionary.minus_correlations(signals, base);
+            finite &= tile.forward(count, dictionary, network, network.depth(), shrinkage.exact());
+            tile.take_codes(atoms, codes);
+        }
+        Ok(finite)
+    })?;
+    results.into_iter().try_fold(true, |all, one| Ok(all & one?))
+}
