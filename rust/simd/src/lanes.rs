@@ -35,6 +35,8 @@ pub(crate) trait Vector: Copy {
     fn mul(self, other: Self) -> Self;
     fn sqrt(self) -> Self;
     fn abs(self) -> Self;
+    /// The magnitude of the lane with the sign of that of `other`.
+    fn with_sign_of(self, other: Self) -> Self;
     /// `self * b + c`, fused where the level has it.
     fn mul_add(self, b: Self, c: Self) -> Self;
     /// `self * b + c`, rounded once at every level, which takes many times as long at those without
