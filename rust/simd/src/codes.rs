@@ -71,7 +71,20 @@ impl<T> Default for Codes<T> {
     }
 }
 
-impl<T: Copy + Default> Codes<T> {
+impl<T: Copy + Default + PartialEq> Codes<T> {
+    /// Appends what is not 0 of a row; there must be room.
+    pub fn push(&mut self, row: &[T]) {
+        let mut count = self.count();
+        for (j, v) in row.iter().enumerate() {
+            if *v != T::default() {
+                self.places[count] = j as u32;
+                self.values[count] = *v;
+                count += 1;
+            }
+        }
+        self.ends.push(count);
+    }
+
     /// Removes all rows, and makes room for so many of such a length.
     pub fn clear(&mut self, rows: usize, length: usize) {
         self.ends.clear();
@@ -135,7 +148,7 @@ pub struct Step<T> {
 }
 
 /// f32 or f64, with the kernels.
-pub trait Element: Copy + Default + Send + Sync {
+pub trait Element: Copy + Default + PartialEq + Send + Sync {
     /// `out = codes matrix - base`, by rows; `out` and `base` have rows of the matrix's length.
     fn products(codes: &Codes<Self>, matrix: &Panels<Self>, base: &[Self], out: &mut [Self]);
 
@@ -227,7 +240,7 @@ fn all_products<V: Vector, const WIDTH: usize>(
     out: &mut [V::Elem],
     zero: V::Elem,
 ) where
-    V::Elem: Default,
+    V::Elem: Default + PartialEq,
 {
     let n = matrix.columns;
     let (panels, _) = matrix.values.as_chunks::<WIDTH>();
@@ -423,8 +436,7 @@ mod tests {
                 for n in (1..40).chain([64, 65, 130]) {
                     const ROWS: usize = 5;
                     let matrix: Vec<f64> = (0..n * (n + 3)).map(|k| whole(k + 5)).collect();
-                    let panels =
-                        Panels::new(n, n + 3, |i, j| matrix[i * (n + 3) + j] as $float);
+                    let panels = Panels::new(n, n + 3, |i, j| matrix[i * (n + 3) + j] as $float);
                     assert_eq!((panels.rows(), panels.columns()), (n, n + 3));
                     let (x, g) = (rows(ROWS, n), rows(ROWS, n + 1));
                     let base: Vec<f64> = (0..ROWS * (n + 3)).map(whole).collect();
@@ -446,7 +458,13 @@ mod tests {
                                 let mut new = cast(&old);
                                 let step = Step { size: 2.0, momentum: 0.5, measure: true };
                                 let found = $module::step::at(
-                                    level, step, given, &cast(x), &cast(g), &mut new, &cast(g_old),
+                                    level,
+                                    step,
+                                    given,
+                                    &cast(x),
+                                    &cast(g),
+                                    &mut new,
+                                    &cast(g_old),
                                     &mut codes,
                                 );
                                 let mut expected = [0.0; 2];
@@ -460,9 +478,15 @@ mod tests {
                                 }
                                 assert_eq!(found, expected);
                                 let largest = x.iter().fold(0.0f64, |a, x| a.max(x.abs()));
-                                assert_eq!(f64::from($module::largest::at(level, &cast(x), false)), largest);
+                                assert_eq!(
+                                    f64::from($module::largest::at(level, &cast(x), false)),
+                                    largest
+                                );
                                 let largest = x.iter().fold(0.0f64, |a, x| a.max(*x));
-                                assert_eq!(f64::from($module::largest::at(level, &cast(x), true)), largest);
+                                assert_eq!(
+                                    f64::from($module::largest::at(level, &cast(x), true)),
+                                    largest
+                                );
                                 all.push(new);
                             }
                             assert_eq!(codes.rows(), ROWS);
@@ -472,7 +496,9 @@ mod tests {
                                 let (places, values) = codes.row(row);
                                 let kept: Vec<usize> = (0..n).filter(|j| x[*j] != 0.0).collect();
                                 assert!(places.iter().map(|p| *p as usize).eq(kept));
-                                assert!(places.iter().zip(values).all(|(p, v)| x[*p as usize] == *v));
+                                assert!(
+                                    places.iter().zip(values).all(|(p, v)| x[*p as usize] == *v)
+                                );
                                 for j in 0..n + 3 {
                                     let at = row * (n + 3) + j;
                                     let sum = |i: usize| f64::from(x[i]) * matrix[i * (n + 3) + j];
