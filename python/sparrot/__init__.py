@@ -2,7 +2,7 @@
 
 Submodules are imported when they are first used:
 
-========================  ==================================================================
+=========================  =================================================================
 ``sparrot.transport``     optimal transport, entropic (``solve``, ``solve_sample``,
                           ``solve_path``, ``solve_batch``, ``sinkhorn_divergence``) and with
                           sparse plans (``solve_ksparse``, ``solve_quadratic``); the estimators
@@ -11,11 +11,12 @@ Submodules are imported when they are first used:
                           nonconvex penalties, best subsets
 ``sparrot.descent``       block coordinate descent: greedy rules, message passing
 ``sparrot.graph``         Laplacian systems, label propagation, forests of a graph
+``sparrot.sparse_coding`` sparse codes of many signals: ISTA, FISTA, IHT
 ``sparrot.special``       softmax, log_softmax, logsumexp and their relatives
 ``sparrot.interop``       the names of other packages: ``sparrot.interop.pot``
 ``sparrot.errors``        the exceptions and warnings of the package
 ``sparrot.plot``          pictures (needs matplotlib)
-========================  ==================================================================
+=========================  =================================================================
 """
 
 import importlib
@@ -33,6 +34,7 @@ _SUBMODULES = (
     "interop",
     "linear_model",
     "plot",
+    "sparse_coding",
     "special",
     "transport",
 )
@@ -49,6 +51,7 @@ __all__ = [
     "plot",
     "set_num_threads",
     "simd_level",
+    "sparse_coding",
     "special",
     "transport",
 ]

@@ -2,7 +2,8 @@
 
 use std::sync::Mutex;
 
-use numpy::{IntoPyArray, PyArrayMethods, PyReadonlyArray2, PyReadwriteArray2};
+use numpy::{IntoPyArray, PyArrayMethods, PyReadonlyArray2, PyReadwriteArray1, PyReadwriteArray2};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use sparrot_design::Design;
@@ -11,7 +12,8 @@ use sparrot_prox::Power;
 use sparrot_simd::codes::Codes;
 use sparrot_unfolding::dictionary::Rows;
 use sparrot_unfolding::{
-    Dictionary, Momentum, Outcome, Penalty, Request, Steps, solve, solve_with_matrix,
+    Dictionary, Method, Momentum, Outcome, Penalty, Request, Steps, Target, Weighted, encode,
+    solve, solve_with_matrix,
 };
 
 use crate::design::{DesignInput, DesignTask, Float};
@@ -111,6 +113,71 @@ pub fn coding_solve<'py>(
         }
     };
     outcome_columns(py, &found)
+}
+
+/// Codes the rows of Y by the Gram matrix, into the array given: by descent on a penalty, or, for
+/// "largest", by matching pursuit of so many atoms down to squares of the residual of `alpha`.
+#[pyfunction]
+pub fn coding_encode<'py>(
+    py: Python<'py>,
+    dictionary: DesignInput<'py>,
+    signals: &Bound<'py, PyAny>,
+    codes: &Bound<'py, PyAny>,
+    input: CodingInput,
+    max_time: Option<f64>,
+    n_threads: Option<usize>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let limits = guard::Limits { n_threads, max_time, callback: None };
+    let found = dictionary.with(EncodeCall { py, limits, signals, codes, input })??;
+    outcome_columns(py, &found)
+}
+
+struct EncodeCall<'a, 'py> {
+    py: Python<'py>,
+    limits: guard::Limits,
+    signals: &'a Bound<'py, PyAny>,
+    codes: &'a Bound<'py, PyAny>,
+    input: CodingInput,
+}
+
+impl DesignTask for EncodeCall<'_, '_> {
+    type Answer = PyResult<Vec<Outcome>>;
+
+    fn run<T: Float>(self, design: Design<'_, T>) -> Self::Answer {
+        let EncodeCall { py, limits, signals, codes, input } = self;
+        let signals: PyReadonlyArray2<'_, T> = signals.extract()?;
+        let mut codes: PyReadwriteArray2<'_, T> = codes.extract()?;
+        let (y, codes) = (signals.as_slice()?, codes.as_slice_mut()?);
+        guard::call(py, limits, |team, stop| {
+            let request = input.request()?;
+            let Request { penalty, lambda, positive, tol, max_iter, .. } = request;
+            let method = match penalty {
+                Penalty::Largest(count) => {
+                    Method::Pursuit(Target { count, squares: lambda, positive })
+                }
+                _ => Method::Descent { penalty, lambda, positive, tol, max_iter },
+            };
+            encode(&design, y, method, codes, team, stop)
+        })
+    }
+}
+
+/// Applies a proximal operator to numbers in place.
+#[pyfunction]
+pub fn coding_prox(
+    mut numbers: PyReadwriteArray1<'_, f64>,
+    name: &str,
+    shape: f64,
+    alpha: f64,
+    step: f64,
+    squares: f64,
+    positive: bool,
+) -> PyResult<()> {
+    let penalty = penalty(name, shape).map_err(|e| PyTypeError::new_err(e.to_string()))?;
+    let squares = [squares];
+    let weighted = Weighted { penalty, lambda: alpha, positive, squares: &squares };
+    numbers.as_slice_mut()?.iter_mut().for_each(|u| *u = weighted.prox(0, *u, step));
+    Ok(())
 }
 
 struct MatrixCall<'a, 'py> {

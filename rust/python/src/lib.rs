@@ -31,7 +31,7 @@ mod _sparrot {
     #[pymodule_export]
     use super::block_regression::block_regression_path;
     #[pymodule_export]
-    use super::coding::coding_solve;
+    use super::coding::{coding_encode, coding_prox, coding_solve};
     #[pymodule_export]
     use super::descent::descent_solve;
     #[pymodule_export]

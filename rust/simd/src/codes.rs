@@ -18,9 +18,11 @@ pub const PANEL_BYTES: usize = 128;
 const CHAINS: usize = 4;
 
 /// A matrix, cut into panels of columns: of each, one row after the other, filled up with 0.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Panels<T> {
     values: Vec<T>,
+    /// Where the first panel starts: at a line of the cache, so that no load crosses one.
+    start: usize,
     rows: usize,
     columns: usize,
 }
@@ -35,7 +37,11 @@ impl<T: Copy + Default> Panels<T> {
 
     /// The matrix with these entries.
     pub fn new(rows: usize, columns: usize, entry: impl Fn(usize, usize) -> T) -> Panels<T> {
-        let mut values = Vec::with_capacity(Self::count(rows, columns));
+        const LINE: usize = 64;
+        let spare = LINE / size_of::<T>();
+        let mut values: Vec<T> = Vec::with_capacity(Self::count(rows, columns) + spare);
+        let start = values.as_ptr().align_offset(LINE).min(spare);
+        values.resize(start, T::default());
         for first in (0..columns).step_by(Self::WIDTH) {
             for i in 0..rows {
                 for j in first..first + Self::WIDTH {
@@ -43,7 +49,7 @@ impl<T: Copy + Default> Panels<T> {
                 }
             }
         }
-        Panels { values, rows, columns }
+        Panels { values, start, rows, columns }
     }
 
     /// The number of rows.
@@ -88,9 +94,11 @@ impl<T: Copy + Default + PartialEq> Codes<T> {
     /// Removes all rows, and makes room for so many of such a length.
     pub fn clear(&mut self, rows: usize, length: usize) {
         self.ends.clear();
-        if self.values.len() < rows * length {
-            self.places.resize(rows * length, 0);
-            self.values.resize(rows * length, T::default());
+        // A register more than there can be: they are written whole.
+        let room = rows * length + PANEL_BYTES / size_of::<T>();
+        if self.values.len() < room {
+            self.places.resize(room, 0);
+            self.values.resize(room, T::default());
         }
     }
 
@@ -243,7 +251,7 @@ fn all_products<V: Vector, const WIDTH: usize>(
     V::Elem: Default + PartialEq,
 {
     let n = matrix.columns;
-    let (panels, _) = matrix.values.as_chunks::<WIDTH>();
+    let (panels, _) = matrix.values[matrix.start..].as_chunks::<WIDTH>();
     for (p, panel) in panels.chunks_exact(matrix.rows).enumerate() {
         let mut offset = 0;
         while offset < WIDTH && p * WIDTH + offset < n {
@@ -287,7 +295,7 @@ fn whole_step<S: Simd, T: Number>(
     let [second_shift, second_slope] = shrinkage.second.map(splat);
     let mut sums = [[S::F64::splat(0.0); 2]; 2];
     let mut count = codes.ends.last().copied().unwrap_or(0);
-    let room = count + n;
+    let room = count + n + lanes;
     let (places, values) = (&mut codes.places[..room], &mut codes.values[..room]);
     let mut j = 0;
     while j < n {
@@ -311,14 +319,9 @@ fn whole_step<S: Simd, T: Number>(
                 sums[1][k] = moved[k].mul_add(back[k], sums[1][k]);
             }
         }
-        let mut mask = size.mask_gt(cut);
-        while mask != 0 {
-            let l = j + mask.trailing_zeros() as usize;
-            places[count] = l as u32;
-            values[count] = old[l];
-            count += 1;
-            mask &= mask - 1;
-        }
+        // The registers written beyond what is kept are overwritten by what comes next.
+        let (places, values) = (&mut places[count..], &mut values[count..]);
+        count += new.compress(size.mask_gt(cut), j as u32, places, values, T::ZERO);
         j += lanes;
     }
     codes.ends.push(count);

@@ -78,6 +78,30 @@ pub(crate) trait Vector: Copy {
     /// Bit `l` is set where lane `l` of `self` is greater than that of `other`.
     fn mask_gt(self, other: Self) -> u32;
 
+    /// Writes the lanes whose bit of `mask` is set, and their places from `base` on, to the beginning
+    /// of `values` and `places`, which have room for all lanes: what comes after them there is
+    /// overwritten. How many they are.
+    #[inline(always)]
+    fn compress(
+        self,
+        mask: u32,
+        base: u32,
+        places: &mut [u32],
+        values: &mut [Self::Elem],
+        zero: Self::Elem,
+    ) -> usize {
+        let mut lanes = Self::filled_array(zero);
+        self.store(lanes.as_mut());
+        let (places, values) = (&mut places[..Self::LANES], &mut values[..Self::LANES]);
+        let mut count = 0;
+        for (l, value) in lanes.as_ref().iter().enumerate() {
+            places[count & (Self::LANES - 1)] = base + l as u32;
+            values[count & (Self::LANES - 1)] = *value;
+            count += (mask >> l & 1) as usize;
+        }
+        count
+    }
+
     /// The values of `x`, which is no longer than a register, then `fill`.
     #[inline(always)]
     fn load_tail(x: &[Self::Elem], fill: Self::Elem) -> Self {

@@ -125,7 +125,7 @@ pub fn solve<T: Number>(
 ) -> Result<Vec<Outcome>, Error> {
     let (m, n) = (dictionary.features(), dictionary.atoms());
     let count = signals.len() / m;
-    check(signals, m, T::LEAST_SQUARES, T::MOST_SQUARES)?;
+    check(signals, m)?;
     let at_once = dictionary.block().unwrap_or(count).max(1);
     let items: Vec<_> = (signals.chunks(at_once * m).zip(codes.chunks_mut(at_once * n)))
         .enumerate()
@@ -192,11 +192,12 @@ pub(crate) fn squared_norms<T: Number>(design: &Design<'_, T>) -> Result<Vec<f64
     }
 }
 
-fn check<T: Number>(signals: &[T], m: usize, least: f64, most: f64) -> Result<(), Error> {
+/// Looks for signals whose squares over- or underflow.
+pub(crate) fn check<T: Number>(signals: &[T], m: usize) -> Result<(), Error> {
     for (i, y) in signals.chunks(m).enumerate() {
         let squares: f64 = y.iter().map(|y| y.to_f64().powi(2)).sum();
         let is_zero = squares == 0.0 && y.iter().all(|y| y.to_f64() == 0.0);
-        if !is_zero && !(least..=most).contains(&squares) {
+        if !is_zero && !(T::LEAST_SQUARES..=T::MOST_SQUARES).contains(&squares) {
             return Err(Error::invalid(
                 "Y",
                 format!("has a row, {i}, whose squares over- or underflow: scale it"),

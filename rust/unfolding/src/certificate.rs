@@ -56,6 +56,18 @@ impl<T: Scalar> Point<'_, T> {
         Certificate { value: if value.is_nan() { f64::INFINITY } else { value }, objective }
     }
 
+    /// Of a least-squares code of the atoms in use: the largest correlation of one of them with the
+    /// residual, over the norms of atom and signal; the objective is half the squares of the residual.
+    pub fn orthogonality(&self, squares: &[f64]) -> Certificate {
+        let yy: f64 = self.y.iter().map(|y| y.to_f64().powi(2)).sum();
+        let of = |j: &u32| {
+            let j = *j as usize;
+            self.correlations[j].abs() / (squares[j] * yy).sqrt()
+        };
+        let value = self.places.iter().map(of).fold(0.0, f64::max);
+        Certificate { value, objective: 0.5 * reduce::dot(self.residual, self.residual) }
+    }
+
     fn gap(&self, penalty: &Weighted<'_>, rr: f64, objective: f64) -> f64 {
         let size = |h: &f64| if penalty.positive { *h } else { h.abs() };
         let most = self.correlations.iter().map(size).fold(0.0, f64::max);

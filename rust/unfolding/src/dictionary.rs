@@ -20,6 +20,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use sparrot_design::{Design, Element};
 use sparrot_foundation::{Error, Stop, Team, memory};
 use sparrot_simd::codes::{Codes, Element as CodeElement, Panels};
+use sparrot_simd::linear;
 
 /// f32 or f64.
 pub trait Number: Element + CodeElement + ComplexField + Neg<Output = Self> {
@@ -29,16 +30,24 @@ pub trait Number: Element + CodeElement + ComplexField + Neg<Output = Self> {
     const LEAST_SQUARES: f64;
     /// and above this may overflow.
     const MOST_SQUARES: f64;
+    /// `y += alpha_0 column_0 + ... + alpha_3 column_3`.
+    fn add4(alpha: [f64; 4], columns: [&[Self]; 4], y: &mut [f64]);
 }
 impl Number for f32 {
     const EPSILON: f64 = f32::EPSILON as f64;
     const LEAST_SQUARES: f64 = 1e-30;
     const MOST_SQUARES: f64 = 1e34;
+    fn add4(alpha: [f64; 4], columns: [&[f32]; 4], y: &mut [f64]) {
+        linear::axpy4_single(alpha, columns, y);
+    }
 }
 impl Number for f64 {
     const EPSILON: f64 = f64::EPSILON;
     const LEAST_SQUARES: f64 = 1e-280;
     const MOST_SQUARES: f64 = 1e300;
+    fn add4(alpha: [f64; 4], columns: [&[f64]; 4], y: &mut [f64]) {
+        linear::axpy4(alpha, columns, y);
+    }
 }
 
 /// The rows of a block that are being worked on.
@@ -89,9 +98,9 @@ pub trait Dictionary<T>: Sync {
 }
 
 /// What a multiplication of a dense product takes of one that goes by indices.
-const DENSE_RATE: f64 = 0.55;
+const DENSE_RATE: f64 = 0.6;
 /// Signals that are worked on together: their codes and gradients stay in the second cache.
-const BLOCK: usize = 64;
+const BLOCK: usize = 128;
 /// Gram matrices of more columns are not made.
 const LARGEST_GRAM: usize = 8192;
 /// Lines of the Gram matrix that a thread makes at a time.
@@ -310,14 +319,21 @@ impl<T: Number> Matrix<'_, T> {
         let m = self.features();
         out.iter_mut().zip(&y[row * m..]).for_each(|(r, y)| *r = y.to_f64());
         let (places, values) = codes.row(row);
-        for (j, v) in places.iter().zip(values) {
-            let v = v.to_f64();
-            match self.design {
-                Design::Dense(columns) => {
-                    let column = columns[*j as usize];
-                    out.iter_mut().zip(column).for_each(|(r, a)| *r -= v * a.to_f64());
+        match self.design {
+            Design::Dense(columns) => {
+                for (places, values) in places.chunks(4).zip(values.chunks(4)) {
+                    // The last group is filled up with zeros.
+                    let alpha = [0, 1, 2, 3].map(|q| values.get(q).map_or(0.0, |v| -v.to_f64()));
+                    let four =
+                        [0, 1, 2, 3].map(|q| columns[places[q.min(places.len() - 1)] as usize]);
+                    T::add4(alpha, four, out);
                 }
-                Design::Sparse(..) => self.design.for_column(*j as usize, |i, a| out[i] -= v * a),
+            }
+            Design::Sparse(..) => {
+                for (j, v) in places.iter().zip(values) {
+                    let v = v.to_f64();
+                    self.design.for_column(*j as usize, |i, a| out[i] -= v * a);
+                }
             }
         }
     }

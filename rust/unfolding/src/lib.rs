@@ -11,6 +11,10 @@
 //! | [`dictionary`] | products with A, by the route with the fewest operations |
 //! | [`penalty`] | the penalties, and their proximal steps on whole rows |
 //! | [`norm`] | a certified bound of the squared norm of A |
+//! | [`coder`] | codes by methods that use the Gram matrix, each to its certificate |
+//! | [`gram`] | that matrix, and the state of a code |
+//! | [`descent`] | coordinate descent with a greedy start |
+//! | [`pursuit`] | orthogonal matching pursuit |
 //! | [`certificate`] | duality gaps, and residuals of fixed points |
 
 #![forbid(unsafe_code)]
@@ -18,11 +22,17 @@
 pub mod batch;
 pub mod block;
 pub mod certificate;
+pub mod coder;
+pub mod descent;
 pub mod dictionary;
+pub mod gram;
 pub mod norm;
 pub mod penalty;
+pub mod pursuit;
 
 pub use batch::{Momentum, Outcome, Request, Settings, Steps, solve, solve_with_matrix};
+pub use coder::{Method, encode};
 pub use dictionary::{Dictionary, Matrix, Number};
 pub use norm::squared_norm_bound;
 pub use penalty::{Penalty, Weighted};
+pub use pursuit::Target;

@@ -1,0 +1,34 @@
+"""Sparse codes of many signals that share a dictionary, with a certificate for each.
+
+``minimise ((y - A @ x)**2).sum() / 2 + alpha * penalty(x).sum()`` for every row ``y`` of ``Y``.
+
+=======================  ==================================================================
+:func:`ista`             proximal gradient steps on a batch, for any penalty
+:func:`fista`            the same with momentum
+:func:`iht`              iterative hard thresholding: L0, or the k largest
+:func:`prox`             the proximal operators of the penalties
+:class:`SparseCoder`     a scikit-learn transformer: to a certified gap, or matching pursuit
+:class:`CodingResult`    what they return
+=======================  ==================================================================
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sparrot.sparse_coding._batch import fista, iht, ista
+from sparrot.sparse_coding._penalty import prox
+from sparrot.sparse_coding._result import CodingResult
+
+if TYPE_CHECKING:
+    from sparrot.sparse_coding._coder import SparseCoder
+
+__all__ = ["CodingResult", "SparseCoder", "fista", "iht", "ista", "prox"]
+
+# Where the estimators are: only they need scikit-learn.
+_ESTIMATORS = {"SparseCoder": "_coder"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ESTIMATORS:
+        return getattr(import_module(f"{__name__}.{_ESTIMATORS[name]}"), name)
+    raise AttributeError(f"module 'sparrot.sparse_coding' has no attribute {name!r}")
