@@ -71,7 +71,7 @@ def test_nonconvex_penalties_end_at_fixed_points(penalty, step, problem):
     norms = np.linalg.norm(A, axis=0)
     for y, x, value, t in zip(Y, result.codes, result.objective, result.step, strict=True):
         assert value == pytest.approx(objective(A, y, x, penalty, 0.05), rel=1e-12)
-        assert value <= y @ y / 2
+        assert value <= y @ y / 2 * (1 + 1e-12)
         v = x + t * A.T @ (y - A @ x)
         moved = [
             float(prox(penalty, u, 0.05, step=t, column_norm=n))
@@ -110,7 +110,8 @@ def test_restarts_pay(problem):
 def test_any_form_of_a_dictionary_gives_the_same_codes(penalty, problem):
     A, Y = problem
     thin = np.where(np.abs(A) > 0.1, A, 0)
-    expected = ista(thin, Y, 0.1, penalty=penalty, tol=1e-10, max_iter=50_000)
+    options = {"penalty": penalty, "tol": 1e-10, "max_iter": 50_000, "step": 0.15}
+    expected = ista(thin, Y, 0.1, **options)
     forms = [
         sparse.csc_array(thin),
         sparse.csr_matrix(thin),
@@ -119,7 +120,7 @@ def test_any_form_of_a_dictionary_gives_the_same_codes(penalty, problem):
         (lambda x: thin @ x, lambda r: thin.T @ r),
     ]
     for form in forms:
-        result = ista(form, Y, 0.1, penalty=penalty, tol=1e-10, max_iter=50_000)
+        result = ista(form, Y, 0.1, **options)
         assert result.converged
         np.testing.assert_allclose(result.objective, expected.objective, rtol=1e-8)
         if penalty == "l1":
@@ -183,7 +184,7 @@ def test_one_signal(problem):
 def test_the_same_bits_for_any_number_of_threads():
     A, Y = make_problem(signals=500, dtype=np.float32)
     for solver in (ista, fista):
-        results = [solver(A, Y, 0.05, n_threads=k, tol=1e-5, max_iter=300) for k in (1, 2, 5)]
+        results = [solver(A, Y, 0.05, n_threads=k, tol=1e-4) for k in (1, 2, 5)]
         for other in results[1:]:
             np.testing.assert_array_equal(results[0].codes, other.codes)
             np.testing.assert_array_equal(results[0].gap, other.gap)

@@ -33,7 +33,7 @@ def ista(
     step: float | str | None = None,
     init: object = None,
     tol: float | None = 1e-6,
-    max_iter: int = 1000,
+    max_iter: int = 10_000,
     max_time: float | None = None,
     check_finite: bool = True,
     n_threads: int | None = None,
@@ -71,7 +71,7 @@ def ista(
     tol : float or None, default=1e-6
         The certificate to reach: the gap, or the stationarity. None or 0 for exactly ``max_iter``
         iterations.
-    max_iter : int, default=1000
+    max_iter : int, default=10000
         Iterations of each signal, at most.
     max_time : float, default=None
         Seconds after which every signal gets the best code so far.
@@ -138,7 +138,7 @@ def fista(
     restart: bool = True,
     init: object = None,
     tol: float | None = 1e-6,
-    max_iter: int = 1000,
+    max_iter: int = 10_000,
     max_time: float | None = None,
     check_finite: bool = True,
     n_threads: int | None = None,
@@ -171,7 +171,7 @@ def fista(
         Where the codes start; at 0 by default.
     tol : float or None, default=1e-6
         The certificate to reach; None or 0 for exactly ``max_iter`` iterations.
-    max_iter : int, default=1000
+    max_iter : int, default=10000
         Iterations of each signal, at most.
     max_time : float, default=None
         Seconds after which every signal gets the best code so far.
@@ -214,7 +214,7 @@ def fista(
     >>> rng = np.random.default_rng(0)
     >>> A = rng.normal(size=(20, 40)) / np.sqrt(20)
     >>> Y = rng.normal(size=(100, 20))
-    >>> fast, slow = fista(A, Y, alpha=0.1), ista(A, Y, alpha=0.1, max_iter=10_000)
+    >>> fast, slow = fista(A, Y, alpha=0.1), ista(A, Y, alpha=0.1)
     >>> bool(fast.n_iter.mean() < slow.n_iter.mean() / 2)
     True
     """
@@ -235,7 +235,7 @@ def iht(
     step: float | str | None = None,
     init: object = None,
     tol: float | None = 1e-6,
-    max_iter: int = 1000,
+    max_iter: int = 10_000,
     max_time: float | None = None,
     check_finite: bool = True,
     n_threads: int | None = None,
@@ -264,7 +264,7 @@ def iht(
         Where the codes start; at 0 by default.
     tol : float or None, default=1e-6
         The stationarity to reach; None or 0 for exactly ``max_iter`` iterations.
-    max_iter : int, default=1000
+    max_iter : int, default=10000
         Iterations of each signal, at most.
     max_time : float, default=None
         Seconds after which every signal gets the best code so far.

@@ -280,7 +280,7 @@ impl<T: Float> Dictionary<T> for Operator {
         self.atoms
     }
 
-    fn block(&self) -> Option<usize> {
+    fn block(&self, _signals: usize) -> Option<usize> {
         None
     }
 

@@ -305,11 +305,12 @@ fn whole_step<S: Simd, T: Number>(
         let z = momentum.mul_add(here.sub(load(old)), here);
         let h = momentum.mul_add(slope.sub(load(g_old)), slope);
         let v = minus.mul_add(h, z);
-        let size = if shrinkage.positive { v.max(zero) } else { v.abs() };
+        // A NaN comes second in these, and so stays.
+        let size = if shrinkage.positive { zero.max(v) } else { v.abs() };
         let kept = size.zero_up_to(cut);
         let lines = kept.sub(first_shift).mul(first_slope);
         let lines = lines.max(kept.sub(second_shift).mul(second_slope));
-        let new = kept.min(lines).max(zero).with_sign_of(v);
+        let new = zero.max(lines.min(kept)).with_sign_of(v);
         store_up_to(new, &mut old[j..], left, T::ZERO);
         if step.measure {
             let moved = T::widened::<S>(new.sub(here));

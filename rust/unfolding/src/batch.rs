@@ -126,7 +126,8 @@ pub fn solve<T: Number>(
     let (m, n) = (dictionary.features(), dictionary.atoms());
     let count = signals.len() / m;
     check(signals, m)?;
-    let at_once = dictionary.block().unwrap_or(count).max(1);
+    let block = dictionary.block(count);
+    let at_once = block.unwrap_or(count).max(1);
     let items: Vec<_> = (signals.chunks(at_once * m).zip(codes.chunks_mut(at_once * n)))
         .enumerate()
         .map(|(k, (y, codes))| {
@@ -135,7 +136,7 @@ pub fn solve<T: Number>(
             Signals { y, start, codes }
         })
         .collect();
-    let team = if dictionary.block().is_none() { Team::new(Some(1)) } else { *team };
+    let team = if block.is_none() { Team::new(Some(1)) } else { *team };
     let found =
         team.run(stop, items, |signals| Block::new(dictionary, settings, signals, stop)?.run())?;
     let mut outcomes = Vec::with_capacity(count);

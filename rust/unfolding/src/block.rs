@@ -326,7 +326,8 @@ impl<'a, T: Number, D: Dictionary<T>> Block<'a, T, D> {
             let certificate = point.certificate(&self.settings.penalty, signal.operator.size);
             let is_reached = self.settings.tol > 0.0 && certificate.value <= self.settings.tol;
             let objective = certificate.objective;
-            let diverged = objective.is_nan() || objective > signal.limit;
+            let is_lost = k > 0 && !signal.moves[0].is_finite();
+            let diverged = is_lost || objective.is_nan() || objective > signal.limit;
             let stands = signal.moves[0] == 0.0;
             if is_reached {
                 self.finish(*row, certificate, k, Status::Converged);

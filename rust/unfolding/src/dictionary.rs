@@ -71,8 +71,8 @@ pub trait Dictionary<T>: Sync {
     fn features(&self) -> usize;
     /// The length of a code.
     fn atoms(&self) -> usize;
-    /// Signals that are worked on together; `None` for all of them.
-    fn block(&self) -> Option<usize>;
+    /// Of so many signals, how many are worked on together; `None` for all of them, by one thread.
+    fn block(&self, signals: usize) -> Option<usize>;
     /// `A'y` of so many signals.
     ///
     /// # Errors
@@ -99,8 +99,9 @@ pub trait Dictionary<T>: Sync {
 
 /// What a multiplication of a dense product takes of one that goes by indices.
 const DENSE_RATE: f64 = 0.6;
-/// Signals that are worked on together: their codes and gradients stay in the second cache.
-const BLOCK: usize = 128;
+/// Signals that are worked on together, at most: their codes and gradients stay in the second cache, and
+/// dense products are of matrices large enough.
+const BLOCK: usize = 160;
 /// Gram matrices of more columns are not made.
 const LARGEST_GRAM: usize = 8192;
 /// Lines of the Gram matrix that a thread makes at a time.
@@ -226,8 +227,11 @@ impl<T: Number> Dictionary<T> for Matrix<'_, T> {
         self.design.columns()
     }
 
-    fn block(&self) -> Option<usize> {
-        Some(BLOCK)
+    /// Blocks of equal sizes, of which there is an even number.
+    fn block(&self, signals: usize) -> Option<usize> {
+        let blocks = signals.div_ceil(BLOCK);
+        let blocks = if blocks > 1 { blocks.next_multiple_of(2) } else { 1 };
+        Some(signals.div_ceil(blocks))
     }
 
     fn correlations(&self, count: usize, y: &[T], out: &mut [T]) -> Result<(), Error> {
