@@ -20,6 +20,7 @@ MODULES = [
     "sparrot.interop.pot.unbalanced",
     "sparrot.linear_model",
     "sparrot.plot",
+    "sparrot.sparse_coding",
     "sparrot.special",
     "sparrot.transport",
 ]
@@ -36,6 +37,7 @@ NOT_CONSTRUCTED = {
     "sparrot.graph.LaplacianResult",
     "sparrot.interop.pot.LazyPlan",
     "sparrot.interop.pot.OTResult",
+    "sparrot.sparse_coding.CodingResult",
     "sparrot.transport.BatchResult",
     "sparrot.transport.IterationState",
     "sparrot.transport.RoutingResult",

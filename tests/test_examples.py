@@ -24,6 +24,7 @@ SMALL = {
         ["colours, n = 80", "assignment, n = 60", "auto", "sns", "sinkhorn"],
     ),
     "plot_label_propagation": (["--samples", "300"], ["gamma", "solved", "iterated", "at most"]),
+    "plot_sparse_coding": (["--atoms", "60"], ["pixels", "accuracy", "atoms in a code", "mcp"]),
     "plot_ksparse_transport": (
         ["--grid", "50", "--points", "40", "--evaluations", "100"],
         ["entropic", "quadratic", "k-sparse", "two clouds: solve_ksparse", "L-BFGS-B"],

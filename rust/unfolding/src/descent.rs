@@ -28,6 +28,16 @@ const GAIN: f64 = 1e-3;
 const CYCLES: usize = 5;
 /// Rounds without progress after which rounding is taken for the reason.
 const PATIENCE: usize = 20;
+/// A share of the objective that is rounding.
+const ROUNDING: f64 = 1e-15;
+/// After so many rounds a factor is tried although signs change.
+const IMPATIENT: usize = 4;
+/// Factors in a row, each of which makes a sign change, at most.
+const STEPS: usize = 8;
+/// What the diagonal is raised by, as a share of its largest entry, for each atom.
+const RAISED: f64 = 1e-14;
+/// Atoms whose excess over lambda is this share of the largest are taken in.
+const TAKEN: f64 = 0.3;
 
 /// When to stop.
 #[derive(Clone, Copy, Debug)]
@@ -47,28 +57,35 @@ pub fn descend(
 ) -> (Status, usize) {
     start(state, penalty);
     let mut used: Vec<usize> = (0..state.x.len()).filter(|j| state.x[*j] != 0.0).collect();
-    let mut best = f64::INFINITY;
+    let mut best = Look { figure: f64::INFINITY, objective: f64::INFINITY };
     let mut idle = 0;
     for round in 1..=limits.max_iter {
         let mut signs_stay = false;
         for _ in 0..CYCLES {
-            signs_stay = cycle(state, penalty, &used).signs_stay;
+            signs_stay = cycle(state, penalty, &used);
         }
         used.retain(|j| state.x[*j] != 0.0);
-        if penalty.penalty == Penalty::L1 && signs_stay {
-            to_minimum_of_signs(state, penalty.lambda, &mut used);
+        if penalty.penalty == Penalty::L1 && (signs_stay || round.is_multiple_of(IMPATIENT)) {
+            for _ in 0..STEPS {
+                if !to_minimum_of_signs(state, penalty.lambda, &mut used) {
+                    break;
+                }
+            }
         }
-        let figure = look(state, penalty, &mut used);
-        if figure <= limits.tol {
+        let mut found = look(state, penalty, &mut used);
+        if found.figure <= limits.tol {
             // The rounding of all changes has gone into q.
             state.refresh();
-            let figure = look(state, penalty, &mut used);
-            if figure <= limits.tol {
+            found = look(state, penalty, &mut used);
+            if found.figure <= limits.tol {
                 return (Status::Converged, round);
             }
         }
-        idle = if figure < best { 0 } else { idle + 1 };
-        best = best.min(figure);
+        let gains = found.figure < best.figure
+            || found.objective < best.objective - ROUNDING * best.objective.abs();
+        idle = if gains { 0 } else { idle + 1 };
+        best.figure = best.figure.min(found.figure);
+        best.objective = best.objective.min(found.objective);
         if idle == PATIENCE {
             return (Status::Stalled, round);
         }
@@ -103,13 +120,8 @@ fn start(state: &mut State<'_>, penalty: &Weighted<'_>) {
     }
 }
 
-/// What a cycle has done.
-struct Cycle {
-    signs_stay: bool,
-}
-
-/// A step of each of these atoms.
-fn cycle(state: &mut State<'_>, penalty: &Weighted<'_>, atoms: &[usize]) -> Cycle {
+/// A step of each of these atoms; whether all signs have stayed.
+fn cycle(state: &mut State<'_>, penalty: &Weighted<'_>, atoms: &[usize]) -> bool {
     let mut signs_stay = true;
     for j in atoms {
         let g = penalty.squares[*j];
@@ -123,26 +135,32 @@ fn cycle(state: &mut State<'_>, penalty: &Weighted<'_>, atoms: &[usize]) -> Cycl
             state.change(*j, to);
         }
     }
-    Cycle { signs_stay }
+    signs_stay
 }
 
-/// Moves towards the minimum with these signs, until one would change; of a singular matrix it stays.
-fn to_minimum_of_signs(state: &mut State<'_>, lambda: f64, used: &mut Vec<usize>) {
+/// Moves towards the minimum with these signs, until one would change, which leaves: whether one did.
+///
+/// The diagonal is raised a little, so that there is a factor also for atoms that depend on each other: the
+/// direction still leads down, and far along it one of them leaves.
+fn to_minimum_of_signs(state: &mut State<'_>, lambda: f64, used: &mut Vec<usize>) -> bool {
     let k = used.len();
     if k == 0 {
-        return;
+        return false;
     }
-    let gram = Mat::from_fn(k, k, |i, l| state.gram.row(used[i])[used[l]]);
-    let Ok(factor) = Llt::new(gram.as_ref(), Side::Lower) else { return };
+    let largest = used.iter().map(|j| state.gram.squares[*j]).fold(0.0, f64::max);
+    let raised = RAISED * largest * k as f64;
+    let gram = Mat::from_fn(k, k, |i, l| {
+        state.gram.row(used[i])[used[l]] + if i == l { raised } else { 0.0 }
+    });
+    let Ok(factor) = Llt::new(gram.as_ref(), Side::Lower) else { return false };
     // The move: G d = q - lambda sign(x).
     let right = |i: usize| state.q[used[i]] - lambda * state.x[used[i]].signum();
-    let right = Mat::from_fn(k, 1, |i, _| right(i));
-    let moves = factor.solve(&right);
+    let moves = factor.solve(&Mat::from_fn(k, 1, |i, _| right(i)));
     let (mut share, mut first) = (1.0, None);
     for (i, j) in used.iter().enumerate() {
         let d = moves[(i, 0)];
         if !d.is_finite() {
-            return;
+            return false;
         }
         let until = -state.x[*j] / d;
         if until > 0.0 && until < share {
@@ -154,13 +172,24 @@ fn to_minimum_of_signs(state: &mut State<'_>, lambda: f64, used: &mut Vec<usize>
         state.change(*j, to);
     }
     used.retain(|j| state.x[*j] != 0.0);
+    first.is_some()
 }
 
-/// Takes in atoms that are to move; the relative gap, or the longest move of any atom over `|y|`.
-fn look(state: &State<'_>, penalty: &Weighted<'_>, used: &mut Vec<usize>) -> f64 {
-    let norm = state.squares.sqrt();
-    if norm == 0.0 {
-        return 0.0;
+/// How far a code is, as a look at all atoms tells.
+struct Look {
+    /// The relative gap, or the longest move of all atoms over `|y|`.
+    figure: f64,
+    objective: f64,
+}
+
+/// Looks at all atoms, and takes in those that are to move.
+fn look(state: &State<'_>, penalty: &Weighted<'_>, used: &mut Vec<usize>) -> Look {
+    let value = |(j, x): (usize, &f64)| if *x == 0.0 { 0.0 } else { penalty.value(j, *x) };
+    let paid: f64 = state.x.iter().enumerate().map(value).sum();
+    let rr = state.residual_squares();
+    let objective = 0.5 * rr + paid;
+    if state.squares == 0.0 {
+        return Look { figure: 0.0, objective };
     }
     if penalty.penalty != Penalty::L1 {
         let mut sum = 0.0f64;
@@ -172,20 +201,21 @@ fn look(state: &State<'_>, penalty: &Weighted<'_>, used: &mut Vec<usize>) -> f64
                 used.push(j);
             }
         }
-        return sum.sqrt() / norm;
+        return Look { figure: sum.sqrt() / state.squares.sqrt(), objective };
     }
     let lambda = penalty.lambda;
     let size = |q: f64| if penalty.positive { q } else { q.abs() };
     let most = state.q.iter().map(|q| size(*q)).fold(0.0, f64::max);
-    let rr = state.residual_squares();
     let along: f64 = state.x.iter().zip(state.base).map(|(x, b)| x * b).sum();
-    let paid: f64 = state.x.iter().map(|x| x.abs()).sum::<f64>() * lambda;
     let s = if most > lambda { lambda / most } else { 1.0 };
-    let gap = 0.5 * rr + paid - s * (state.squares - along) + 0.5 * s * s * rr;
-    for (j, q) in state.q.iter().enumerate() {
-        if size(*q) > lambda && state.x[j] == 0.0 && penalty.squares[j] > 0.0 {
-            used.push(j);
+    let gap = objective - s * (state.squares - along) + 0.5 * s * s * rr;
+    let enough = lambda + TAKEN * (most - lambda);
+    if most > lambda {
+        for (j, q) in state.q.iter().enumerate() {
+            if size(*q) >= enough && state.x[j] == 0.0 && penalty.squares[j] > 0.0 {
+                used.push(j);
+            }
         }
     }
-    gap / (0.5 * state.squares)
+    Look { figure: gap / (0.5 * state.squares), objective }
 }
