@@ -38,7 +38,7 @@ A, Y = np.eye(3, 4), np.ones((2, 3))
         ({"A": 1e200 * A}, "A: has an atom, 0, whose squares"),
         (
             {"A": (lambda x: x, lambda r: r), "penalty": "cel0"},
-            "penalty is \"cel0\" and A an operator",
+            'penalty is "cel0" and A an operator',
         ),
         ({"A": (lambda x: x, lambda r: r[0])}, "the adjoint made an array of shape"),
     ],

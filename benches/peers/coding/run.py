@@ -256,9 +256,7 @@ def markdown(results: dict) -> str:
         lines = []
         for row in rows:
             figures = [f"{output.figure(row[name][0])} ({row[name][1]:.0e})" for name in names]
-            ratios = [
-                output.figure(row[name][0] / row["sparrot"][0]) for name in RATIOS[part]
-            ]
+            ratios = [output.figure(row[name][0] / row["sparrot"][0]) for name in RATIOS[part]]
             lines.append([f"{row['case']}, alpha {row['alpha']}", *figures, ", ".join(ratios)])
         parts.append(output.table([title, *names, ratio], lines))
     return "\n\n".join(parts) + "\n"

@@ -293,9 +293,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _encode(self, X: object, *, stacklevel: int) -> Any:
         check_is_fitted(self)
-        data = validate_data(
-            self, X, dtype=[np.float64, np.float32], order="C", reset=False
-        )
+        data = validate_data(self, X, dtype=[np.float64, np.float32], order="C", reset=False)
         positive = as_flag(self.positive_code, "positive_code")
         max_iter = as_count(self.transform_max_iter, "transform_max_iter")
         threads = as_threads(self.n_threads)
@@ -317,7 +315,12 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if algorithm in ("ista", "fista"):
             solver = ista if algorithm == "ista" else fista
             return solver(
-                atoms, data, self._alpha(), penalty=self.penalty, gamma=self.gamma, a=self.a,
+                atoms,
+                data,
+                self._alpha(),
+                penalty=self.penalty,
+                gamma=self.gamma,
+                a=self.a,
                 **options,
             )
         if algorithm == "omp":

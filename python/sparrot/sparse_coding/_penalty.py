@@ -110,7 +110,12 @@ def prox(
     flat = np.array(numbers, dtype=np.float64).ravel()
     norm = as_positive(column_norm, "column_norm")
     _sparrot.coding_prox(
-        flat, chosen.name, chosen.shape, chosen.alpha, as_positive(step, "step"), norm * norm,
+        flat,
+        chosen.name,
+        chosen.shape,
+        chosen.alpha,
+        as_positive(step, "step"),
+        norm * norm,
         as_flag(positive, "positive"),
     )
     flat += 0.0  # no negative zeros

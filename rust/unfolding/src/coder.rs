@@ -86,7 +86,7 @@ impl<T: Number> Coder<'_, T> {
         let weighted = Weighted { penalty, lambda, positive, squares: &self.gram.squares };
         let (mut status, iterations) = match self.method {
             Method::Descent { max_iter, .. } => {
-                descend(&mut state, &weighted, Limits { tol, max_iter }, stop)
+                descend(&mut state, &weighted, Limits { tol, max_iter }, stop)?
             }
             Method::Pursuit(target) => {
                 let reached = pursue(&mut state, target);

@@ -15,12 +15,14 @@
 
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Mat, Side};
-use sparrot_foundation::{Status, Stop};
+use sparrot_foundation::{Error, Status, Stop};
 
 use crate::gram::State;
 use crate::penalty::{Penalty, Weighted};
 
-/// Picks of the greedy start, at most.
+/// Atoms that gain this share of the most are picked together.
+const SHARE: f64 = 0.5;
+/// Picks of the greedy start, about.
 const PICKS: usize = 40;
 /// It ends where a pick gains less than this share of the mean of `|y|^2` over the atoms.
 const GAIN: f64 = 1e-3;
@@ -49,24 +51,29 @@ pub struct Limits {
 }
 
 /// Descends until the limits; how it ended, and after how many looks at all atoms.
+///
+/// # Errors
+/// [`Error::Interrupted`].
 pub fn descend(
     state: &mut State<'_>,
     penalty: &Weighted<'_>,
     limits: Limits,
     stop: &Stop<'_>,
-) -> (Status, usize) {
+) -> Result<(Status, usize), Error> {
     start(state, penalty);
     let mut used: Vec<usize> = (0..state.x.len()).filter(|j| state.x[*j] != 0.0).collect();
     let mut best = Look { figure: f64::INFINITY, objective: f64::INFINITY };
     let mut idle = 0;
     for round in 1..=limits.max_iter {
         let mut signs_stay = false;
+        stop.poll()?;
         for _ in 0..CYCLES {
             signs_stay = cycle(state, penalty, &used);
         }
         used.retain(|j| state.x[*j] != 0.0);
         if penalty.penalty == Penalty::L1 && (signs_stay || round.is_multiple_of(IMPATIENT)) {
             for _ in 0..STEPS {
+                stop.poll()?;
                 if !to_minimum_of_signs(state, penalty.lambda, &mut used) {
                     break;
                 }
@@ -78,7 +85,7 @@ pub fn descend(
             state.refresh();
             found = look(state, penalty, &mut used);
             if found.figure <= limits.tol {
-                return (Status::Converged, round);
+                return Ok((Status::Converged, round));
             }
         }
         let gains = found.figure < best.figure
@@ -87,37 +94,52 @@ pub fn descend(
         best.figure = best.figure.min(found.figure);
         best.objective = best.objective.min(found.objective);
         if idle == PATIENCE {
-            return (Status::Stalled, round);
+            return Ok((Status::Stalled, round));
         }
-        if stop.is_interrupted() || stop.is_late() {
-            return (Status::MaxTime, round);
+        if stop.is_late() {
+            return Ok((Status::MaxTime, round));
         }
     }
-    (Status::MaxIter, limits.max_iter)
+    Ok((Status::MaxIter, limits.max_iter))
 }
 
-/// Greedy picks.
+/// Greedy picks: atoms that gain at least a share of what the best one does take their steps before
+/// gains are told anew.
 fn start(state: &mut State<'_>, penalty: &Weighted<'_>) {
     let least = GAIN * state.squares / state.x.len() as f64;
-    for _ in 0..PICKS {
-        let (mut most, mut picked, mut to) = (least, None, 0.0);
-        for (j, g) in penalty.squares.iter().enumerate() {
-            // Below this bound of any threshold nothing moves.
-            let short = penalty.penalty == Penalty::L1 && state.q[j].abs() <= penalty.lambda;
-            if *g == 0.0 || short && state.x[j] == 0.0 {
-                continue;
-            }
-            let next = penalty.prox(j, state.x[j] + state.q[j] / g, 1.0 / g);
-            let gain = g * (next - state.x[j]) * (next - state.x[j]);
-            if gain > most {
-                (most, picked, to) = (gain, Some(j), next);
-            }
+    let mut gains = vec![0.0; state.x.len()];
+    let mut picks = 0;
+    while picks < PICKS {
+        let mut most = 0.0f64;
+        for (j, gain) in gains.iter_mut().enumerate() {
+            *gain = gain_of(state, penalty, j);
+            most = most.max(*gain);
         }
-        match picked {
-            Some(j) => state.change(j, to),
-            None => break,
+        if most <= least {
+            return;
+        }
+        for j in (0..gains.len()).filter(|j| gains[*j] >= SHARE * most) {
+            let g = penalty.squares[j];
+            state.change(j, penalty.prox(j, state.x[j] + state.q[j] / g, 1.0 / g));
+            picks += 1;
         }
     }
+}
+
+/// `g_jj d_j^2` of the step of an atom.
+#[inline]
+fn gain_of(state: &State<'_>, penalty: &Weighted<'_>, j: usize) -> f64 {
+    let (g, x, q) = (penalty.squares[j], state.x[j], state.q[j]);
+    if g == 0.0 {
+        return 0.0;
+    }
+    if penalty.penalty == Penalty::L1 && x == 0.0 {
+        let size = if penalty.positive { q } else { q.abs() };
+        let excess = (size - penalty.lambda).max(0.0);
+        return excess * excess / g;
+    }
+    let d = penalty.prox(j, x + q / g, 1.0 / g) - x;
+    g * d * d
 }
 
 /// A step of each of these atoms; whether all signs have stayed.
@@ -149,9 +171,13 @@ fn to_minimum_of_signs(state: &mut State<'_>, lambda: f64, used: &mut Vec<usize>
     }
     let largest = used.iter().map(|j| state.gram.squares[*j]).fold(0.0, f64::max);
     let raised = RAISED * largest * k as f64;
-    let gram = Mat::from_fn(k, k, |i, l| {
-        state.gram.row(used[i])[used[l]] + if i == l { raised } else { 0.0 }
-    });
+    // The upper half is not looked at.
+    let mut gram = Mat::zeros(k, k);
+    for (i, j) in used.iter().enumerate() {
+        let row = state.gram.row(*j);
+        used[i..].iter().enumerate().for_each(|(l, other)| gram[(i + l, i)] = row[*other]);
+        gram[(i, i)] += raised;
+    }
     let Ok(factor) = Llt::new(gram.as_ref(), Side::Lower) else { return false };
     // The move: G d = q - lambda sign(x).
     let right = |i: usize| state.q[used[i]] - lambda * state.x[used[i]].signum();

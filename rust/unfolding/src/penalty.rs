@@ -96,6 +96,7 @@ impl Weighted<'_> {
     }
 
     /// The proximal operator with a step t, of a number of the code of an atom.
+    #[inline]
     pub fn prox(&self, atom: usize, u: f64, t: f64) -> f64 {
         let squares = self.squares[atom];
         let u = if self.positive { u.max(0.0) } else { u };
