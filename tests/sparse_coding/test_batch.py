@@ -1,5 +1,6 @@
 """ISTA, FISTA and IHT: their iterates, their certificates, and any dictionary."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -83,7 +84,7 @@ def test_nonconvex_penalties_end_at_fixed_points(penalty, step, problem):
 def test_objectives_of_hard_thresholding_fall(problem):
     A, Y = problem
     found = [iht(A, Y, 0.05, tol=None, max_iter=k).objective for k in (1, 2, 5, 20, 100)]
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in itertools.pairwise(found):
         assert (after <= before * (1 + 1e-12)).all()
 
 
@@ -102,7 +103,8 @@ def test_restarts_pay(problem):
     A, Y = problem
     slow = fista(A, Y, 0.01, tol=1e-10, max_iter=100_000, restart=False)
     fast = fista(A, Y, 0.01, tol=1e-10, max_iter=100_000)
-    assert slow.converged and fast.converged
+    assert slow.converged
+    assert fast.converged
     assert fast.n_iter.sum() < 0.8 * slow.n_iter.sum()
 
 
@@ -149,7 +151,8 @@ def test_steps_that_are_given_or_not(problem):
     A, Y = problem
     largest = np.linalg.norm(A, 2) ** 2
     step = ista(A, Y, 0.1).step
-    assert (step <= 1 / largest).all() and (step >= 0.9 / largest).all()
+    assert (step <= 1 / largest).all()
+    assert (step >= 0.9 / largest).all()
     assert (ista(A, Y, 0.1, step=0.01, tol=None, max_iter=3).step == 0.01).all()
 
 
@@ -160,9 +163,11 @@ def test_a_step_too_large_is_told(solver, tol, dtype):
     A, Y = make_problem(dtype=dtype)
     with pytest.warns(ConvergenceWarning, match="step is too large for 40 of 40 signals"):
         result = solver(A, Y, 1e-3, step=10.0, tol=tol, max_iter=3000)
-    assert result.diverged.all() and not result.converged
+    assert result.diverged.all()
+    assert not result.converged
     assert result.status is sparrot.Status.STALLED
-    assert np.isfinite(result.gap).all() and not result.codes.any()
+    assert np.isfinite(result.gap).all()
+    assert not result.codes.any()
     np.testing.assert_allclose(result.objective, (Y.astype(float) ** 2).sum(1) / 2)
 
 
@@ -200,20 +205,25 @@ def test_degenerate_signals_and_atoms(problem):
     for solver in (ista, fista):
         result = solver(A, Y, 0.1, max_iter=20_000)
         assert result.converged
-        assert not result.codes[0].any() and result.gap[0] == 0
+        assert not result.codes[0].any()
+        assert result.gap[0] == 0
         assert not result.codes[:, 3].any()
     for penalty in NONCONVEX:
         result = ista(A, Y, 0.1, penalty=penalty, max_iter=50_000)
-        assert np.isfinite(result.codes).all() and result.converged
+        assert np.isfinite(result.codes).all()
+        assert result.converged
         assert not result.codes[:, 3].any()
     nothing = ista(np.zeros((4, 3)), Y[:2, :4], 0.1)
-    assert nothing.converged and not nothing.codes.any()
+    assert nothing.converged
+    assert not nothing.codes.any()
 
 
 def test_a_large_alpha_gives_zeros_at_once(problem):
     A, Y = problem
     result = ista(A, Y, 1.0001 * np.abs(Y @ A).max())
-    assert not result.codes.any() and result.converged and (result.n_iter <= 5).all()
+    assert not result.codes.any()
+    assert result.converged
+    assert (result.n_iter <= 5).all()
 
 
 @pytest.mark.parametrize("exponent", [-150, -100, -30, 30, 100, 150])
@@ -226,7 +236,8 @@ def test_scale_changes_nothing_or_is_an_error(exponent, which, problem):
     try:
         result = ista(a * A, b * Y, 0.1 * a * b, max_iter=5000)
     except sparrot.errors.InvalidInputError as error:
-        assert "squares" in str(error) and abs(exponent) >= 150
+        assert "squares" in str(error)
+        assert abs(exponent) >= 150
     else:
         assert result.converged
         np.testing.assert_allclose(result.codes * (a / b), base.codes, atol=2e-3)
@@ -236,10 +247,12 @@ def test_what_does_not_converge_is_told(problem):
     A, Y = problem
     with pytest.warns(ConvergenceWarning, match=r"signals have a gap above tol=1e-10.*max_iter"):
         result = ista(A, Y, 0.01, tol=1e-10, max_iter=10)
-    assert not result.converged and result.status is sparrot.Status.MAX_ITER
+    assert not result.converged
+    assert result.status is sparrot.Status.MAX_ITER
     with pytest.warns(ConvergenceWarning, match="max_time"):
         late = ista(A, Y, 0.01, tol=1e-10, max_time=0)
-    assert late.status is sparrot.Status.MAX_TIME and not late.codes.any()
+    assert late.status is sparrot.Status.MAX_TIME
+    assert not late.codes.any()
     with pytest.warns(ConvergenceWarning, match=r"rounding allows no less"):
         stalled = ista(A, Y, 0.1, tol=1e-300, max_iter=100_000)
     assert stalled.gap.max() < 1e-13

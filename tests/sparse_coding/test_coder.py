@@ -65,7 +65,8 @@ def test_gaps_are_reached_and_are_what_they_say(shape, alpha, positive):
         A.T, transform_algorithm="lasso_cd", transform_alpha=alpha, tol=1e-9, positive_code=positive
     ).fit(Y)
     result = coder.encode(Y)
-    assert result.converged and result.gap.max() <= 1e-9
+    assert result.converged
+    assert result.gap.max() <= 1e-9
     assert (result.codes >= 0).all() or not positive
     for y, x, gap, value in zip(Y, result.codes, result.gap, result.objective, strict=True):
         assert gap == pytest.approx(relative_gap(A, y, x, alpha, positive=positive), abs=1e-13)
@@ -129,7 +130,8 @@ def test_float32_is_kept_and_certified():
     A, Y = make_problem(dtype=np.float32)
     coder = SparseCoder(A.T, transform_algorithm="lasso_cd", transform_alpha=0.05).fit(Y)
     result = coder.encode(Y)
-    assert result.codes.dtype == np.float32 and result.converged
+    assert result.codes.dtype == np.float32
+    assert result.converged
     for y, x, gap in zip(Y, result.codes, result.gap, strict=True):
         assert gap == pytest.approx(relative_gap(A, y, x, 0.05), abs=1e-12)
 

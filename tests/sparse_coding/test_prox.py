@@ -27,7 +27,8 @@ def test_no_other_number_is_better(name, rng):
 def test_arrays_keep_their_shape_and_type():
     u = np.arange(6, dtype=np.float32).reshape(2, 3)
     found = prox("l1", u, 1.0)
-    assert found.shape == (2, 3) and found.dtype == np.float32
+    assert found.shape == (2, 3)
+    assert found.dtype == np.float32
     np.testing.assert_array_equal(prox("l1", [-1.0, -3.0], 1.0, positive=True), [0, 0])
     assert not np.signbit(prox("l1", [-0.5], 1.0)).any()
 
