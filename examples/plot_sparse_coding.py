@@ -6,8 +6,8 @@ A dictionary of samples, codes of few of its atoms, and a linear classifier on t
 the pixels.
 
 - Left, the share of digits told right against the weight of the penalty, on the codes of
-  :class:`sparrot.sparse_coding.SparseCoder` with L1 and with the minimax concave penalty, and on the
-  pixels.
+  :class:`sparrot.sparse_coding.SparseCoder` with L1 and with the minimax concave penalty, and on
+  the pixels.
 - Right, how many atoms a code has, and the certificate: the largest duality gap of any code.
 """  # noqa: D205, D400
 

@@ -1,4 +1,4 @@
-"""Time sparse coding: 100 fixed iterations of ISTA, codes to a relative gap of 1e-6, matching pursuit.
+"""Time sparse coding: 100 iterations of ISTA, codes to a relative gap of 1e-6, matching pursuit.
 
 Everybody codes the same signals with the same dictionary and, for ISTA, the same step. Gaps are
 measured by this script; the tolerance of whoever has one is lowered until they are reached. What

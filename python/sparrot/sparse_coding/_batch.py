@@ -203,8 +203,8 @@ def fista(
     Notes
     -----
     A. Beck, M. Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear inverse
-    problems", SIAM J. Imaging Sci. 2, 2009, equations 4.1 to 4.3; the restart is the gradient scheme
-    of B. O'Donoghue, E. Candes, "Adaptive restart for accelerated gradient schemes", Found. Comput.
+    problems", SIAM J. Imaging Sci. 2, 2009, equations 4.1 to 4.3; the restart is the gradient
+    scheme of B. O'Donoghue, E. Candes, "Adaptive restart for accelerated gradient schemes", Found. Comput.
     Math. 15, 2015.
 
     Examples

@@ -91,8 +91,8 @@ def prox(
 
     Notes
     -----
-    Sources: MCP, C.-H. Zhang (2010); SCAD, Fan and Li (2001); CEL0, Soubies, Blanc-Feraud and Aubert
-    (2015); L1/2, Xu, Chang, Xu and Zhang (2012); L2/3, Cao, Sun and Xu (2013).
+    Sources: MCP, C.-H. Zhang (2010); SCAD, Fan and Li (2001); CEL0, Soubies, Blanc-Feraud and
+    Aubert (2015); L1/2, Xu, Chang, Xu and Zhang (2012); L2/3, Cao, Sun and Xu (2013).
 
     Examples
     --------

@@ -67,7 +67,9 @@ pub fn descend(
     for round in 1..=limits.max_iter {
         let mut signs_stay = false;
         stop.poll()?;
-        for _ in 0..CYCLES {
+        // Without factors, cycles have to do all of it.
+        let cycles = if penalty.is_convex() { CYCLES } else { 10 * CYCLES };
+        for _ in 0..cycles {
             signs_stay = cycle(state, penalty, &used);
         }
         used.retain(|j| state.x[*j] != 0.0);
