@@ -255,7 +255,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         sparrot.errors.ConvergenceWarning
             If a certificate is above ``tol``.
         """
-        result = self._encode(X, stacklevel=2)
+        result: CodingResult | FloatArray = self._encode(X, stacklevel=2)
         if isinstance(result, np.ndarray):
             raise InvalidInputError('transform_algorithm is "threshold": needs one that minimises')
         return result
@@ -309,9 +309,9 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         }
         atoms = self.components_.T
         if algorithm == "iht":
-            chosen = {"n_nonzero_coefs": self._count()} if self._counts() else {}
-            alpha = None if chosen else self._alpha()
-            return iht(atoms, data, alpha, **chosen, **options)
+            count = self._count() if self._counts() else None
+            alpha = None if self._counts() else self._alpha()
+            return iht(atoms, data, alpha, n_nonzero_coefs=count, **options)
         if algorithm in ("ista", "fista"):
             solver = ista if algorithm == "ista" else fista
             return solver(
@@ -348,7 +348,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _count(self) -> int:
         if self.transform_n_nonzero_coefs is None:
-            return max(1, self.n_features_in_ // 10)
+            return max(1, int(self.n_features_in_) // 10)
         return as_count(self.transform_n_nonzero_coefs, "transform_n_nonzero_coefs")
 
     def _alpha(self) -> float:

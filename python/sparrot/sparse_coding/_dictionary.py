@@ -36,7 +36,7 @@ def as_problem(A: object, Y: object, *, check_finite: bool) -> Problem:
     design, (features, atoms) = as_design(A, "A", check_finite=check_finite)
     if signals.shape[1] != features:
         raise InvalidInputError(
-            f"Y has shape {np.shape(Y)}: signals are its rows, and A has {features} rows, so each "
+            f"Y has shape {signals.shape}: signals are its rows, and A has {features} rows, so each "
             f"needs {features} numbers"
         )
     values = design[2] if isinstance(design, tuple) else design
