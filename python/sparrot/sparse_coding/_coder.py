@@ -63,6 +63,8 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         to reach.
     split_sign : bool, default=False
         Whether codes are split into their positive and their negative parts, side by side.
+    n_jobs : int, default=None
+        Ignored, for scikit-learn's name: samples are shared among ``n_threads``.
     positive_code : bool, default=False
         Whether codes must not be negative.
     transform_max_iter : int, default=1000
@@ -79,8 +81,6 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ``transform_max_iter`` iterations.
     n_threads : int, default=None
         See :func:`sparrot.get_num_threads`. The codes have the same bits for any number.
-    n_jobs : int, default=None
-        Ignored, for scikit-learn's name: samples are shared among ``n_threads``.
 
     Attributes
     ----------
