@@ -37,6 +37,7 @@ NOT_CONSTRUCTED = {
     "sparrot.graph.LaplacianResult",
     "sparrot.interop.pot.LazyPlan",
     "sparrot.interop.pot.OTResult",
+    "sparrot.sparse_coding.CodingResult",
     "sparrot.sparse_coding.TrainingState",
     "sparrot.transport.BatchResult",
     "sparrot.transport.IterationState",

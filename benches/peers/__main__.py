@@ -15,6 +15,7 @@ COMMANDS = {
     "groups": ("peers.lasso.groups", "group and multi-task Lasso against the same and adelie"),
     "nonconvex": ("peers.lasso.nonconvex", "penalties that are not convex against skglm, abess"),
     "unfolding": ("peers.unfolding.run", "training of unrolled ISTA and IHT against torch"),
+    "coding": ("peers.coding.run", "sparse codes against torch, pylops, scikit-learn, spams"),
     "softmax": ("peers.softmax.run", "softmax and logsumexp against seven others: times"),
     "softmax-accuracy": ("peers.softmax.accuracy", "their errors, in units in the last place"),
     "softmax-methods": ("peers.softmax.methods", "our own methods against the length of a row"),

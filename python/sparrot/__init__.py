@@ -2,7 +2,7 @@
 
 Submodules are imported when they are first used:
 
-========================  ==================================================================
+=========================  =================================================================
 ``sparrot.transport``     optimal transport, entropic (``solve``, ``solve_sample``,
                           ``solve_path``, ``solve_batch``, ``sinkhorn_divergence``) and with
                           sparse plans (``solve_ksparse``, ``solve_quadratic``); the estimators
@@ -11,12 +11,12 @@ Submodules are imported when they are first used:
                           nonconvex penalties, best subsets
 ``sparrot.descent``       block coordinate descent: greedy rules, message passing
 ``sparrot.graph``         Laplacian systems, label propagation, forests of a graph
-``sparrot.sparse_coding`` sparse codes of many signals by unrolled, trained ISTA and IHT
+``sparrot.sparse_coding`` sparse codes of many signals: ISTA, FISTA, IHT, trained networks
 ``sparrot.special``       softmax, log_softmax, logsumexp and their relatives
 ``sparrot.interop``       the names of other packages: ``sparrot.interop.pot``
 ``sparrot.errors``        the exceptions and warnings of the package
 ``sparrot.plot``          pictures (needs matplotlib)
-========================  ==================================================================
+=========================  =================================================================
 """
 
 import importlib

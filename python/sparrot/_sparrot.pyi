@@ -7,6 +7,9 @@ import numpy.typing as npt
 __all__ = [
     "ForestSweeps",
     "block_regression_path",
+    "coding_encode",
+    "coding_prox",
+    "coding_solve",
     "descent_solve",
     "get_num_threads",
     "graph_error_bounds",
@@ -51,6 +54,32 @@ _Vector = npt.NDArray[np.float64]
 _Matrix = npt.NDArray[np.float64]
 _Floats = npt.NDArray[Any]
 
+def coding_encode(
+    dictionary: Any,
+    signals: npt.NDArray[Any],
+    codes: npt.NDArray[Any],
+    input: Mapping[str, Any],
+    max_time: float | None,
+    n_threads: int | None,
+) -> dict[str, Any]: ...
+def coding_prox(
+    numbers: _Vector,
+    name: str,
+    shape: float,
+    alpha: float,
+    step: float,
+    squares: float,
+    positive: bool,
+) -> None: ...
+def coding_solve(
+    dictionary: Any,
+    signals: npt.NDArray[Any],
+    codes: npt.NDArray[Any],
+    is_warm: bool,
+    input: Mapping[str, Any],
+    max_time: float | None,
+    n_threads: int | None,
+) -> dict[str, Any]: ...
 def descent_solve(
     problem: tuple[Any, ...],
     penalty: list[float | npt.NDArray[np.float64]],

@@ -1,25 +1,49 @@
-"""Sparse codes of many signals that share a dictionary.
+"""Sparse codes of many signals that share a dictionary, with a certificate for each.
 
-Signals are rows of ``Y`` (n_signals, n_features), atoms are columns of ``A`` (n_features, n_atoms),
-codes are rows of ``X`` (n_signals, n_atoms): ``Y`` is near ``X @ A.T``.
+``minimise ((y - A @ x)**2).sum() / 2 + alpha * penalty(x).sum()`` for every row ``y`` of ``Y``:
+signals are rows of ``Y`` (n_signals, n_features), atoms are columns of ``A`` (n_features,
+n_atoms), codes are rows of ``X`` (n_signals, n_atoms).
 
-=========================  =====================================================================
-:class:`UnfoldedISTA`      iterative soft thresholding, unrolled into layers that are trained
-:class:`UnfoldedIHT`       the same of iterative hard thresholding
-=========================  =====================================================================
+=======================  ==================================================================
+:func:`ista`             proximal gradient steps on a batch, for any penalty
+:func:`fista`            the same with momentum
+:func:`iht`              iterative hard thresholding: L0, or the k largest
+:func:`prox`             the proximal operators of the penalties
+:class:`SparseCoder`     a scikit-learn transformer: to a certified gap, or matching pursuit
+:class:`UnfoldedISTA`    iterative soft thresholding, unrolled into layers that are trained
+:class:`UnfoldedIHT`     the same of iterative hard thresholding
+:class:`CodingResult`    what the functions return
+:class:`TrainingState`   what a callback of training sees
+=======================  ==================================================================
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sparrot.sparse_coding._batch import fista, iht, ista
+from sparrot.sparse_coding._penalty import prox
+from sparrot.sparse_coding._result import CodingResult
+
 if TYPE_CHECKING:
+    from sparrot.sparse_coding._coder import SparseCoder
     from sparrot.sparse_coding._unfolded import UnfoldedIHT, UnfoldedISTA
     from sparrot.sparse_coding._unfolded_network import TrainingState
 
-__all__ = ["TrainingState", "UnfoldedIHT", "UnfoldedISTA"]
+__all__ = [
+    "CodingResult",
+    "SparseCoder",
+    "TrainingState",
+    "UnfoldedIHT",
+    "UnfoldedISTA",
+    "fista",
+    "iht",
+    "ista",
+    "prox",
+]
 
 # Where the estimators are: only they need scikit-learn.
 _ESTIMATORS = {
+    "SparseCoder": "_coder",
     "TrainingState": "_unfolded_network",
     "UnfoldedIHT": "_unfolded",
     "UnfoldedISTA": "_unfolded",

@@ -18,4 +18,4 @@ pub mod block;
 pub mod scalar;
 
 pub use block::{BlockPenalty, Group, Separable, SparseGroup};
-pub use scalar::{Cel0, L0, L1, Mcp, Power, Scad, ScalarPenalty};
+pub use scalar::{Cel0, L0, L1, Mcp, Pieces, Power, Scad, ScalarPenalty};

@@ -15,6 +15,29 @@
 
 use std::f64::consts::PI;
 
+/// A proximal operator made of lines, of magnitudes u: 0 up to `cut`, beyond it the least of u and the
+/// larger of the lines `(u - shift) slope`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pieces {
+    /// Up to here it is 0.
+    pub cut: f64,
+    /// Shift and slope of the first line.
+    pub first: [f64; 2],
+    /// Of the second; 0 for none.
+    pub second: [f64; 2],
+}
+
+impl Pieces {
+    /// Nothing is shrunk.
+    fn hard(cut: f64) -> Pieces {
+        Pieces { cut, first: [0.0, 1.0], second: [0.0, 0.0] }
+    }
+
+    fn firm(cut: f64, slope: f64) -> Pieces {
+        Pieces { cut, first: [cut, slope], second: [0.0, 0.0] }
+    }
+}
+
 /// A penalty of a number.
 pub trait ScalarPenalty: Copy + Send + Sync {
     /// Whether it is convex.
@@ -25,6 +48,11 @@ pub trait ScalarPenalty: Copy + Send + Sync {
 
     /// The minimum over `x >= 0` of `(x - u)^2 / (2 t) + phi(x)` for `u >= 0`.
     fn shrink(&self, lambda: f64, u: f64, t: f64) -> f64;
+
+    /// The proximal operator as lines, if it is: what a vectorised kernel needs.
+    fn pieces(&self, _lambda: f64, _t: f64) -> Option<Pieces> {
+        None
+    }
 
     /// The largest u whose proximal operator is 0.
     fn threshold(&self, lambda: f64, t: f64) -> f64 {
@@ -66,6 +94,10 @@ impl ScalarPenalty for L1 {
     fn shrink(&self, lambda: f64, u: f64, t: f64) -> f64 {
         (u - t * lambda).max(0.0)
     }
+
+    fn pieces(&self, lambda: f64, t: f64) -> Option<Pieces> {
+        Some(Pieces::firm(t * lambda, 1.0))
+    }
 }
 
 /// The minimax concave penalty; gamma > 0.
@@ -91,6 +123,15 @@ impl ScalarPenalty for Mcp {
         } else {
             (u - t * lambda).max(0.0) / (1.0 - t / gamma)
         }
+    }
+
+    fn pieces(&self, lambda: f64, t: f64) -> Option<Pieces> {
+        let gamma = self.gamma;
+        Some(if t >= gamma {
+            Pieces::hard(lambda * (t * gamma).sqrt())
+        } else {
+            Pieces::firm(t * lambda, 1.0 / (1.0 - t / gamma))
+        })
     }
 }
 
@@ -131,6 +172,16 @@ impl ScalarPenalty for Scad {
         let (near, far) = (soft.min(lambda), u.max(a * lambda));
         if cost(far) < cost(near) { far } else { near }
     }
+
+    /// With a step of `a - 1` and more it jumps from one line to another.
+    fn pieces(&self, lambda: f64, t: f64) -> Option<Pieces> {
+        let (a, cut) = (self.a, t * lambda);
+        (t < a - 1.0).then(|| Pieces {
+            cut,
+            first: [cut, 1.0],
+            second: [cut * a / (a - 1.0), (a - 1.0) / (a - 1.0 - t)],
+        })
+    }
 }
 
 /// The number of variables that are not 0.
@@ -144,6 +195,10 @@ impl ScalarPenalty for L0 {
 
     fn shrink(&self, lambda: f64, u: f64, t: f64) -> f64 {
         if u > (2.0 * t * lambda).sqrt() { u } else { 0.0 }
+    }
+
+    fn pieces(&self, lambda: f64, t: f64) -> Option<Pieces> {
+        Some(Pieces::hard((2.0 * t * lambda).sqrt()))
     }
 }
 
@@ -169,6 +224,11 @@ impl ScalarPenalty for Cel0 {
     fn shrink(&self, lambda: f64, u: f64, t: f64) -> f64 {
         let (mcp, lambda) = self.mcp(lambda);
         mcp.shrink(lambda, u, t)
+    }
+
+    fn pieces(&self, lambda: f64, t: f64) -> Option<Pieces> {
+        let (mcp, lambda) = self.mcp(lambda);
+        mcp.pieces(lambda, t)
     }
 }
 

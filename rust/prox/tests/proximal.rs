@@ -15,6 +15,12 @@ fn check_scalar(
 ) -> Result<(), TestCaseError> {
     let cost = |x: f64| (x - u) * (x - u) / (2.0 * t) + penalty.value(lambda, x);
     let x = penalty.prox(lambda, u, t);
+    if let Some(pieces) = penalty.pieces(lambda, t) {
+        let u = u.abs();
+        let lines = [pieces.first, pieces.second].map(|[shift, slope]| (u - shift) * slope);
+        let shrunk = if u > pieces.cut { u.min(lines[0].max(lines[1])) } else { 0.0 };
+        prop_assert!((shrunk - x.abs()).abs() <= 1e-11 * u, "{shrunk} {x}");
+    }
     let best = cost(x);
     let slack = 1e-12 * (u * u / (2.0 * t) + best.abs());
     prop_assert_eq!(penalty.value(lambda, 0.0), 0.0);

@@ -4,6 +4,7 @@ use numpy::{Element as NumpyElement, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use sparrot_design::{Design, Element};
 use sparrot_sparse::Compressed;
+use sparrot_unfolding::Number;
 
 type Vector<'py> = PyReadonlyArray1<'py, f64>;
 pub type Indices<'py> = PyReadonlyArray1<'py, u32>;
@@ -18,10 +19,15 @@ pub enum DesignInput<'py> {
     SparseSingle(Indices<'py>, Indices<'py>, PyReadonlyArray1<'py, f32>, usize),
 }
 
+/// f32 or f64.
+pub trait Float: NumpyElement + Number {}
+impl Float for f32 {}
+impl Float for f64 {}
+
 /// What is to be done with a design, whichever type it has.
 pub trait DesignTask {
     type Answer;
-    fn run<T: Element>(self, design: Design<'_, T>) -> Self::Answer;
+    fn run<T: Float>(self, design: Design<'_, T>) -> Self::Answer;
 }
 
 impl DesignInput<'_> {

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 mod arrays;
 mod batch;
 mod block_regression;
+mod coding;
 mod descent;
 mod design;
 mod graph;
@@ -30,6 +31,8 @@ mod _sparrot {
     use super::batch::{transport_batch_plans, transport_solve_batch};
     #[pymodule_export]
     use super::block_regression::block_regression_path;
+    #[pymodule_export]
+    use super::coding::{coding_encode, coding_prox, coding_solve};
     #[pymodule_export]
     use super::descent::descent_solve;
     #[pymodule_export]

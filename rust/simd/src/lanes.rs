@@ -35,6 +35,8 @@ pub(crate) trait Vector: Copy {
     fn mul(self, other: Self) -> Self;
     fn sqrt(self) -> Self;
     fn abs(self) -> Self;
+    /// The magnitude of the lane with the sign of that of `other`.
+    fn with_sign_of(self, other: Self) -> Self;
     /// `self * b + c`, fused where the level has it.
     fn mul_add(self, b: Self, c: Self) -> Self;
     /// `self * b + c`, rounded once at every level, which takes many times as long at those without
@@ -75,6 +77,30 @@ pub(crate) trait Vector: Copy {
     fn zero_unless_below(self, x: Self, bound: Self) -> Self;
     /// Bit `l` is set where lane `l` of `self` is greater than that of `other`.
     fn mask_gt(self, other: Self) -> u32;
+
+    /// Writes the lanes whose bit of `mask` is set, and their places from `base` on, to the beginning
+    /// of `values` and `places`, which have room for all lanes: what comes after them there is
+    /// overwritten. How many they are.
+    #[inline(always)]
+    fn compress(
+        self,
+        mask: u32,
+        base: u32,
+        places: &mut [u32],
+        values: &mut [Self::Elem],
+        zero: Self::Elem,
+    ) -> usize {
+        let mut lanes = Self::filled_array(zero);
+        self.store(lanes.as_mut());
+        let (places, values) = (&mut places[..Self::LANES], &mut values[..Self::LANES]);
+        let mut count = 0;
+        for (l, value) in lanes.as_ref().iter().enumerate() {
+            places[count & (Self::LANES - 1)] = base + l as u32;
+            values[count & (Self::LANES - 1)] = *value;
+            count += (mask >> l & 1) as usize;
+        }
+        count
+    }
 
     /// The values of `x`, which is no longer than a register, then `fill`.
     #[inline(always)]

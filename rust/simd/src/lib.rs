@@ -17,6 +17,7 @@
 //! | [`extexp`] | the one-pass sum of exponentials of the two-pass softmax |
 //! | [`relatives`] | the passes of softmax's gradient, stablemax and sparsemax |
 //! | [`reduce`] | dot products, sums, maxima, L1 distances, each in a fixed order |
+//! | [`codes`] | sparse rows times a matrix; a proximal step that collects what is left |
 //! | [`linear`] | axpy and the blocked matrix-vector products of a fused sweep |
 //! | [`gibbs`] | rows of `exp(phi_i + psi_j - c_ij)`, the kernel of entropic transport |
 //! | [`points`] | a row of distances from one point to many |
@@ -34,6 +35,7 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub mod codes;
 pub mod columns;
 pub mod exp;
 pub mod extexp;

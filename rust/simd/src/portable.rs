@@ -134,6 +134,10 @@ macro_rules! portable_vector {
                 self.map(<$float>::abs)
             }
             #[inline(always)]
+            fn with_sign_of(self, other: Self) -> Self {
+                self.zip(other, <$float>::copysign)
+            }
+            #[inline(always)]
             fn mul_add(self, b: Self, c: Self) -> Self {
                 let mut lanes = self.0;
                 for l in 0..$lanes {

@@ -4,10 +4,37 @@
 //! min over x of  |y - A x|^2 / 2 + sum_j phi(x_j),   for every row y of Y
 //! ```
 //!
-//! | folder | what is in it |
+//! | file | what is in it |
 //! |---|---|
+//! | [`batch`] | ISTA, FISTA and IHT: what is asked, and what is answered |
+//! | [`block`] | their iterations, on a block of signals |
+//! | [`dictionary`] | products with A, by the route with the fewest operations |
+//! | [`penalty`] | the penalties, and their proximal steps on whole rows |
+//! | [`norm`] | a certified bound of the squared norm of A |
+//! | [`coder`] | codes by methods that use the Gram matrix, each to its certificate |
+//! | [`gram`] | that matrix, and the state of a code |
+//! | [`descent`] | coordinate descent with a greedy start |
+//! | [`pursuit`] | orthogonal matching pursuit |
+//! | [`certificate`] | duality gaps, and residuals of fixed points |
 //! | [`training`] | iterations unrolled into layers, whose parameters are trained |
 
 #![forbid(unsafe_code)]
 
+pub mod batch;
+pub mod block;
+pub mod certificate;
+pub mod coder;
+pub mod descent;
+pub mod dictionary;
+pub mod gram;
+pub mod norm;
+pub mod penalty;
+pub mod pursuit;
 pub mod training;
+
+pub use batch::{Momentum, Outcome, Request, Settings, Steps, solve, solve_with_matrix};
+pub use coder::{Method, encode};
+pub use dictionary::{Dictionary, Matrix, Number};
+pub use norm::squared_norm_bound;
+pub use penalty::{Penalty, Weighted};
+pub use pursuit::Target;

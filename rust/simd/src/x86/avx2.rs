@@ -71,6 +71,14 @@ impl Vector for F64 {
         Self(unsafe { _mm256_andnot_pd(_mm256_set1_pd(-0.0), self.0) })
     }
     #[inline(always)]
+    fn with_sign_of(self, other: Self) -> Self {
+        // SAFETY: as in `splat`.
+        Self(unsafe {
+            let sign = _mm256_and_pd(_mm256_set1_pd(-0.0), other.0);
+            _mm256_or_pd(self.abs().0, sign)
+        })
+    }
+    #[inline(always)]
     fn load_tail(x: &[f64], fill: f64) -> Self {
         let mask = tail_mask_pd(x.len());
         // SAFETY: as in `splat`; lanes that are masked are not read.
@@ -154,6 +162,14 @@ impl Vector for F32 {
     fn abs(self) -> Self {
         // SAFETY: as in `splat`.
         Self(unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0) })
+    }
+    #[inline(always)]
+    fn with_sign_of(self, other: Self) -> Self {
+        // SAFETY: as in `splat`.
+        Self(unsafe {
+            let sign = _mm256_and_ps(_mm256_set1_ps(-0.0), other.0);
+            _mm256_or_ps(self.abs().0, sign)
+        })
     }
     #[inline(always)]
     fn load_tail(x: &[f32], fill: f32) -> Self {

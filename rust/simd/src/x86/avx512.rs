@@ -61,6 +61,14 @@ impl Vector for F64 {
         Self(unsafe { _mm512_abs_pd(self.0) })
     }
     #[inline(always)]
+    fn with_sign_of(self, other: Self) -> Self {
+        // SAFETY: as in `splat`.
+        Self(unsafe {
+            let sign = _mm512_and_pd(_mm512_set1_pd(-0.0), other.0);
+            _mm512_or_pd(self.abs().0, sign)
+        })
+    }
+    #[inline(always)]
     fn load_tail(x: &[f64], fill: f64) -> Self {
         let mask = tail_mask::<8>(x.len()) as __mmask8;
         // SAFETY: as in `splat`; lanes that are masked are not read.
@@ -71,6 +79,29 @@ impl Vector for F64 {
         let mask = tail_mask::<8>(x.len()) as __mmask8;
         // SAFETY: as in `splat`; lanes that are masked are not written.
         unsafe { _mm512_mask_storeu_pd(x.as_mut_ptr(), mask, self.0) }
+    }
+    #[inline(always)]
+    fn compress(
+        self,
+        mask: u32,
+        base: u32,
+        places: &mut [u32],
+        values: &mut [f64],
+        _zero: f64,
+    ) -> usize {
+        let (places, values) = (&mut places[..8], &mut values[..8]);
+        // SAFETY: as in `splat`, and both slices have room for all lanes.
+        unsafe {
+            let all = _mm256_add_epi32(
+                _mm256_set1_epi32(base as i32),
+                _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
+            );
+            let kept = _mm256_maskz_compress_epi32(mask as __mmask8, all);
+            _mm256_storeu_si256(places.as_mut_ptr().cast(), kept);
+            let kept = _mm512_maskz_compress_pd(mask as __mmask8, self.0);
+            _mm512_storeu_pd(values.as_mut_ptr(), kept);
+        }
+        mask.count_ones() as usize
     }
     #[inline(always)]
     fn round(self) -> Self {
@@ -156,6 +187,14 @@ impl Vector for F32 {
         Self(unsafe { _mm512_abs_ps(self.0) })
     }
     #[inline(always)]
+    fn with_sign_of(self, other: Self) -> Self {
+        // SAFETY: as in `splat`.
+        Self(unsafe {
+            let sign = _mm512_and_ps(_mm512_set1_ps(-0.0), other.0);
+            _mm512_or_ps(self.abs().0, sign)
+        })
+    }
+    #[inline(always)]
     fn load_tail(x: &[f32], fill: f32) -> Self {
         let mask = tail_mask::<16>(x.len()) as __mmask16;
         // SAFETY: as in `splat`; lanes that are masked are not read.
@@ -166,6 +205,29 @@ impl Vector for F32 {
         let mask = tail_mask::<16>(x.len()) as __mmask16;
         // SAFETY: as in `splat`; lanes that are masked are not written.
         unsafe { _mm512_mask_storeu_ps(x.as_mut_ptr(), mask, self.0) }
+    }
+    #[inline(always)]
+    fn compress(
+        self,
+        mask: u32,
+        base: u32,
+        places: &mut [u32],
+        values: &mut [f32],
+        _zero: f32,
+    ) -> usize {
+        let (places, values) = (&mut places[..16], &mut values[..16]);
+        // SAFETY: as in `splat`, and both slices have room for all lanes.
+        unsafe {
+            let all = _mm512_add_epi32(
+                _mm512_set1_epi32(base as i32),
+                _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+            );
+            let kept = _mm512_maskz_compress_epi32(mask as __mmask16, all);
+            _mm512_storeu_si512(places.as_mut_ptr().cast(), kept);
+            let kept = _mm512_maskz_compress_ps(mask as __mmask16, self.0);
+            _mm512_storeu_ps(values.as_mut_ptr(), kept);
+        }
+        mask.count_ones() as usize
     }
     #[inline(always)]
     fn round(self) -> Self {

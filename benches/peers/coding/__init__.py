@@ -1,0 +1,1 @@
+"""Sparse codes of batches against torch, NumPy, pylops, scikit-learn and spams."""

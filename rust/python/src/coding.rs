@@ -1,0 +1,336 @@
+//! Sparse codes of batches for Python.
+
+use std::sync::Mutex;
+
+use numpy::{IntoPyArray, PyArrayMethods, PyReadonlyArray2, PyReadwriteArray1, PyReadwriteArray2};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use sparrot_design::Design;
+use sparrot_foundation::Error;
+use sparrot_prox::Power;
+use sparrot_simd::codes::Codes;
+use sparrot_unfolding::dictionary::Rows;
+use sparrot_unfolding::{
+    Dictionary, Method, Momentum, Outcome, Penalty, Request, Steps, Target, Weighted, encode,
+    solve, solve_with_matrix,
+};
+
+use crate::design::{DesignInput, DesignTask, Float};
+use crate::guard;
+
+/// A matrix; or functions from codes to signals and back, by rows, with the lengths of both.
+#[derive(FromPyObject)]
+pub enum DictionaryInput<'py> {
+    Matrix(DesignInput<'py>),
+    Operator(Py<PyAny>, Py<PyAny>, usize, usize),
+}
+
+/// What is asked for.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct CodingInput {
+    penalty: String,
+    /// gamma of "mcp", a of "scad", the number of "largest".
+    shape: f64,
+    alpha: f64,
+    positive: bool,
+    /// None for what the dictionary allows, 0 for adaptive.
+    step: Option<f64>,
+    momentum: String,
+    tol: f64,
+    max_iter: usize,
+}
+
+impl CodingInput {
+    fn request(&self) -> Result<Request, Error> {
+        Ok(Request {
+            penalty: penalty(&self.penalty, self.shape)?,
+            lambda: self.alpha,
+            positive: self.positive,
+            steps: match self.step {
+                None => None,
+                Some(0.0) => Some(Steps::Adaptive),
+                Some(step) => Some(Steps::Fixed(step)),
+            },
+            momentum: match self.momentum.as_str() {
+                "none" => Momentum::None,
+                "always" => Momentum::Always,
+                _ => Momentum::Restarted,
+            },
+            tol: self.tol,
+            max_iter: self.max_iter,
+        })
+    }
+}
+
+/// By name.
+pub fn penalty(name: &str, shape: f64) -> Result<Penalty, Error> {
+    Ok(match name {
+        "l1" => Penalty::L1,
+        "l0" => Penalty::L0,
+        "cel0" => Penalty::Cel0,
+        "mcp" => Penalty::Mcp { gamma: shape },
+        "scad" => Penalty::Scad { a: shape },
+        "l1/2" => Penalty::Power(Power::Half),
+        "l2/3" => Penalty::Power(Power::TwoThirds),
+        "largest" => Penalty::Largest(shape as usize),
+        _ => return Err(Error::invalid("penalty", format!("is {name}"))),
+    })
+}
+
+/// Codes the rows of Y, into the array given, where the codes start from: a dict of arrays.
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "the limits of every call, and what it is about")]
+pub fn coding_solve<'py>(
+    py: Python<'py>,
+    dictionary: DictionaryInput<'py>,
+    signals: &Bound<'py, PyAny>,
+    codes: &Bound<'py, PyAny>,
+    is_warm: bool,
+    input: CodingInput,
+    max_time: Option<f64>,
+    n_threads: Option<usize>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let limits = guard::Limits { n_threads, max_time, callback: None };
+    let found = match &dictionary {
+        DictionaryInput::Matrix(design) => {
+            design.with(MatrixCall { py, limits, signals, codes, is_warm, input })??
+        }
+        DictionaryInput::Operator(forward, adjoint, features, atoms) => {
+            let operator = Operator {
+                forward: forward.clone_ref(py),
+                adjoint: adjoint.clone_ref(py),
+                features: *features,
+                atoms: *atoms,
+                raised: Mutex::new(None),
+            };
+            if codes.extract::<PyReadonlyArray2<'py, f32>>().is_ok() {
+                with_operator::<f32>(py, limits, &operator, signals, codes, is_warm, &input)?
+            } else {
+                with_operator::<f64>(py, limits, &operator, signals, codes, is_warm, &input)?
+            }
+        }
+    };
+    outcome_columns(py, &found)
+}
+
+/// Codes the rows of Y by the Gram matrix, into the array given: by descent on a penalty, or, for
+/// "largest", by matching pursuit of so many atoms down to squares of the residual of `alpha`.
+#[pyfunction]
+pub fn coding_encode<'py>(
+    py: Python<'py>,
+    dictionary: DesignInput<'py>,
+    signals: &Bound<'py, PyAny>,
+    codes: &Bound<'py, PyAny>,
+    input: CodingInput,
+    max_time: Option<f64>,
+    n_threads: Option<usize>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let limits = guard::Limits { n_threads, max_time, callback: None };
+    let found = dictionary.with(EncodeCall { py, limits, signals, codes, input })??;
+    outcome_columns(py, &found)
+}
+
+struct EncodeCall<'a, 'py> {
+    py: Python<'py>,
+    limits: guard::Limits,
+    signals: &'a Bound<'py, PyAny>,
+    codes: &'a Bound<'py, PyAny>,
+    input: CodingInput,
+}
+
+impl DesignTask for EncodeCall<'_, '_> {
+    type Answer = PyResult<Vec<Outcome>>;
+
+    fn run<T: Float>(self, design: Design<'_, T>) -> Self::Answer {
+        let EncodeCall { py, limits, signals, codes, input } = self;
+        let signals: PyReadonlyArray2<'_, T> = signals.extract()?;
+        let mut codes: PyReadwriteArray2<'_, T> = codes.extract()?;
+        let (y, codes) = (signals.as_slice()?, codes.as_slice_mut()?);
+        guard::call(py, limits, |team, stop| {
+            let request = input.request()?;
+            let Request { penalty, lambda, positive, tol, max_iter, .. } = request;
+            let method = match penalty {
+                Penalty::Largest(count) => {
+                    Method::Pursuit(Target { count, squares: lambda, positive })
+                }
+                _ => Method::Descent { penalty, lambda, positive, tol, max_iter },
+            };
+            encode(&design, y, method, codes, team, stop)
+        })
+    }
+}
+
+/// Applies a proximal operator to numbers in place.
+#[pyfunction]
+pub fn coding_prox(
+    mut numbers: PyReadwriteArray1<'_, f64>,
+    name: &str,
+    shape: f64,
+    alpha: f64,
+    step: f64,
+    squares: f64,
+    positive: bool,
+) -> PyResult<()> {
+    let penalty = penalty(name, shape).map_err(|e| PyTypeError::new_err(e.to_string()))?;
+    let squares = [squares];
+    let weighted = Weighted { penalty, lambda: alpha, positive, squares: &squares };
+    numbers.as_slice_mut()?.iter_mut().for_each(|u| *u = weighted.prox(0, *u, step));
+    Ok(())
+}
+
+struct MatrixCall<'a, 'py> {
+    py: Python<'py>,
+    limits: guard::Limits,
+    signals: &'a Bound<'py, PyAny>,
+    codes: &'a Bound<'py, PyAny>,
+    is_warm: bool,
+    input: CodingInput,
+}
+
+impl DesignTask for MatrixCall<'_, '_> {
+    type Answer = PyResult<Vec<Outcome>>;
+
+    fn run<T: Float>(self, design: Design<'_, T>) -> Self::Answer {
+        let MatrixCall { py, limits, signals, codes, is_warm, input } = self;
+        let signals: PyReadonlyArray2<'_, T> = signals.extract()?;
+        let mut codes: PyReadwriteArray2<'_, T> = codes.extract()?;
+        let (y, codes) = (signals.as_slice()?, codes.as_slice_mut()?);
+        let start = is_warm.then(|| codes.to_vec());
+        guard::call(py, limits, |team, stop| {
+            let request = input.request()?;
+            solve_with_matrix(&design, y, start.as_deref(), &request, codes, team, stop)
+        })
+    }
+}
+
+fn with_operator<T: Float>(
+    py: Python<'_>,
+    limits: guard::Limits,
+    operator: &Operator,
+    signals: &Bound<'_, PyAny>,
+    codes: &Bound<'_, PyAny>,
+    is_warm: bool,
+    input: &CodingInput,
+) -> PyResult<Vec<Outcome>> {
+    let signals: PyReadonlyArray2<'_, T> = signals.extract()?;
+    let mut codes: PyReadwriteArray2<'_, T> = codes.extract()?;
+    let (y, codes) = (signals.as_slice()?, codes.as_slice_mut()?);
+    let start = is_warm.then(|| codes.to_vec());
+    let squares = vec![1.0; operator.atoms];
+    let found = guard::call(py, limits, |team, stop| {
+        let request = input.request()?;
+        let settings = request.settings(request.steps.unwrap_or(Steps::Adaptive), &squares);
+        solve::<T>(operator, y, start.as_deref(), &settings, codes, team, stop)
+    });
+    match operator.raised.lock().ok().and_then(|mut raised| raised.take()) {
+        Some(error) => Err(error),
+        None => found,
+    }
+}
+
+/// A matrix that is only known by what it does: functions of Python.
+struct Operator {
+    forward: Py<PyAny>,
+    adjoint: Py<PyAny>,
+    features: usize,
+    atoms: usize,
+    /// What one of them raised.
+    raised: Mutex<Option<PyErr>>,
+}
+
+impl Operator {
+    fn call<T: Float>(
+        &self,
+        function: &Py<PyAny>,
+        rows: Vec<T>,
+        [from, to]: [usize; 2],
+    ) -> Result<Vec<T>, Error> {
+        let answer = Python::attach(|py| -> PyResult<Vec<T>> {
+            let count = rows.len() / from;
+            let rows = rows.into_pyarray(py).reshape([count, from])?;
+            let answer = function.call1(py, (rows,))?;
+            let answer: PyReadonlyArray2<'_, T> = answer.bind(py).extract()?;
+            Ok(answer.as_slice()?[..count * to].to_vec())
+        });
+        answer.map_err(|error| {
+            if let Ok(mut raised) = self.raised.lock() {
+                raised.get_or_insert(error);
+            }
+            Error::Interrupted
+        })
+    }
+
+    fn forward<T: Float>(&self, codes: Vec<T>) -> Result<Vec<T>, Error> {
+        self.call(&self.forward, codes, [self.atoms, self.features])
+    }
+
+    fn adjoint<T: Float>(&self, signals: Vec<T>) -> Result<Vec<T>, Error> {
+        self.call(&self.adjoint, signals, [self.features, self.atoms])
+    }
+}
+
+impl<T: Float> Dictionary<T> for Operator {
+    fn features(&self) -> usize {
+        self.features
+    }
+
+    fn atoms(&self) -> usize {
+        self.atoms
+    }
+
+    fn block(&self, _signals: usize) -> Option<usize> {
+        None
+    }
+
+    fn correlations(&self, count: usize, y: &[T], out: &mut [T]) -> Result<(), Error> {
+        out.copy_from_slice(&self.adjoint(y[..count * self.features].to_vec())?);
+        Ok(())
+    }
+
+    fn gradients(&self, rows: Rows<'_, T>, _room: &mut Vec<T>, out: &mut [T]) -> Result<(), Error> {
+        let mut residuals = self.forward(rows.x[..rows.count * self.atoms].to_vec())?;
+        let less = |(r, y): (&mut T, &T)| *r = T::from_f64(r.to_f64() - y.to_f64());
+        residuals.iter_mut().zip(rows.y).for_each(less);
+        out[..rows.count * self.atoms].copy_from_slice(&self.adjoint(residuals)?);
+        Ok(())
+    }
+
+    fn exact(
+        &self,
+        chosen: &[usize],
+        codes: &Codes<T>,
+        y: &[T],
+        residuals: &mut [f64],
+        correlations: &mut [f64],
+    ) -> Result<(), Error> {
+        let mut dense = vec![0.0; chosen.len() * self.atoms];
+        for (row, out) in chosen.iter().zip(dense.chunks_mut(self.atoms)) {
+            let (places, values) = codes.row(*row);
+            places.iter().zip(values).for_each(|(j, v)| out[*j as usize] = v.to_f64());
+        }
+        let images = self.forward(dense)?;
+        let signals = chosen.iter().flat_map(|row| &y[row * self.features..][..self.features]);
+        for ((r, y), image) in residuals.iter_mut().zip(signals).zip(images) {
+            *r = y.to_f64() - image;
+        }
+        correlations.copy_from_slice(&self.adjoint(residuals.to_vec())?);
+        Ok(())
+    }
+}
+
+fn outcome_columns<'py>(py: Python<'py>, found: &[Outcome]) -> PyResult<Bound<'py, PyDict>> {
+    let columns = PyDict::new(py);
+    let numbers = |of: fn(&Outcome) -> f64| found.iter().map(of).collect::<Vec<f64>>();
+    columns.set_item("certificate", numbers(|o| o.certificate).into_pyarray(py))?;
+    columns.set_item("objective", numbers(|o| o.objective).into_pyarray(py))?;
+    columns.set_item("step", numbers(|o| o.step).into_pyarray(py))?;
+    let iterations: Vec<i64> = found.iter().map(|o| o.iterations as i64).collect();
+    columns.set_item("n_iter", iterations.into_pyarray(py))?;
+    let status: Vec<&str> = found.iter().map(|o| o.status.name()).collect();
+    columns.set_item("status", status)?;
+    let diverged: Vec<bool> = found.iter().map(|o| o.diverged).collect();
+    columns.set_item("diverged", diverged.into_pyarray(py))?;
+    Ok(columns)
+}

@@ -1,0 +1,92 @@
+//! How far a code is from optimal, from its residual `r = y - A x` and `h = A'r`, in double precision.
+//!
+//! For L1 the duality gap: `s r` with the largest `s <= 1` for which `s |h_j| <= lambda` is feasible
+//! in the dual (`s h_j` for codes that must not be negative), and
+//!
+//! ```text
+//! gap = |r|^2 / 2 + lambda |x|_1 - (s y'r - s^2 |r|^2 / 2)
+//! ```
+//!
+//! For the others the residual of the fixed point, `|x - prox(x + t h)| / (sqrt(t) |y|)`. The gap is told
+//! as a share of the objective at 0, `|y|^2 / 2`; both are then without a scale.
+
+use sparrot_foundation::Scalar;
+use sparrot_simd::reduce;
+
+use crate::penalty::Weighted;
+
+/// What is told of a code.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Certificate {
+    /// The relative gap, or the stationarity; infinite where it cannot be told.
+    pub value: f64,
+    /// The objective.
+    pub objective: f64,
+}
+
+/// A code and what belongs to it.
+pub struct Point<'a, T> {
+    /// Where the code is not 0,
+    pub places: &'a [u32],
+    /// and what it is there.
+    pub values: &'a [T],
+    /// The signal.
+    pub y: &'a [T],
+    /// r.
+    pub residual: &'a [f64],
+    /// h.
+    pub correlations: &'a [f64],
+}
+
+impl<T: Scalar> Point<'_, T> {
+    /// For a step t.
+    pub fn certificate(&self, penalty: &Weighted<'_>, t: f64) -> Certificate {
+        let yy: f64 = self.y.iter().map(|y| y.to_f64().powi(2)).sum();
+        let rr = reduce::dot(self.residual, self.residual);
+        let atoms = self.places.iter().zip(self.values);
+        let paid: f64 = atoms.map(|(j, v)| penalty.value(*j as usize, v.to_f64())).sum();
+        let objective = 0.5 * rr + paid;
+        let value = if yy == 0.0 && objective == 0.0 {
+            0.0
+        } else if penalty.is_convex() {
+            self.gap(penalty, rr, objective) / (0.5 * yy)
+        } else {
+            self.move_of_a_step(penalty, t) / (t.sqrt() * yy.sqrt())
+        };
+        Certificate { value: if value.is_nan() { f64::INFINITY } else { value }, objective }
+    }
+
+    /// Of a least-squares code of the atoms in use: the largest correlation of one of them with the
+    /// residual, over the norms of atom and signal; the objective is half the squares of the residual.
+    pub fn orthogonality(&self, squares: &[f64]) -> Certificate {
+        let yy: f64 = self.y.iter().map(|y| y.to_f64().powi(2)).sum();
+        let of = |j: &u32| {
+            let j = *j as usize;
+            self.correlations[j].abs() / (squares[j] * yy).sqrt()
+        };
+        let value = self.places.iter().map(of).fold(0.0, f64::max);
+        Certificate { value, objective: 0.5 * reduce::dot(self.residual, self.residual) }
+    }
+
+    fn gap(&self, penalty: &Weighted<'_>, rr: f64, objective: f64) -> f64 {
+        let size = |h: &f64| if penalty.positive { *h } else { h.abs() };
+        let most = self.correlations.iter().map(size).fold(0.0, f64::max);
+        let s = if most > penalty.lambda { penalty.lambda / most } else { 1.0 };
+        let yr: f64 = self.y.iter().zip(self.residual).map(|(y, r)| y.to_f64() * r).sum();
+        // For a NaN `max` would make the gap 0.
+        let gap = objective - s * (yr - 0.5 * s * rr);
+        if gap < 0.0 { 0.0 } else { gap }
+    }
+
+    fn move_of_a_step(&self, penalty: &Weighted<'_>, t: f64) -> f64 {
+        let mut to: Vec<f64> = self.correlations.iter().map(|h| t * h).collect();
+        for (j, v) in self.places.iter().zip(self.values) {
+            to[*j as usize] += v.to_f64();
+        }
+        penalty.prox_row(&mut to, t);
+        for (j, v) in self.places.iter().zip(self.values) {
+            to[*j as usize] -= v.to_f64();
+        }
+        reduce::dot(&to, &to).sqrt()
+    }
+}
