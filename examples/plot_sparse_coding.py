@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     for penalty in ("l1", "mcp"):
         for alpha in ALPHAS:
             coder = SparseCoder(
-                atoms, transform_algorithm="cd", penalty=penalty, transform_alpha=alpha
+                atoms, transform_algorithm="cd", penalty=penalty, transform_alpha=alpha, tol=1e-5
             )
             model = make_pipeline(coder, LogisticRegression(max_iter=2000))
             accuracy = model.fit(X[train], y[train]).score(X[test], y[test])

@@ -47,8 +47,10 @@ const STEPS: usize = 100;
 const ARMIJO: f64 = 1e-4;
 /// after at most so many halvings.
 const HALVINGS: usize = 40;
-/// The share of a majorant in the model, after a full step.
+/// The share of a majorant in the model becomes so much less after a full step,
 const EASE: f64 = 0.2;
+/// but no less than this: a model whose rows differ more in curvature has no digits left.
+const CAUTION: f64 = 1e-4;
 /// So many passes in a row that change little are the last.
 const IDLE: usize = 3;
 
@@ -313,7 +315,7 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
                 self.values.iter_mut().zip(&u).for_each(|(z, u)| *z += t * u);
                 self.differentiate();
                 let caution = if t == 1.0 { self.caution * EASE } else { self.caution / EASE };
-                self.caution = caution.min(1.0);
+                self.caution = caution.clamp(CAUTION, 1.0);
                 return Ok(Some(promise));
             }
             t *= 0.5;
