@@ -192,3 +192,18 @@ def as_options(
             names = ", ".join(repr(k) for k in known) or "none"
             raise InvalidInputError(f"options has {name!r}: this method knows {names}")
     return {name: known[name](value, f"options[{name!r}]") for name, value in options.items()}
+
+
+def as_flag(value: object, name: str) -> bool:
+    """Take a truth value."""
+    if not isinstance(value, bool | np.bool_):
+        raise InvalidInputError(f"{name} is {value!r}: needs True or False")
+    return bool(value)
+
+
+def as_above(value: object, name: str, bound: float) -> float:
+    """Take a finite number above a bound."""
+    number = as_number(value, name)
+    if not bound < number < float("inf"):
+        raise InvalidInputError(f"{name} is {value!r}: needs a number above {bound:g}")
+    return number

@@ -8,12 +8,11 @@ import numpy as np
 from sparrot import _sparrot
 from sparrot._design import as_design
 from sparrot._native import Status, simd_level
-from sparrot._validation import FloatArray, as_count, as_positive, as_threads
+from sparrot._validation import FloatArray, as_count, as_flag, as_positive, as_threads
 from sparrot.errors import InvalidInputError
 from sparrot.linear_model._estimators import SparseLinearRegression
 from sparrot.linear_model._solve import (
     as_dtype,
-    as_flag,
     as_sample_weight,
     as_weights,
     earlier,

@@ -1,6 +1,6 @@
 """Linear regression with penalties that are not convex, as scikit-learn estimators."""
 
-from sparrot._validation import as_count, as_number
+from sparrot._validation import as_above, as_count, as_number
 from sparrot.errors import InvalidInputError
 from sparrot.linear_model._blocks import BlockPoint, Penalty, SingleResponse
 
@@ -11,13 +11,6 @@ class Nonconvex(SingleResponse):
     def _certificate(self, point: BlockPoint) -> str:
         self.stationarity_ = float(point.trace["certificate"][-1])
         return "a stationarity of {:.3g}"
-
-
-def _above(value: object, name: str, bound: float) -> float:
-    number = as_number(value, name)
-    if not bound < number < float("inf"):
-        raise InvalidInputError(f"{name} is {value!r}: needs a number above {bound:g}")
-    return number
 
 
 class MCPRegression(Nonconvex):
@@ -126,7 +119,7 @@ class MCPRegression(Nonconvex):
 
     def _penalty(self, columns: int) -> Penalty:
         del columns
-        return Penalty("mcp", _above(self.gamma, "gamma", 0))
+        return Penalty("mcp", as_above(self.gamma, "gamma", 0))
 
 
 class SCADRegression(Nonconvex):
@@ -222,7 +215,7 @@ class SCADRegression(Nonconvex):
 
     def _penalty(self, columns: int) -> Penalty:
         del columns
-        return Penalty("scad", _above(self.a, "a", 2))
+        return Penalty("scad", as_above(self.a, "a", 2))
 
 
 class BridgeRegression(Nonconvex):

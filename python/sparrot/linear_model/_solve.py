@@ -1,7 +1,5 @@
 """From checked data to solutions: what paths and estimators share."""
 
-import functools
-import sys
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,8 +9,17 @@ import numpy as np
 from sparrot import _sparrot
 from sparrot._design import Design
 from sparrot._native import Status, simd_level
-from sparrot._validation import FloatArray, as_count, as_floats, as_number, as_positive, as_threads
-from sparrot.errors import ConvergenceWarning, InvalidInputError
+from sparrot._validation import (
+    FloatArray,
+    as_count,
+    as_flag,
+    as_floats,
+    as_number,
+    as_positive,
+    as_threads,
+)
+from sparrot._warnings import convergence_warning
+from sparrot.errors import InvalidInputError
 
 
 class Point(NamedTuple):
@@ -150,20 +157,9 @@ def warn_unless_converged(
     warnings.warn(
         f"not converged ({worst.status.value}): {of} at alpha={worst.alpha:g} has "
         f"{what.format(worst.trace['certificate'][-1])}, above tol={tol:g}: {advice}",
-        _category(),
+        convergence_warning(),
         stacklevel=stacklevel + 1,
     )
-
-
-@functools.cache
-def _shared(theirs: type[Warning]) -> type[Warning]:
-    return type("ConvergenceWarning", (ConvergenceWarning, theirs), {"__module__": __name__})
-
-
-def _category() -> type[Warning]:
-    """Return our warning; where scikit-learn is in use, one that its filters know, too."""
-    exceptions = sys.modules.get("sklearn.exceptions")
-    return ConvergenceWarning if exceptions is None else _shared(exceptions.ConvergenceWarning)
 
 
 def as_start(
@@ -204,13 +200,6 @@ def as_dtype(coefficients: FloatArray, dtype: Any) -> FloatArray:
         )
     rounded: FloatArray = coefficients.astype(dtype)
     return rounded
-
-
-def as_flag(value: object, name: str) -> bool:
-    """Take a truth value."""
-    if not isinstance(value, bool | np.bool_):
-        raise InvalidInputError(f"{name} is {value!r}: needs True or False")
-    return bool(value)
 
 
 def as_share(value: object, name: str) -> float:

@@ -10,6 +10,7 @@ from sparrot._validation import (
     FloatArray,
     as_choice,
     as_count,
+    as_flag,
     as_floats,
     as_positive,
     as_threads,
@@ -17,7 +18,7 @@ from sparrot._validation import (
 )
 from sparrot.errors import InvalidInputError
 from sparrot.sparse_coding._dictionary import Problem, as_problem
-from sparrot.sparse_coding._penalty import Penalty, as_flag
+from sparrot.sparse_coding._penalty import Penalty
 from sparrot.sparse_coding._result import CodingResult, result_of, warn_unless_converged
 
 

@@ -16,6 +16,7 @@ from sparrot._validation import (
     FloatArray,
     as_choice,
     as_count,
+    as_flag,
     as_floats,
     as_positive,
     as_threads,
@@ -25,7 +26,7 @@ from sparrot.errors import InvalidInputError
 from sparrot.sparse_coding._batch import fista, iht, ista
 from sparrot.sparse_coding._dictionary import as_problem
 from sparrot.sparse_coding._encode import encode
-from sparrot.sparse_coding._penalty import PENALTIES, Penalty, as_flag
+from sparrot.sparse_coding._penalty import PENALTIES, Penalty
 from sparrot.sparse_coding._result import CodingResult
 
 ALGORITHMS = ("omp", "lasso_cd", "lasso_lars", "cd", "threshold", "ista", "fista", "iht")

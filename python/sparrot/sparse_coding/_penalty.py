@@ -5,7 +5,14 @@ from typing import NamedTuple
 import numpy as np
 
 from sparrot import _sparrot
-from sparrot._validation import FloatArray, as_choice, as_floats, as_number, as_positive
+from sparrot._validation import (
+    FloatArray,
+    as_above,
+    as_choice,
+    as_flag,
+    as_floats,
+    as_positive,
+)
 from sparrot.errors import InvalidInputError
 
 PENALTIES = ("l1", "l0", "cel0", "mcp", "scad", "l1/2", "l2/3")
@@ -28,15 +35,8 @@ class Penalty(NamedTuple):
     def of(cls, penalty: object, alpha: object, gamma: object, a: object) -> "Penalty":
         """Check each."""
         name = as_choice(penalty, "penalty", PENALTIES)
-        shape = {"mcp": _above(gamma, "gamma", 0), "scad": _above(a, "a", 2)}.get(name, 0.0)
+        shape = {"mcp": as_above(gamma, "gamma", 0), "scad": as_above(a, "a", 2)}.get(name, 0.0)
         return cls(name, shape, as_positive(alpha, "alpha"))
-
-
-def _above(value: object, name: str, bound: float) -> float:
-    number = as_number(value, name)
-    if not bound < number < float("inf"):
-        raise InvalidInputError(f"{name} is {value!r}: needs a number above {bound:g}")
-    return number
 
 
 def prox(
@@ -121,10 +121,3 @@ def prox(
     flat += 0.0  # no negative zeros
     found: FloatArray = flat.reshape(numbers.shape).astype(numbers.dtype, copy=False)
     return found
-
-
-def as_flag(value: object, name: str) -> bool:
-    """Take a truth value."""
-    if not isinstance(value, bool | np.bool_):
-        raise InvalidInputError(f"{name} is {value!r}: needs True or False")
-    return bool(value)

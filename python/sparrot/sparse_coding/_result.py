@@ -8,7 +8,7 @@ import numpy as np
 from sparrot._native import Status
 from sparrot._result import Result
 from sparrot._validation import FloatArray
-from sparrot.linear_model._solve import _category
+from sparrot._warnings import convergence_warning
 
 
 class CodingResult(Result):
@@ -102,6 +102,6 @@ def warn_unless_converged(result: CodingResult, tol: float, *, stacklevel: int) 
     if not (result.converged or done):
         warnings.warn(
             f"not converged ({result.status.value}): {result.message}",
-            _category(),
+            convergence_warning(),
             stacklevel=stacklevel + 1,
         )
