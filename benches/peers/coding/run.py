@@ -84,6 +84,7 @@ def cases() -> Iterator[Case]:
     image = load_sample_image("china.jpg").mean(axis=2) / 255
     patches = extract_patches_2d(image, (8, 8), max_patches=3000, random_state=0).reshape(-1, 64)
     patches -= patches.mean(axis=1, keepdims=True)
+    patches = patches[patches.std(axis=1) > 1e-3]  # without contrast there is nothing to code
     atoms = patches[np.argsort(-patches.std(axis=1))[:512:2]].T
     yield Case("8x8 patches, 64x256", atoms / np.linalg.norm(atoms, axis=0), patches[:2000], 0.05)
 
