@@ -64,7 +64,9 @@ impl<T: Scalar> Point<'_, T> {
             let j = *j as usize;
             self.correlations[j].abs() / (squares[j] * yy).sqrt()
         };
-        let value = self.places.iter().map(of).fold(0.0, f64::max);
+        // `max` would pass over NaN.
+        let larger = |a: f64, b: f64| if b.is_nan() { f64::INFINITY } else { a.max(b) };
+        let value = self.places.iter().map(of).fold(0.0, larger);
         Certificate { value, objective: 0.5 * reduce::dot(self.residual, self.residual) }
     }
 
