@@ -280,7 +280,7 @@ def test_in_a_pipeline_and_a_search(data):
         ({"dictionary": np.ones((3, 4))}, r"dictionary has shape \(3, 4\), and X 50 features"),
         ({"dictionary": np.ones((50, 0))}, "dictionary has shape"),
         ({"dictionary": np.full((50, 2), np.nan)}, r"dictionary contains nan at index \(0, 0\)"),
-        ({"dictionary": np.full((50, 2), 1e300)}, "dictionary: has a norm whose square"),
+        ({"dictionary": np.full((50, 2), 1e300)}, "dictionary: has an atom, 0, whose squares"),
         ({"dictionary": [["a"]]}, "dictionary has dtype"),
         ({"loss": "supervised"}, "y is None"),
     ],

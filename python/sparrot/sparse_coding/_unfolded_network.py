@@ -113,7 +113,7 @@ class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ig
         codes = self._codes(y, signals, dictionary)
         max_time = None if self.max_time is None else as_positive(self.max_time, "max_time")
         found, interruption = _sparrot.unfolding_train(
-            (dictionary, signals, codes),
+            (np.ascontiguousarray(dictionary.T), signals, codes),
             model,
             schedule,
             max_time,
@@ -154,7 +154,7 @@ class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ig
         signals = self._signals(X, reset=False)
         log_steps, log_alphas = self._logarithms()
         codes, finite = _sparrot.unfolding_transform(
-            (self.dictionary_.astype(signals.dtype, copy=False), signals, None),
+            (np.ascontiguousarray(self.dictionary_.T, dtype=signals.dtype), signals, None),
             self._penalty,
             log_steps[:used],
             log_alphas[:used],
@@ -219,7 +219,7 @@ class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ig
         signals = self._signals(X, reset=False)
         dictionary = self.dictionary_.astype(signals.dtype, copy=False)
         loss, by_steps, by_penalties = _sparrot.unfolding_gradient(
-            (dictionary, signals, self._codes(y, signals, dictionary)),
+            (np.ascontiguousarray(dictionary.T), signals, self._codes(y, signals, dictionary)),
             self._model(),
             *self._logarithms(),
             as_threads(self.n_threads),

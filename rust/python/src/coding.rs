@@ -9,7 +9,7 @@ use pyo3::types::PyDict;
 use sparrot_design::Design;
 use sparrot_foundation::Error;
 use sparrot_prox::Power;
-use sparrot_simd::codes::Codes;
+use sparrot_simd::sparse_rows::Codes;
 use sparrot_unfolding::dictionary::Rows;
 use sparrot_unfolding::{
     Dictionary, Method, Momentum, Outcome, Penalty, Request, Steps, Target, Weighted, encode,

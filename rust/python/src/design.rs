@@ -55,7 +55,8 @@ pub fn compressed<'a, T: NumpyElement>(
     Ok(Compressed { starts, indices, values })
 }
 
-fn dense<'a, T: NumpyElement + Element>(
+/// A dense matrix, transposed.
+pub fn dense<'a, T: NumpyElement + Element>(
     transposed: &'a PyReadonlyArray2<'_, T>,
 ) -> PyResult<Design<'a, T>> {
     let rows = transposed.as_array().ncols();

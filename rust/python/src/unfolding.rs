@@ -4,16 +4,19 @@ use numpy::ndarray::Array2;
 use numpy::{Element as NumpyElement, IntoPyArray, PyArray2, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use sparrot_design::Design;
 use sparrot_foundation::{Error, Stop, Team, Trace, memory};
+use sparrot_unfolding::Matrix;
 use sparrot_unfolding::training::{
-    Count, Dictionary, Element, Fitted, Gate, Gradient, Loss, Network, Schedule, Shrinkage,
-    Signals, fit, transform,
+    Count, Fitted, Gate, Gradient, Loss, Network, Schedule, Shrinkage, Signals, fit, plain_step,
+    transform,
 };
 
+use crate::design::{Float, dense};
 use crate::guard;
 use crate::observer::trace_columns;
 
-/// Dictionary (features x atoms) and signals by rows; with true codes by rows, or without.
+/// Dictionary (atoms x features) and signals by rows; with true codes by rows, or without.
 #[derive(FromPyObject)]
 pub struct Data<'py, T: NumpyElement>(
     PyReadonlyArray2<'py, T>,
@@ -85,17 +88,21 @@ impl ModelInput {
 
 /// Views that can leave the interpreter.
 struct View<'a, T> {
-    dictionary: &'a [T],
-    atoms: usize,
+    dictionary: Design<'a, T>,
     signals: &'a [T],
     codes: Option<&'a [T]>,
 }
 
-impl<T: NumpyElement> Data<'_, T> {
+impl<'a, T: Float> View<'a, T> {
+    fn matrix<'b>(&'b self, team: &Team, stop: &Stop<'_>) -> Result<Matrix<'b, T>, Error> {
+        Matrix::new(&self.dictionary, "dictionary", usize::MAX, team, stop)
+    }
+}
+
+impl<T: Float> Data<'_, T> {
     fn view(&self) -> PyResult<View<'_, T>> {
         Ok(View {
-            dictionary: self.0.as_slice()?,
-            atoms: self.0.as_array().ncols(),
+            dictionary: dense(&self.0)?,
             signals: self.1.as_slice()?,
             codes: self.2.as_ref().map(|codes| codes.as_slice()).transpose()?,
         })
@@ -158,15 +165,15 @@ struct Training {
 }
 
 impl Training {
-    fn run<T: Element>(
+    fn run<T: Float>(
         &mut self,
         view: &View<'_, T>,
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Fitted, Error> {
         let (shrinkage, loss) = self.model.resolve()?;
-        let dictionary = Dictionary::new(view.dictionary, view.atoms, team, stop)?;
-        let step = dictionary.plain_step()?;
+        let dictionary = view.matrix(team, stop)?;
+        let step = plain_step(&view.dictionary, stop)?;
         let signals = Signals::new(&dictionary, view.signals, view.codes, team, stop)?;
         let given = &self.schedule;
         let network = self.network.insert(Network::plain(given.n_layers, step, self.model.alpha));
@@ -209,7 +216,7 @@ pub fn unfolding_gradient<'py>(
     }
 }
 
-fn gradient<T: Element>(
+fn gradient<T: Float>(
     view: &View<'_, T>,
     model: &ModelInput,
     network: &Network,
@@ -218,7 +225,7 @@ fn gradient<T: Element>(
 ) -> Result<(f64, Vec<f64>, Vec<f64>), Error> {
     const BLOCK: usize = 256;
     let (shrinkage, loss) = model.resolve()?;
-    let dictionary = Dictionary::new(view.dictionary, view.atoms, team, stop)?;
+    let dictionary = view.matrix(team, stop)?;
     let signals = Signals::new(&dictionary, view.signals, view.codes, team, stop)?;
     let order: Vec<u32> = (0..signals.len() as u32).collect();
     let mut gradient =
@@ -252,7 +259,7 @@ pub fn unfolding_transform<'py>(
     })
 }
 
-fn codes<'py, T: Element + NumpyElement>(
+fn codes<'py, T: Float>(
     py: Python<'py>,
     limits: guard::Limits,
     data: &Data<'py, T>,
@@ -262,11 +269,11 @@ fn codes<'py, T: Element + NumpyElement>(
     let view = data.view()?;
     let rows = data.1.as_array().nrows();
     let (codes, finite) = guard::call(py, limits, |team, stop| {
-        let dictionary = Dictionary::new(view.dictionary, view.atoms, team, stop)?;
-        let mut codes = memory::zeros("the codes", rows, view.atoms)?;
+        let dictionary = view.matrix(team, stop)?;
+        let mut codes = memory::zeros("the codes", rows, view.dictionary.columns())?;
         let finite =
             transform(&dictionary, view.signals, network, shrinkage, &mut codes, team, stop)?;
-        let codes = Array2::from_shape_vec((rows, view.atoms), codes);
+        let codes = Array2::from_shape_vec((rows, view.dictionary.columns()), codes);
         Ok((codes.map_err(|error| Error::invalid("codes", error.to_string()))?, finite))
     })?;
     Ok((codes.into_pyarray(py), finite))

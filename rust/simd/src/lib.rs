@@ -17,11 +17,11 @@
 //! | [`extexp`] | the one-pass sum of exponentials of the two-pass softmax |
 //! | [`relatives`] | the passes of softmax's gradient, stablemax and sparsemax |
 //! | [`reduce`] | dot products, sums, maxima, L1 distances, each in a fixed order |
-//! | [`codes`] | sparse rows times a matrix; a proximal step that collects what is left |
+//! | [`sparse_rows`], [`panels`] | rows by what is not 0; their products with a matrix |
+//! | [`codes`] | a proximal step that collects what is left of each row |
 //! | [`linear`] | axpy and the blocked matrix-vector products of a fused sweep |
 //! | [`gibbs`] | rows of `exp(phi_i + psi_j - c_ij)`, the kernel of entropic transport |
 //! | [`points`] | a row of distances from one point to many |
-//! | [`sparse_rows`] | sparse rows times a dense matrix, and the entries above a threshold |
 //! | [`select`] | the k-th largest of many values, and collecting what exceeds a threshold |
 //!
 //! Those of softmax and its sums give the same bits at every level. Other reductions run in an order
@@ -42,6 +42,7 @@ pub mod extexp;
 pub mod frame;
 pub mod gibbs;
 pub mod linear;
+pub mod panels;
 pub mod points;
 pub mod reduce;
 pub mod relatives;

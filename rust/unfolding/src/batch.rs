@@ -10,7 +10,7 @@
 //! Davies, J. Fourier Anal. Appl. 14, 2008) or that of Beck and Teboulle (SIAM J. Imaging Sci. 2, 2009),
 //! started anew where it points uphill (O'Donoghue and Candes, Found. Comput. Math. 15, 2015).
 //!
-//! **Cost** of an iteration and a signal: see [`crate::dictionary`]; O(N) beside that.
+//! **Cost** of an iteration and a signal: see [`crate::matrix`]; O(N) beside that.
 //!
 //! **What is ours.** The gradient is computed at x, which is sparse, and extrapolated as x is: it is
 //! affine. Signals are worked on in blocks that stay in the cache for all their iterations, each until
@@ -25,8 +25,10 @@ use sparrot_design::Design;
 use sparrot_foundation::{Error, Status, Stop, Team};
 
 use crate::block::{Block, Signals};
-use crate::dictionary::{Dictionary, Matrix, Number};
+use crate::dictionary::Dictionary;
+use crate::matrix::Matrix;
 use crate::norm::squared_norm_bound;
+use crate::number::Number;
 use crate::penalty::{Penalty, Weighted};
 
 /// How long a step is.
@@ -161,36 +163,20 @@ pub fn solve_with_matrix<T: Number>(
 ) -> Result<Vec<Outcome>, Error> {
     /// Iterations until most signals are done, more or less.
     const USUAL: usize = 50;
-    let squares = squared_norms(design)?;
+    /// Norms of matrices with larger sides are not worth while.
+    const LARGEST_NORM: usize = 2048;
+    let gradients = (signals.len() / design.rows()).saturating_mul(request.max_iter.min(USUAL));
+    let matrix = Matrix::new(design, "A", gradients, team, stop)?;
     let steps = match request.steps {
         Some(steps) => steps,
-        None => match squared_norm_bound(design, stop)? {
+        None => match squared_norm_bound(design, LARGEST_NORM, stop)? {
             Some(0.0) => Steps::Fixed(1.0),
             Some(bound) => Steps::Fixed(1.0 / bound),
             None => Steps::Adaptive,
         },
     };
-    let gradients = (signals.len() / design.rows()).saturating_mul(request.max_iter.min(USUAL));
-    let matrix = Matrix::new(design, gradients, team, stop)?;
-    let settings = request.settings(steps, &squares);
+    let settings = request.settings(steps, matrix.squares());
     solve(&matrix, signals, start, &settings, codes, team, stop)
-}
-
-/// Of the atoms.
-pub(crate) fn squared_norms<T: Number>(design: &Design<'_, T>) -> Result<Vec<f64>, Error> {
-    let squares = design.squared_norms();
-    let total: f64 = squares.iter().sum();
-    let fits = |s: &f64| *s == 0.0 || (T::LEAST_SQUARES..=T::MOST_SQUARES).contains(s);
-    match squares.iter().position(|s| !fits(s)) {
-        None if total <= T::MOST_SQUARES => Ok(squares),
-        found => Err(Error::invalid(
-            "A",
-            match found {
-                Some(j) => format!("has an atom, {j}, whose squares over- or underflow: scale it"),
-                None => "has squares that overflow: scale it".to_owned(),
-            },
-        )),
-    }
 }
 
 /// Looks for signals whose squares over- or underflow.

@@ -3,11 +3,13 @@
 use std::mem::swap;
 
 use sparrot_foundation::{Error, Scalar, Status, Stop};
-use sparrot_simd::codes::{Codes, Step};
+use sparrot_simd::codes::Step;
+use sparrot_simd::sparse_rows::Codes;
 
 use crate::batch::{Momentum, Outcome, Settings, Steps};
 use crate::certificate::{Certificate, Point};
-use crate::dictionary::{Dictionary, Number, Rows};
+use crate::dictionary::{Dictionary, Rows};
+use crate::number::Number;
 use crate::penalty::Operator;
 
 /// Iterations between two looks at the certificate.

@@ -1,18 +1,21 @@
 //! Codes of many signals, each to a certificate, by one of the methods that use the Gram matrix.
 
 use sparrot_design::Design;
-use sparrot_foundation::{Error, Status, Stop, Team};
+use sparrot_foundation::{Error, Status, Stop, Team, memory};
+use sparrot_simd::panels::{Panels, Product};
+use sparrot_simd::{codes, reduce};
 
-use crate::batch::{Outcome, squared_norms};
+use crate::batch::{self, Outcome};
 use crate::certificate::{Certificate, Point};
 use crate::descent::{Limits, descend};
-use crate::dictionary::Number;
 use crate::gram::{Gram, State};
+use crate::matrix::{squared_norms, subtract};
+use crate::number::Number;
 use crate::penalty::{Penalty, Weighted};
 use crate::pursuit::{Target, pursue};
 
 /// Signals that a thread takes at a time.
-const BLOCK: usize = 8;
+const BLOCK: usize = 16;
 
 /// How to code.
 #[derive(Clone, Copy, Debug)]
@@ -47,15 +50,19 @@ pub fn encode<T: Number>(
     stop: &Stop<'_>,
 ) -> Result<Vec<Outcome>, Error> {
     let (m, n) = (design.rows(), design.columns());
-    squared_norms(design)?;
-    crate::batch::check(signals, m)?;
-    let gram = Gram::new(design, team, stop)?;
-    let coder = Coder { design, gram: &gram, method };
+    squared_norms(design, "dictionary")?;
+    batch::check(signals, m)?;
+    let panels = match design {
+        Design::Sparse(..) => None,
+        Design::Dense(columns) => {
+            memory::check("the dictionary", m, n)?;
+            Some(Panels::new(m, n, |i, j| columns[j][i].to_f64()))
+        }
+    };
+    let gram = Gram::new(design, panels.as_ref(), team, stop)?;
+    let coder = Coder { design, panels, gram: &gram, method };
     let items: Vec<_> = signals.chunks(BLOCK * m).zip(codes.chunks_mut(BLOCK * n)).collect();
-    let found = team.run(stop, items, |(signals, codes)| {
-        let pairs = signals.chunks(m).zip(codes.chunks_mut(n));
-        pairs.map(|(y, code)| coder.encode(y, code, stop)).collect::<Result<Vec<Outcome>, Error>>()
-    })?;
+    let found = team.run(stop, items, |(signals, codes)| coder.encode(signals, codes, stop))?;
     let mut outcomes = Vec::with_capacity(signals.len() / m);
     for block in found {
         outcomes.extend(block?);
@@ -65,75 +72,108 @@ pub fn encode<T: Number>(
 
 struct Coder<'a, T> {
     design: &'a Design<'a, T>,
+    /// Of a dense matrix.
+    panels: Option<Panels<f64>>,
     gram: &'a Gram,
     method: Method,
 }
 
+/// How a code came about.
+struct Ending {
+    status: Status,
+    iterations: usize,
+}
+
 impl<T: Number> Coder<'_, T> {
-    fn encode(&self, y: &[T], code: &mut [T], stop: &Stop<'_>) -> Result<Outcome, Error> {
-        stop.poll()?;
-        let wide: Vec<f64> = y.iter().map(|y| y.to_f64()).collect();
-        let mut base = vec![0.0; self.gram.atoms];
-        self.design.transposed_product(&wide, 1, &mut base, &Team::new(Some(1)), stop)?;
-        let squares = wide.iter().map(|y| y * y).sum();
-        let mut state = State::new(self.gram, &base, squares);
-        let (penalty, lambda, positive, tol) = match self.method {
-            Method::Descent { penalty, lambda, positive, tol, .. } => {
-                (penalty, lambda, positive, tol)
-            }
-            Method::Pursuit(target) => (Penalty::Largest(target.count), 0.0, target.positive, 0.0),
-        };
-        let weighted = Weighted { penalty, lambda, positive, squares: &self.gram.squares };
-        let (mut status, iterations) = match self.method {
-            Method::Descent { max_iter, .. } => {
-                descend(&mut state, &weighted, Limits { tol, max_iter }, stop)?
+    /// A block of signals. Products with A are of all of them at once.
+    fn encode(
+        &self,
+        signals: &[T],
+        codes: &mut [T],
+        stop: &Stop<'_>,
+    ) -> Result<Vec<Outcome>, Error> {
+        let (m, n) = (self.design.rows(), self.gram.atoms);
+        let mut residuals: Vec<f64> = signals.iter().map(|y| y.to_f64()).collect();
+        let mut correlations = vec![0.0; codes.len()];
+        self.correlate(&residuals, &mut correlations, stop)?;
+        let mut endings = vec![];
+        for ((y, base), code) in
+            residuals.chunks_mut(m).zip(correlations.chunks(n)).zip(codes.chunks_mut(n))
+        {
+            stop.poll()?;
+            let mut state = State::new(self.gram, base, reduce::dot(y, y));
+            endings.push(self.find(&mut state, stop)?);
+            code.iter_mut().zip(&state.x).for_each(|(c, x)| *c = T::from_f64(*x));
+            let (places, values) = entries(code);
+            subtract(self.design, &places, &values, y);
+        }
+        // Certificates are measured on what is returned.
+        self.correlate(&residuals, &mut correlations, stop)?;
+        let rows = signals.chunks(m).zip(residuals.chunks(m)).zip(correlations.chunks(n));
+        let all = rows.zip(codes.chunks(n)).zip(endings);
+        Ok(all
+            .map(|((((y, residual), correlations), code), ending)| {
+                let (places, values) = entries(code);
+                let (places, values) = (&places[..], &values[..]);
+                self.judge(&Point { places, values, y, residual, correlations }, ending)
+            })
+            .collect())
+    }
+
+    /// A' times signals.
+    fn correlate(&self, rows: &[f64], out: &mut [f64], stop: &Stop<'_>) -> Result<(), Error> {
+        if let Some(matrix) = &self.panels {
+            let product =
+                Product { sparse: None, dense: Some(rows), matrix, scale: 1.0, base: None };
+            <f64 as codes::Element>::multiply(&product, out);
+            return Ok(());
+        }
+        let (m, n) = (self.design.rows(), self.gram.atoms);
+        for (y, out) in rows.chunks(m).zip(out.chunks_mut(n)) {
+            self.design.transposed_product(y, 1, out, &Team::new(Some(1)), stop)?;
+        }
+        Ok(())
+    }
+
+    /// Finds a code.
+    fn find(&self, state: &mut State<'_>, stop: &Stop<'_>) -> Result<Ending, Error> {
+        let (status, iterations) = match self.method {
+            Method::Descent { tol, max_iter, .. } => {
+                descend(state, &self.penalty(), Limits { tol, max_iter }, stop)?
             }
             Method::Pursuit(target) => {
-                let reached = pursue(&mut state, target);
+                let reached = pursue(state, target);
                 let used = state.x.iter().filter(|x| **x != 0.0).count();
                 (if reached { Status::Converged } else { Status::Stalled }, used)
             }
         };
-        stop.poll()?;
-        let mut places = vec![];
-        let mut values = vec![];
-        code.fill(T::from_f64(0.0));
-        for (j, x) in state.x.iter().enumerate().filter(|(_, x)| **x != 0.0) {
-            code[j] = T::from_f64(*x);
-            places.push(j as u32);
-            values.push(code[j]);
-        }
-        // Measured on what is returned.
-        let mut residual = wide;
-        for (j, v) in places.iter().zip(&values) {
-            let v = v.to_f64();
-            self.design.for_column(*j as usize, |i, a| residual[i] -= v * a);
-        }
-        let mut correlations = vec![0.0; self.gram.atoms];
-        self.design.transposed_product(
-            &residual,
-            1,
-            &mut correlations,
-            &Team::new(Some(1)),
-            stop,
-        )?;
-        let point = Point {
-            places: &places,
-            values: &values,
-            y,
-            residual: &residual,
-            correlations: &correlations,
+        Ok(Ending { status, iterations })
+    }
+
+    fn penalty(&self) -> Weighted<'_> {
+        let (penalty, lambda, positive) = match self.method {
+            Method::Descent { penalty, lambda, positive, .. } => (penalty, lambda, positive),
+            Method::Pursuit(target) => (Penalty::Largest(target.count), 0.0, target.positive),
         };
+        Weighted { penalty, lambda, positive, squares: &self.gram.squares }
+    }
+
+    fn judge(&self, point: &Point<'_, T>, ending: Ending) -> Outcome {
+        let Ending { mut status, iterations } = ending;
         let largest = self.gram.squares.iter().copied().fold(0.0, f64::max);
         let step = if largest > 0.0 { 1.0 / largest } else { 1.0 };
-        let certificate = match self.method {
-            Method::Descent { .. } => point.certificate(&weighted, step),
-            Method::Pursuit(_) => point.orthogonality(&self.gram.squares),
+        let (Certificate { value, objective }, tol) = match self.method {
+            Method::Descent { tol, .. } => (point.certificate(&self.penalty(), step), tol),
+            Method::Pursuit(_) => (point.orthogonality(&self.gram.squares), 0.0),
         };
-        if status == Status::Converged && tol > 0.0 && certificate.value > tol {
+        if status == Status::Converged && tol > 0.0 && value > tol {
             status = Status::Stalled;
         }
-        let Certificate { value, objective } = certificate;
-        Ok(Outcome { certificate: value, objective, iterations, step, status, diverged: false })
+        Outcome { certificate: value, objective, iterations, step, status, diverged: false }
     }
+}
+
+/// Where a code is not 0, and what it is there.
+fn entries<T: Number>(code: &[T]) -> (Vec<u32>, Vec<T>) {
+    code.iter().enumerate().filter(|(_, x)| **x != T::ZERO).map(|(j, x)| (j as u32, *x)).unzip()
 }

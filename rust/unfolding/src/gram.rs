@@ -2,18 +2,52 @@
 //!
 //! In double precision, whatever the type of the data; of the Gram matrix, N^2 numbers.
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
 use sparrot_design::Design;
 use sparrot_foundation::{Error, Stop, Team, memory};
 use sparrot_simd::linear;
+use sparrot_simd::panels::{Panels, Product};
 
-use crate::dictionary::Number;
+use crate::number::Number;
 
 /// Rows of the Gram matrix that a thread makes at a time.
 const LINES: usize = 64;
 
-/// `A'A`, by rows.
+/// `A'A`, by rows, in the type of the panels of A, which a dense matrix comes with.
+///
+/// # Errors
+/// [`Error::Interrupted`], [`Error::OutOfMemory`].
+pub fn gram_rows<T: Number, U: Number>(
+    design: &Design<'_, T>,
+    panels: Option<&Panels<U>>,
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<Vec<U>, Error> {
+    let (m, n) = (design.rows(), design.columns());
+    let mut gram: Vec<U> = memory::zeros("the Gram matrix", n, n)?;
+    let items: Vec<(usize, &mut [U])> = gram.chunks_mut(LINES * n).enumerate().collect();
+    team.for_work(n * n * m / 16).run(stop, items, |(k, out)| {
+        let first = k * LINES;
+        if let (Design::Dense(columns), Some(matrix)) = (design, panels) {
+            let lines = &columns[first..first + out.len() / n];
+            let atoms = lines.iter().flat_map(|a| a.iter().map(|a| U::from_f64(a.to_f64())));
+            let atoms: Vec<U> = atoms.collect();
+            let (dense, scale) = (Some(&atoms[..]), U::ONE);
+            U::multiply(&Product { sparse: None, dense, matrix, scale, base: None }, out);
+            return;
+        }
+        let mut column = vec![0.0; m];
+        for (i, out) in out.chunks_mut(n).enumerate() {
+            design.for_column(first + i, |row, v| column[row] = v);
+            for (j, out) in out.iter_mut().enumerate() {
+                *out = U::from_f64(design.column_dot(j, &column, 1, 0));
+            }
+            design.for_column(first + i, |row, _| column[row] = 0.0);
+        }
+    })?;
+    Ok(gram)
+}
+
+/// `A'A` in double precision, by rows.
 pub struct Gram {
     /// N.
     pub atoms: usize,
@@ -23,41 +57,18 @@ pub struct Gram {
 }
 
 impl Gram {
-    /// Of a dictionary.
+    /// Of a dictionary, with its panels if it is dense.
     ///
     /// # Errors
     /// [`Error::Interrupted`], [`Error::OutOfMemory`].
     pub fn new<T: Number>(
         design: &Design<'_, T>,
+        panels: Option<&Panels<f64>>,
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Gram, Error> {
-        let (m, n) = (design.rows(), design.columns());
-        let mut entries: Vec<f64> = memory::zeros("the Gram matrix", n, n)?;
-        let wide: Vec<f64> = match design {
-            Design::Dense(columns) => {
-                columns.iter().flat_map(|c| c.iter().map(|a| a.to_f64())).collect()
-            }
-            Design::Sparse(..) => vec![],
-        };
-        let items: Vec<(usize, &mut [f64])> = entries.chunks_mut(LINES * n).enumerate().collect();
-        team.for_work(n * n * m / 8).run(stop, items, |(k, out)| {
-            let (first, lines) = (k * LINES, out.len() / n);
-            if let Design::Dense(..) = design {
-                let rows =
-                    MatRef::from_row_major_slice(&wide[first * m..(first + lines) * m], lines, m);
-                let all = MatRef::from_column_major_slice(&wide, m, n);
-                let out = MatMut::from_row_major_slice_mut(out, lines, n);
-                matmul(out, Accum::Replace, rows, all, 1.0, Par::Seq);
-                return;
-            }
-            let mut column = vec![0.0; m];
-            for (i, out) in out.chunks_mut(n).enumerate() {
-                design.for_column(first + i, |row, v| column[row] = v);
-                (0..n).for_each(|j| out[j] = design.column_dot(j, &column, 1, 0));
-                design.for_column(first + i, |row, _| column[row] = 0.0);
-            }
-        })?;
+        let n = design.columns();
+        let entries: Vec<f64> = gram_rows(design, panels, team, stop)?;
         let squares = (0..n).map(|j| entries[j * n + j]).collect();
         Ok(Gram { atoms: n, entries, squares })
     }

@@ -8,7 +8,9 @@
 //! |---|---|
 //! | [`batch`] | ISTA, FISTA and IHT: what is asked, and what is answered |
 //! | [`block`] | their iterations, on a block of signals |
-//! | [`dictionary`] | products with A, by the route with the fewest operations |
+//! | [`dictionary`] | what they ask of A |
+//! | [`matrix`] | products with a matrix in memory, by the route with the fewer operations |
+//! | [`number`] | f32 or f64 |
 //! | [`penalty`] | the penalties, and their proximal steps on whole rows |
 //! | [`norm`] | a certified bound of the squared norm of A |
 //! | [`coder`] | codes by methods that use the Gram matrix, each to its certificate |
@@ -27,14 +29,18 @@ pub mod coder;
 pub mod descent;
 pub mod dictionary;
 pub mod gram;
+pub mod matrix;
 pub mod norm;
+pub mod number;
 pub mod penalty;
 pub mod pursuit;
 pub mod training;
 
 pub use batch::{Momentum, Outcome, Request, Settings, Steps, solve, solve_with_matrix};
 pub use coder::{Method, encode};
-pub use dictionary::{Dictionary, Matrix, Number};
+pub use dictionary::Dictionary;
+pub use matrix::Matrix;
 pub use norm::squared_norm_bound;
+pub use number::Number;
 pub use penalty::{Penalty, Weighted};
 pub use pursuit::Target;

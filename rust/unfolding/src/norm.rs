@@ -1,29 +1,41 @@
-//! A certified bound of the squared norm of a matrix, from which safe steps follow.
+//! The squared norm of a matrix, and a certified bound of it, from which safe steps follow.
 //!
 //! Power iterations on K, the smaller of `A A'` and `A'A`, find an estimate from below. A little more
 //! than it is a bound from above if `bound I - K` has a Cholesky factor, which exists only if no
 //! eigenvalue of K is larger, up to rounding. Cost: `k^2 (m + n) + k^3 / 3` for k the smaller side.
 
+use faer::linalg::matmul::matmul;
 use faer::linalg::solvers::Llt;
-use faer::{Mat, Side};
+use faer::{Accum, Mat, Par, Side};
 use sparrot_design::{Design, Element};
 use sparrot_foundation::{Error, Stop, memory};
 
-/// Smaller sides than this are worth the Gram matrix.
-const LARGEST: usize = 2048;
+/// Rows or columns that are multiplied between two looks at the clock.
+const LINES: usize = 128;
 const ITERATIONS: usize = 50;
 /// What is tried above the estimate, until a factor exists.
 const MARGINS: [f64; 5] = [0.01, 0.03, 0.1, 0.3, 1.0];
 
-/// An upper bound of the largest eigenvalue of `A'A`; `None` if both sides of A are large.
+/// The squared norm of A, to rounding: the largest eigenvalue; NaN if it is not found.
+///
+/// # Errors
+/// [`Error::Interrupted`], [`Error::OutOfMemory`].
+pub fn squared_norm<T: Element>(design: &Design<'_, T>, stop: &Stop<'_>) -> Result<f64, Error> {
+    let k = smaller_gram(design, stop)?;
+    let values = k.self_adjoint_eigenvalues(Side::Lower).ok();
+    Ok(values.and_then(|values| values.last().copied()).unwrap_or(f64::NAN))
+}
+
+/// An upper bound of the largest eigenvalue of `A'A`; `None` if both sides of A are above `largest`.
 ///
 /// # Errors
 /// [`Error::Interrupted`], [`Error::OutOfMemory`].
 pub fn squared_norm_bound<T: Element>(
     design: &Design<'_, T>,
+    largest: usize,
     stop: &Stop<'_>,
 ) -> Result<Option<f64>, Error> {
-    if design.rows().min(design.columns()) > LARGEST {
+    if design.rows().min(design.columns()) > largest {
         return Ok(None);
     }
     let k = smaller_gram(design, stop)?;
@@ -51,9 +63,21 @@ fn smaller_gram<T: Element>(design: &Design<'_, T>, stop: &Stop<'_>) -> Result<M
     memory::check("the norm of A", size, size)?;
     if let Design::Dense(columns) = design {
         memory::check("the norm of A", m, n)?;
+        // By rows or columns of the smaller side, so that it can be interrupted.
+        let mut k = Mat::zeros(size, size);
         let a = Mat::from_fn(m, n, |i, j| columns[j][i].to_f64());
-        stop.poll()?;
-        return Ok(if m < n { &a * a.transpose() } else { a.transpose() * &a });
+        for first in (0..size).step_by(LINES) {
+            stop.poll()?;
+            let lines = LINES.min(size - first);
+            let into = k.subcols_mut(first, lines);
+            let (left, right) = if m < n {
+                (a.as_ref(), a.subrows(first, lines).transpose())
+            } else {
+                (a.transpose(), a.subcols(first, lines))
+            };
+            matmul(into, Accum::Replace, left, right, 1.0, Par::Seq);
+        }
+        return Ok(k);
     }
     let mut k = Mat::zeros(size, size);
     let mut column = vec![0.0; m];
@@ -106,13 +130,13 @@ mod tests {
             let columns: Vec<Vec<f64>> =
                 (0..n).map(|j| (0..m).map(|i| entry(i, j)).collect()).collect();
             let design = Design::Dense(columns.iter().map(|c| &c[..]).collect());
-            let bound = squared_norm_bound(&design, &stop).unwrap().unwrap();
+            let bound = squared_norm_bound(&design, 100, &stop).unwrap().unwrap();
             let a = Mat::from_fn(m, n, entry);
             let largest = a.singular_values().unwrap()[0].powi(2);
             assert!(largest <= bound && bound <= 1.1 * largest, "{m} {n}: {largest} {bound}");
         }
         let zeros = [0.0; 4];
         let design = Design::Dense(vec![&zeros[..]; 3]);
-        assert_eq!(squared_norm_bound(&design, &stop), Ok(Some(0.0)));
+        assert_eq!(squared_norm_bound(&design, 100, &stop), Ok(Some(0.0)));
     }
 }

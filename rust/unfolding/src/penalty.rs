@@ -6,8 +6,9 @@
 
 use sparrot_foundation::Scalar;
 use sparrot_prox::{Cel0, L0, L1, Mcp, Pieces, Power, Scad, ScalarPenalty};
-use sparrot_simd::codes::{Codes, Shrinkage};
+use sparrot_simd::codes::Shrinkage;
 use sparrot_simd::select::kth_largest;
+use sparrot_simd::sparse_rows::Codes;
 
 /// What a code pays for not being 0.
 #[derive(Clone, Copy, Debug, PartialEq)]

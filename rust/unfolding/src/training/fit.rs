@@ -11,9 +11,11 @@ use std::f64::consts::PI;
 use sparrot_foundation::random::Stream;
 use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
 
+use crate::matrix::Matrix;
+use crate::number::Number;
 use crate::training::adam::Adam;
 use crate::training::gradient::{Gradient, Signals};
-use crate::training::{Dictionary, Element, Loss, Network, Shrinkage};
+use crate::training::{Loss, Network, Shrinkage};
 
 /// The width of a gate at the end of a stage, relative to that at its beginning.
 const NARROWEST: f64 = 0.1;
@@ -90,8 +92,8 @@ pub struct Fitted {
 /// # Errors
 /// [`Error::OutOfMemory`]; [`Error::Interrupted`].
 #[allow(clippy::too_many_arguments, reason = "one call site")]
-pub fn fit<T: Element>(
-    dictionary: &Dictionary<'_, T>,
+pub fn fit<T: Number>(
+    dictionary: &Matrix<'_, T>,
     signals: &Signals<'_, T>,
     shrinkage: Shrinkage,
     loss: Loss,
@@ -137,7 +139,7 @@ struct Training<'a, T> {
     stop: &'a Stop<'a>,
 }
 
-impl<T: Element> Training<'_, T> {
+impl<T: Number> Training<'_, T> {
     /// Trains the first layers.
     fn stage(
         &mut self,

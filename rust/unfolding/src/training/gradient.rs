@@ -2,14 +2,19 @@
 
 use sparrot_foundation::{Error, Stop, Team, memory};
 
-use crate::training::dictionary::Dictionary;
+use crate::dictionary::Dictionary;
+use crate::matrix::Matrix;
+use crate::number::Number;
 use crate::training::tile::{TILE, Tile};
-use crate::training::{Element, Loss, Network, Shrinkage};
+use crate::training::{Loss, Network, Shrinkage};
+
+/// Signals that are multiplied by the dictionary at a time.
+const BLOCK: usize = 256;
 
 /// What is known of the signals to train on.
 #[derive(Debug)]
 pub struct Signals<'a, T> {
-    /// `-A'y`, padded.
+    /// `-A'y`.
     minus_correlations: Vec<T>,
     /// True codes, by rows, if there are any.
     codes: Option<&'a [T]>,
@@ -17,22 +22,27 @@ pub struct Signals<'a, T> {
     squares: Vec<f64>,
 }
 
-impl<'a, T: Element> Signals<'a, T> {
+impl<'a, T: Number> Signals<'a, T> {
     /// Of signals by rows; with true codes, by rows, for a supervised loss.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`]; [`Error::Interrupted`].
     pub fn new(
-        dictionary: &Dictionary<'_, T>,
+        dictionary: &Matrix<'_, T>,
         signals: &[T],
         codes: Option<&'a [T]>,
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Signals<'a, T>, Error> {
-        let minus_correlations = dictionary.all_minus_correlations(signals, team, stop)?;
+        let (features, atoms) = (dictionary.features(), dictionary.atoms());
+        let count = signals.len() / features;
+        let mut minus_correlations = memory::zeros("products of signals and atoms", count, atoms)?;
+        let blocks = signals.chunks(BLOCK * features);
+        let items = blocks.zip(minus_correlations.chunks_mut(BLOCK * atoms)).collect();
+        team.run(stop, items, |(signals, out)| dictionary.correlate(signals, -T::ONE, out))?;
         let (rows, width) = match codes {
-            Some(codes) => (codes, dictionary.atoms()),
-            None => (signals, dictionary.features()),
+            Some(codes) => (codes, atoms),
+            None => (signals, features),
         };
         let square = |row: &[T]| row.iter().map(|x| x.to_f64() * x.to_f64()).sum();
         let squares = rows.chunks(width).map(square).collect();
@@ -88,24 +98,24 @@ impl Sums {
 
 /// Finds the loss of batches, and its gradient.
 pub struct Gradient<'a, T> {
-    dictionary: &'a Dictionary<'a, T>,
+    dictionary: &'a Matrix<'a, T>,
     signals: &'a Signals<'a, T>,
     tiles: Vec<(Tile<T>, Sums)>,
     total: Sums,
 }
 
-impl<'a, T: Element> Gradient<'a, T> {
+impl<'a, T: Number> Gradient<'a, T> {
     /// With room for batches of so many signals and networks of so many layers.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub fn new(
-        dictionary: &'a Dictionary<'a, T>,
+        dictionary: &'a Matrix<'a, T>,
         signals: &'a Signals<'a, T>,
         batch: usize,
         depth: usize,
     ) -> Result<Gradient<'a, T>, Error> {
-        memory::check("the layers of a batch", batch.saturating_mul(dictionary.columns()), depth)?;
+        memory::check("the layers of a batch", batch.saturating_mul(dictionary.atoms()), depth)?;
         let tile = || Ok((Tile::new(dictionary, depth)?, Sums::new(depth)));
         let tiles = (0..batch.div_ceil(TILE)).map(|_| tile()).collect::<Result<_, Error>>()?;
         Ok(Gradient { dictionary, signals, tiles, total: Sums::new(depth) })
@@ -129,7 +139,7 @@ impl<'a, T: Element> Gradient<'a, T> {
         stop: &Stop<'_>,
     ) -> Result<&Sums, Error> {
         let (dictionary, signals) = (self.dictionary, self.signals);
-        let (n, atoms) = (dictionary.columns(), dictionary.atoms());
+        let n = dictionary.atoms();
         let items: Vec<_> = batch.chunks(TILE).zip(&mut self.tiles).collect();
         let count = items.len();
         // Multiply-adds of sparse rows, a few dozen in a nanosecond.
@@ -142,7 +152,7 @@ impl<'a, T: Element> Gradient<'a, T> {
             }
             sums.is_finite = tile.forward(rows.len(), dictionary, network, depth, shrinkage);
             let truth = |i: usize| match signals.codes {
-                Some(codes) => &codes[rows[i] as usize * atoms..][..atoms],
+                Some(codes) => &codes[rows[i] as usize * n..][..n],
                 None => &[],
             };
             let squares = |i: usize| signals.squares[rows[i] as usize];

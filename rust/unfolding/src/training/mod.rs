@@ -41,8 +41,6 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | [`element`] | the kernels of f32 and f64 |
-//! | [`dictionary`] | the Gram matrix in panels, products with signals |
 //! | [`network`] | the parameters of the layers |
 //! | [`shrinkage`] | thresholds, exact and smoothed, with their derivatives |
 //! | [`loss`] | what is minimised, with its derivative |
@@ -53,8 +51,6 @@
 //! | [`mod@transform`] | the trained network on new signals |
 
 pub mod adam;
-pub mod dictionary;
-pub mod element;
 pub mod fit;
 pub mod gradient;
 pub mod loss;
@@ -63,11 +59,9 @@ pub mod shrinkage;
 pub mod tile;
 pub mod transform;
 
-pub use dictionary::Dictionary;
-pub use element::Element;
 pub use fit::{Ending, Fitted, Schedule, fit};
 pub use gradient::{Gradient, Signals};
 pub use loss::{Count, Loss};
-pub use network::Network;
+pub use network::{Network, plain_step};
 pub use shrinkage::{Gate, Shrinkage};
 pub use transform::transform;

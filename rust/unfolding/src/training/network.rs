@@ -1,5 +1,10 @@
 //! The parameters of the layers.
 
+use sparrot_design::{Design, Element};
+use sparrot_foundation::{Error, Stop};
+
+use crate::norm::squared_norm;
+
 /// Steps and penalties of the layers, first to last, as logarithms.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
@@ -23,5 +28,21 @@ impl Network {
     /// Step and penalty of a layer.
     pub fn layer(&self, t: usize) -> (f64, f64) {
         (self.log_steps[t].exp(), self.log_alphas[t].exp())
+    }
+}
+
+/// `1 / |A|^2`, the step of the plain algorithm; 1 for a matrix of zeros.
+///
+/// # Errors
+/// [`Error::InvalidInput`] if there is no such number; [`Error::Interrupted`], [`Error::OutOfMemory`].
+pub fn plain_step<T: Element>(dictionary: &Design<'_, T>, stop: &Stop<'_>) -> Result<f64, Error> {
+    let square = squared_norm(dictionary, stop)?;
+    match 1.0 / square {
+        _ if square == 0.0 => Ok(1.0),
+        step if step.is_finite() && step > 0.0 => Ok(step),
+        _ => {
+            let message = "has a norm whose square is out of range: rescale it";
+            Err(Error::invalid("dictionary", message))
+        }
     }
 }

@@ -12,7 +12,7 @@
 //! With the first two layers stay sparse; the sigmoid is nowhere 0, which costs the products of full
 //! rows.
 
-use crate::training::Element;
+use crate::number::Number;
 
 /// How a smoothed hard threshold rises.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -92,7 +92,7 @@ impl Shrinkage {
 
     /// Replaces each value, which is above the cut, by what it becomes; `by_value` and `by_threshold`
     /// receive the derivatives.
-    pub fn apply<T: Element>(
+    pub fn apply<T: Number>(
         self,
         threshold: f64,
         values: &mut [T],

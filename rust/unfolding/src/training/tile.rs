@@ -1,19 +1,22 @@
 //! A few signals through all layers and back.
 //!
-//! Of each layer the non-zeros of its output are kept, those of all signals one after the other. Rows
-//! that are worked with as a whole (correlations, and the dense form of what a product adds to) are
-//! padded to whole panels.
+//! Of each layer the non-zeros of its output are kept, those of all signals one after the other.
 
 use sparrot_foundation::{Error, memory};
-use sparrot_simd::sparse_rows::{Selected, SparseRows};
+use sparrot_simd::codes::Selected;
+use sparrot_simd::sparse_rows::SparseRows;
 
-use crate::training::dictionary::Dictionary;
+use crate::dictionary::Dictionary;
+use crate::matrix::{GramProduct, Matrix};
+use crate::number::Number;
 use crate::training::gradient::Sums;
-use crate::training::{Element, Loss, Network, Shrinkage};
+use crate::training::{Loss, Network, Shrinkage};
 
 /// Signals of a tile: few enough for two threads to share a small batch, and enough to read a panel
 /// of the Gram matrix from a cache.
 pub const TILE: usize = 16;
+/// Numbers in a register, at most.
+const REGISTER: usize = 16;
 
 /// The non-zeros of a layer's output.
 #[derive(Debug)]
@@ -27,12 +30,13 @@ struct Layer<T> {
     by_threshold: Vec<T>,
 }
 
-impl<T: Element> Layer<T> {
+impl<T: Number> Layer<T> {
     fn new(columns: usize) -> Result<Layer<T>, Error> {
-        let room = || memory::zeros("the non-zeros of a layer", TILE, columns);
+        // A register more than there can be: they are written whole.
+        let room = || memory::zeros("the non-zeros of a layer", TILE + 1, columns.max(REGISTER));
         Ok(Layer {
             starts: vec![0; TILE + 1],
-            positions: vec![0; TILE * columns],
+            positions: vec![0; (TILE + 1) * columns.max(REGISTER)],
             values: room()?,
             slopes: room()?,
             by_value: room()?,
@@ -40,8 +44,9 @@ impl<T: Element> Layer<T> {
         })
     }
 
-    fn rows<'a>(&'a self, signals: usize, values: &'a [T]) -> SparseRows<'a, T> {
-        SparseRows { starts: &self.starts[..=signals], positions: &self.positions, values }
+    fn rows(&self, signals: usize) -> SparseRows<'_, T> {
+        let starts = &self.starts[..=signals];
+        SparseRows { starts, positions: &self.positions, values: &self.values }
     }
 
     /// The entries of a signal.
@@ -59,29 +64,6 @@ enum Base {
     Values,
 }
 
-/// Full rows of features, between products with the two factors of the Gram matrix.
-#[derive(Debug)]
-struct Inner<T> {
-    starts: Vec<usize>,
-    positions: Vec<u32>,
-    values: Vec<T>,
-    zeros: Vec<T>,
-}
-
-impl<T: Element> Inner<T> {
-    fn new(features: usize) -> Result<Inner<T>, Error> {
-        let width = features.next_multiple_of(T::PANEL);
-        // Padding is 0, and goes to the first column.
-        let position = |k: usize| if k % width < features { (k % width) as u32 } else { 0 };
-        Ok(Inner {
-            starts: (0..=TILE).map(|i| i * width).collect(),
-            positions: (0..TILE * width).map(position).collect(),
-            values: memory::zeros("a tile of signals", TILE, width)?,
-            zeros: memory::zeros("a tile of signals", TILE, width)?,
-        })
-    }
-}
-
 /// The room that a tile needs.
 #[derive(Debug)]
 pub struct Tile<T> {
@@ -94,20 +76,21 @@ pub struct Tile<T> {
     /// The output of the last layer on the way there, `s` on the way back; else 0.
     dense: Vec<T>,
     layers: Vec<Layer<T>>,
-    inner: Inner<T>,
+    /// Between products with the two factors of the Gram matrix.
+    inner: Vec<T>,
     /// Where the network's output is.
     last: usize,
     /// `g` at the non-zeros of the layer under way.
     upstream: Vec<T>,
 }
 
-impl<T: Element> Tile<T> {
+impl<T: Number> Tile<T> {
     /// With room for the non-zeros of so many layers; two are enough for the way there.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
-    pub fn new(dictionary: &Dictionary<'_, T>, layers: usize) -> Result<Tile<T>, Error> {
-        let columns = dictionary.columns();
+    pub fn new(dictionary: &Matrix<'_, T>, layers: usize) -> Result<Tile<T>, Error> {
+        let columns = dictionary.atoms();
         let room = || memory::zeros("a tile of signals", TILE, columns);
         Ok(Tile {
             columns,
@@ -116,7 +99,7 @@ impl<T: Element> Tile<T> {
             correlations: room()?,
             dense: room()?,
             layers: (0..layers).map(|_| Layer::new(columns)).collect::<Result<_, _>>()?,
-            inner: Inner::new(dictionary.features())?,
+            inner: vec![],
             last: 0,
             upstream: room()?,
         })
@@ -126,7 +109,7 @@ impl<T: Element> Tile<T> {
     pub fn forward(
         &mut self,
         signals: usize,
-        dictionary: &Dictionary<'_, T>,
+        dictionary: &Matrix<'_, T>,
         network: &Network,
         depth: usize,
         shrinkage: Shrinkage,
@@ -175,38 +158,26 @@ impl<T: Element> Tile<T> {
     }
 
     /// `A'(A x - y)` of the network's output.
-    fn correlate(&mut self, dictionary: &Dictionary<'_, T>) {
-        self.multiply(dictionary, self.last, T::from_f64(1.0), Base::Signals);
+    fn correlate(&mut self, dictionary: &Matrix<'_, T>) {
+        self.multiply(dictionary, self.last, T::ONE, Base::Signals);
     }
 
     /// The values of a layer, which are also in the dense rows, times the Gram matrix, scaled and added
     /// to the base: into the correlations.
-    fn multiply(&mut self, dictionary: &Dictionary<'_, T>, layer: usize, scale: T, base: Base) {
-        let (layer, n) = (&self.layers[layer], self.columns);
-        let rows = layer.rows(self.signals, &layer.values);
-        let (dense, out) = (&self.dense, &mut self.correlations);
+    fn multiply(&mut self, dictionary: &Matrix<'_, T>, layer: usize, scale: T, base: Base) {
+        let layer = &self.layers[layer];
+        let used = ..self.signals * self.columns;
         let base = match base {
             Base::Signals => &self.base,
-            Base::Values => dense,
+            Base::Values => &self.dense,
         };
-        let Some(factors) = dictionary.factors(self.signals, layer.starts[self.signals]) else {
-            T::times_panels(rows, dense, n, dictionary.panels(), n, scale, base, out);
-            return;
+        let product = GramProduct {
+            sparse: layer.rows(self.signals),
+            dense: &self.dense[used],
+            scale,
+            base: (&base[used], T::ONE),
         };
-        let (width, inner) = (factors.width, &mut self.inner);
-        T::times_panels(
-            rows,
-            dense,
-            n,
-            &factors.transposed,
-            width,
-            T::from_f64(1.0),
-            &inner.zeros,
-            &mut inner.values,
-        );
-        let starts = &inner.starts[..=self.signals];
-        let rows = SparseRows { starts, positions: &inner.positions, values: &inner.values };
-        T::times_panels(rows, &inner.values, width, &factors.straight, n, scale, base, out);
+        dictionary.multiply(product, &mut self.inner, &mut self.correlations[used]);
     }
 
     /// Writes the values of a layer into the dense rows.
@@ -245,7 +216,7 @@ impl<T: Element> Tile<T> {
     pub fn loss<'a>(
         &mut self,
         loss: Loss,
-        dictionary: &Dictionary<'_, T>,
+        dictionary: &Matrix<'_, T>,
         truth: impl Fn(usize) -> &'a [T],
         squares: impl Fn(usize) -> f64,
         sums: &mut Sums,
@@ -280,7 +251,7 @@ impl<T: Element> Tile<T> {
                     }
                     // |y - A x|^2 = |y|^2 + x'(A'(A x - y) - A'y)
                     total += x * (c[j].to_f64() + base[j].to_f64());
-                    let (value, slope) = loss.penalty(x, dictionary.squares(j));
+                    let (value, slope) = loss.penalty(x, dictionary.squares()[j]);
                     penalty += value;
                     self.upstream[k] = T::from_f64(c[j].to_f64() + slope);
                 }
@@ -294,7 +265,7 @@ impl<T: Element> Tile<T> {
     /// room for, or more.
     pub fn backward(
         &mut self,
-        dictionary: &Dictionary<'_, T>,
+        dictionary: &Matrix<'_, T>,
         network: &Network,
         depth: usize,
         shrinkage: Shrinkage,

@@ -2,9 +2,11 @@
 
 use sparrot_foundation::{Error, Stop, Team};
 
-use crate::training::dictionary::Dictionary;
+use crate::dictionary::Dictionary;
+use crate::matrix::Matrix;
+use crate::number::Number;
 use crate::training::tile::{TILE, Tile};
-use crate::training::{Element, Network, Shrinkage};
+use crate::training::{Network, Shrinkage};
 
 /// Signals that share the room of a tile.
 const BLOCK: usize = 16 * TILE;
@@ -13,8 +15,8 @@ const BLOCK: usize = 16 * TILE;
 ///
 /// # Errors
 /// [`Error::OutOfMemory`]; [`Error::Interrupted`].
-pub fn transform<T: Element>(
-    dictionary: &Dictionary<'_, T>,
+pub fn transform<T: Number>(
+    dictionary: &Matrix<'_, T>,
     signals: &[T],
     network: &Network,
     shrinkage: Shrinkage,
@@ -33,8 +35,8 @@ pub fn transform<T: Element>(
                 return Err(Error::Interrupted);
             }
             let count = signals.len() / features;
-            let base = &mut tile.base[..count * dictionary.columns()];
-            dictionary.minus_correlations(signals, base);
+            let base = &mut tile.base[..count * atoms];
+            dictionary.correlate(signals, -T::ONE, base);
             finite &= tile.forward(count, dictionary, network, network.depth(), shrinkage.exact());
             tile.take_codes(atoms, codes);
         }

@@ -1,0 +1,98 @@
+//! At every level, against plain loops over small integers: every sum is exact, so equality is the right
+//! test.
+
+use super::*;
+use crate::level::Level;
+
+fn whole(k: usize) -> f64 {
+    ((k * 7919) % 17) as f64 - 8.0
+}
+
+/// Rows of every density: empty, sparse, four crowded ones in a row, full.
+fn rows(height: usize) -> Vec<f64> {
+    let shares = [0, 1, 4, 9, 9, 8, 10, 3, 10, 10, 10];
+    let entry = |i: usize, j: usize| (j * 13 + i) % 10 < shares[i];
+    (0..shares.len())
+        .flat_map(|i| (0..height).map(move |j| if entry(i, j) { whole(i + 3 * j) } else { 0.0 }))
+        .collect()
+}
+
+/// Starts, positions and values.
+fn compressed<T: Copy>(
+    dense: &[f64],
+    height: usize,
+    cast: fn(f64) -> T,
+) -> (Vec<usize>, Vec<u32>, Vec<T>) {
+    let (mut starts, mut positions, mut values) = (vec![0], vec![], vec![]);
+    for row in dense.chunks(height) {
+        for (j, x) in row.iter().enumerate().filter(|(_, x)| **x != 0.0) {
+            positions.push(j as u32);
+            values.push(cast(*x));
+        }
+        starts.push(positions.len());
+    }
+    (starts, positions, values)
+}
+
+macro_rules! agrees {
+    ($name:ident, $float:ident, $kernel:ident) => {
+        #[test]
+        fn $name() {
+            let cast = |x: &[f64]| x.iter().map(|x| *x as $float).collect::<Vec<_>>();
+            // Below, at and above the width of a register, of a panel and of a block of rows.
+            let heights = [1, 5, 99, 100, 101, 230];
+            for (height, n) in heights.into_iter().zip([1, 15, 16, 33, 64, 130]) {
+                let entry = |i: usize, j: usize| whole(i * (n + 3) + j);
+                let matrix = Panels::new(height, n, |i, j| entry(i, j) as $float);
+                assert_eq!((matrix.rows(), matrix.columns()), (height, n));
+                let dense = rows(height);
+                let (starts, positions, values) = compressed(&dense, height, |x| x as $float);
+                let sparse = SparseRows { starts: &starts, positions: &positions, values: &values };
+                let single = cast(&dense);
+                let count = sparse.count();
+                let base = cast(&(0..count * n).map(whole).collect::<Vec<_>>());
+                let forms = [(true, false), (false, true), (true, true)];
+                for ((is_sparse, is_dense), based) in
+                    forms.into_iter().flat_map(|form| [(form, false), (form, true)])
+                {
+                    let product = Product {
+                        sparse: is_sparse.then_some(sparse),
+                        dense: is_dense.then_some(&single[..]),
+                        matrix: &matrix,
+                        scale: 2.0,
+                        base: based.then_some((&base[..], -3.0)),
+                    };
+                    for level in Level::available() {
+                        let mut out = vec![$float::NAN; count * n];
+                        $kernel::at(level, &product, &product.cuts(), &mut out);
+                        for (at, out) in out.iter().enumerate() {
+                            let (row, j) = (at / n, at % n);
+                            let sum: f64 =
+                                (0..height).map(|i| dense[row * height + i] * entry(i, j)).sum();
+                            let added = if based { -3.0 * whole(at) } else { 0.0 };
+                            assert_eq!(
+                                f64::from(*out),
+                                2.0 * sum + added,
+                                "{height} {n} {level:?}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    };
+}
+agrees!(single_precision_agrees_with_the_definition, f32, cut_product_f32);
+agrees!(double_precision_agrees_with_the_definition, f64, cut_product_f64);
+
+#[test]
+fn what_is_not_finite_is_not_hidden() {
+    let matrix = Panels::new(3, 2, |i, j| (i + j) as f64);
+    let dense = [1.0, f64::NAN, 0.0];
+    let sparse = None;
+    let product =
+        Product { sparse, dense: Some(&dense[..]), matrix: &matrix, scale: 1.0, base: None };
+    let mut out = [0.0; 2];
+    multiply_f64(&product, &mut out);
+    assert!(out.iter().all(|x| x.is_nan()));
+}

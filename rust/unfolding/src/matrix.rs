@@ -1,0 +1,293 @@
+//! Products of blocks of signals and codes with a matrix in memory.
+//!
+//! `A'A x` of a code with k of N numbers that are not 0 is had by the route with the fewer operations
+//! for a block at its turn:
+//!
+//! | | multiplications for a signal of length M |
+//! |---|---|
+//! | [`Route::Gram`] | k N, from the rows of A'A |
+//! | [`Route::Factors`] | min(k, r N) M + r M N: `A x`, then A' times that |
+//!
+//! r is what a multiplication of a dense product takes of one that goes by indices. The Gram matrix is
+//! made only if its own cost is small beside what it saves.
+
+use sparrot_design::Design;
+use sparrot_foundation::{Error, Stop, Team, memory};
+use sparrot_simd::panels::{Panels, Product};
+use sparrot_simd::sparse_rows::{Codes, SparseRows};
+
+use crate::dictionary::{Dictionary, Rows};
+use crate::gram::gram_rows;
+use crate::number::Number;
+
+/// What a multiplication of a dense product takes of one that goes by indices.
+const DENSE_RATE: f64 = 0.7;
+/// Signals that are worked on together, at most: their codes and gradients stay in the second cache, and
+/// dense products are of matrices large enough.
+const BLOCK: usize = 160;
+/// Gram matrices of more columns are not made.
+const LARGEST_GRAM: usize = 8192;
+
+/// See the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// By rows of the Gram matrix.
+    Gram,
+    /// By A, then by A'.
+    Factors,
+}
+
+/// A matrix in memory.
+pub struct Matrix<'a, T> {
+    design: &'a Design<'a, T>,
+    squares: Vec<f64>,
+    /// Not of a sparse matrix.
+    factors: Option<Factors<T>>,
+    gram: Option<Panels<T>>,
+}
+
+/// A dense matrix in panels.
+struct Factors<T> {
+    /// A', whose rows are atoms.
+    transposed: Panels<T>,
+    /// A.
+    straight: Panels<T>,
+}
+
+/// Rows x, and what is to become of them: `scale * x A'A`, and a weight times a base.
+#[derive(Clone, Copy)]
+pub struct GramProduct<'a, T> {
+    /// x, by what is not 0,
+    pub sparse: SparseRows<'a, T>,
+    /// and as it is.
+    pub dense: &'a [T],
+    /// See above.
+    pub scale: T,
+    /// See above.
+    pub base: (&'a [T], T),
+}
+
+impl<'a, T: Number> Matrix<'a, T> {
+    /// For about so many gradients of one signal; the name is that of the argument it comes from.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], [`Error::OutOfMemory`]; [`Error::InvalidInput`] if squares over- or
+    /// underflow.
+    pub fn new(
+        design: &'a Design<'a, T>,
+        name: &'static str,
+        gradients: usize,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Matrix<'a, T>, Error> {
+        let (m, n) = (design.rows(), design.columns());
+        let squares = squared_norms(design, name)?;
+        let factors = match design {
+            Design::Sparse(..) => None,
+            Design::Dense(columns) => {
+                memory::check("the dictionary", 2 * m, n)?;
+                let transposed = Panels::new(n, m, |j, i| columns[j][i]);
+                let straight = Panels::new(m, n, |i, j| columns[j][i]);
+                Some(Factors { transposed, straight })
+            }
+        };
+        let gram = if n <= LARGEST_GRAM && n <= 2 * gradients {
+            memory::check("the Gram matrix", 2 * n, n)?;
+            let gram = gram_rows(design, factors.as_ref().map(|f| &f.straight), team, stop)?;
+            Some(Panels::new(n, n, |i, j| gram[i * n + j]))
+        } else {
+            None
+        };
+        Ok(Matrix { design, squares, factors, gram })
+    }
+
+    /// The matrix itself.
+    pub fn design(&self) -> &'a Design<'a, T> {
+        self.design
+    }
+
+    /// The squared norms of the atoms.
+    pub fn squares(&self) -> &[f64] {
+        &self.squares
+    }
+
+    /// The way with the fewer operations for rows with so many numbers that are not 0.
+    pub fn route(&self, rows: usize, count: usize) -> Route {
+        let (m, n) = (self.design.rows() as f64, self.design.columns() as f64);
+        let (rows, count) = (rows as f64, count as f64);
+        let factors = match &self.factors {
+            None => (count / n + rows) * self.design.entries() as f64,
+            Some(_) => count.min(DENSE_RATE * rows * n) * m + DENSE_RATE * rows * m * n,
+        };
+        if self.gram.is_some() && count * n <= factors { Route::Gram } else { Route::Factors }
+    }
+
+    /// See [`GramProduct`]; `room` is for what comes in between.
+    pub fn multiply(&self, product: GramProduct<'_, T>, room: &mut Vec<T>, out: &mut [T]) {
+        let GramProduct { sparse, dense, scale, base } = product;
+        let (sparse, dense, base) = (Some(sparse), Some(dense), Some(base));
+        let rows = product.sparse.count();
+        let count = product.sparse.starts[rows] - product.sparse.starts[0];
+        if let (Route::Gram, Some(matrix)) = (self.route(rows, count), &self.gram) {
+            T::multiply(&Product { sparse, dense, matrix, scale, base }, out);
+            return;
+        }
+        let Some(factors) = &self.factors else { return self.multiply_by_columns(product, out) };
+        let size = rows * self.design.rows();
+        room.resize(room.len().max(size), T::ZERO);
+        let images = &mut room[..size];
+        let matrix = &factors.transposed;
+        T::multiply(&Product { sparse, dense, matrix, scale: T::ONE, base: None }, images);
+        let (dense, matrix) = (Some(&*images), &factors.straight);
+        T::multiply(&Product { sparse: None, dense, matrix, scale, base }, out);
+    }
+
+    /// The same of a sparse matrix.
+    fn multiply_by_columns(&self, product: GramProduct<'_, T>, out: &mut [T]) {
+        let GramProduct { sparse, scale, base: (base, weight), .. } = product;
+        let n = self.design.columns();
+        let mut image = vec![0.0; self.design.rows()];
+        for (row, (out, base)) in out.chunks_mut(n).zip(base.chunks(n)).enumerate() {
+            image.fill(0.0);
+            for at in sparse.starts[row]..sparse.starts[row + 1] {
+                let x = sparse.values[at].to_f64();
+                self.design.for_column(sparse.positions[at] as usize, |i, a| image[i] += x * a);
+            }
+            for (j, (out, base)) in out.iter_mut().zip(base).enumerate() {
+                let sum = scale.to_f64() * self.design.column_dot(j, &image, 1, 0);
+                *out = T::from_f64(sum + weight.to_f64() * base.to_f64());
+            }
+        }
+    }
+
+    /// A weight times `A'y`, of signals by rows.
+    pub fn correlate(&self, signals: &[T], weight: T, out: &mut [T]) {
+        if let Some(factors) = &self.factors {
+            let (dense, matrix) = (Some(signals), &factors.straight);
+            T::multiply(&Product { sparse: None, dense, matrix, scale: weight, base: None }, out);
+            return;
+        }
+        let (m, n) = (self.design.rows(), self.design.columns());
+        for (y, out) in signals.chunks(m).zip(out.chunks_mut(n)) {
+            let wide: Vec<f64> = y.iter().map(|y| weight.to_f64() * y.to_f64()).collect();
+            for (j, out) in out.iter_mut().enumerate() {
+                *out = T::from_f64(self.design.column_dot(j, &wide, 1, 0));
+            }
+        }
+    }
+
+    /// `y - A x` of a row, in double precision.
+    fn residual(&self, codes: &Codes<T>, row: usize, y: &[T], out: &mut [f64]) {
+        out.iter_mut().zip(&y[row * self.features()..]).for_each(|(r, y)| *r = y.to_f64());
+        let (places, values) = codes.row(row);
+        subtract(self.design, places, values, out);
+    }
+}
+
+/// Takes atoms times a code's numbers off a signal, in double precision.
+pub(crate) fn subtract<T: Number>(
+    design: &Design<'_, T>,
+    places: &[u32],
+    values: &[T],
+    signal: &mut [f64],
+) {
+    match design {
+        Design::Dense(columns) => {
+            for (places, values) in places.chunks(4).zip(values.chunks(4)) {
+                // The last group is filled up with zeros.
+                let alpha = [0, 1, 2, 3].map(|q| values.get(q).map_or(0.0, |v| -v.to_f64()));
+                let four = [0, 1, 2, 3].map(|q| columns[places[q.min(places.len() - 1)] as usize]);
+                T::add4(alpha, four, signal);
+            }
+        }
+        Design::Sparse(..) => {
+            for (j, v) in places.iter().zip(values) {
+                let v = v.to_f64();
+                design.for_column(*j as usize, |i, a| signal[i] -= v * a);
+            }
+        }
+    }
+}
+
+/// Of the atoms of the matrix that is known by a name.
+pub(crate) fn squared_norms<T: Number>(
+    design: &Design<'_, T>,
+    name: &'static str,
+) -> Result<Vec<f64>, Error> {
+    let squares = design.squared_norms();
+    let total: f64 = squares.iter().sum();
+    let fits = |s: &f64| *s == 0.0 || (T::LEAST_SQUARES..=T::MOST_SQUARES).contains(s);
+    match squares.iter().position(|s| !fits(s)) {
+        None if total <= T::MOST_SQUARES => Ok(squares),
+        found => Err(Error::invalid(
+            name,
+            match found {
+                Some(j) => format!("has an atom, {j}, whose squares over- or underflow: scale it"),
+                None => "has squares that overflow: scale it".to_owned(),
+            },
+        )),
+    }
+}
+
+impl<T: Number> Dictionary<T> for Matrix<'_, T> {
+    fn features(&self) -> usize {
+        self.design.rows()
+    }
+
+    fn atoms(&self) -> usize {
+        self.design.columns()
+    }
+
+    /// Blocks of equal sizes, of which there is an even number.
+    fn block(&self, signals: usize) -> Option<usize> {
+        let blocks = signals.div_ceil(BLOCK);
+        let blocks = if blocks > 1 { blocks.next_multiple_of(2) } else { 1 };
+        Some(signals.div_ceil(blocks))
+    }
+
+    fn correlations(&self, count: usize, y: &[T], out: &mut [T]) -> Result<(), Error> {
+        let (m, n) = (self.features(), self.atoms());
+        self.correlate(&y[..count * m], T::ONE, &mut out[..count * n]);
+        Ok(())
+    }
+
+    fn gradients(&self, rows: Rows<'_, T>, room: &mut Vec<T>, out: &mut [T]) -> Result<(), Error> {
+        let used = ..rows.count * self.atoms();
+        let (sparse, dense) = (rows.codes.view(), &rows.x[used]);
+        let base = (&rows.base[used], -T::ONE);
+        let product = GramProduct { sparse, dense, scale: T::ONE, base };
+        self.multiply(product, room, &mut out[used]);
+        Ok(())
+    }
+
+    fn exact(
+        &self,
+        chosen: &[usize],
+        codes: &Codes<T>,
+        y: &[T],
+        residuals: &mut [f64],
+        correlations: &mut [f64],
+    ) -> Result<(), Error> {
+        let (m, n) = (self.features(), self.atoms());
+        let outputs = residuals.chunks_mut(m).zip(correlations.chunks_mut(n));
+        for (row, (residual, out)) in chosen.iter().zip(outputs) {
+            self.residual(codes, *row, y, residual);
+            match self.design {
+                Design::Dense(columns) => {
+                    for (four, out) in columns.chunks(4).zip(out.chunks_mut(4)) {
+                        // The last group is filled up with its last column.
+                        let at = |q: usize| four[q.min(four.len() - 1)];
+                        let products = T::dot4([at(0), at(1), at(2), at(3)], residual);
+                        out.copy_from_slice(&products[..out.len()]);
+                    }
+                }
+                Design::Sparse(..) => {
+                    for (j, out) in out.iter_mut().enumerate() {
+                        *out = self.design.column_dot(j, residual, 1, 0);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
