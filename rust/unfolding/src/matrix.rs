@@ -11,6 +11,8 @@
 //! r is what a multiplication of a dense product takes of one that goes by indices. The Gram matrix is
 //! made only if its own cost is small beside what it saves.
 
+use std::ops::RangeInclusive;
+
 use sparrot_design::Design;
 use sparrot_foundation::{Error, Stop, Team, memory};
 use sparrot_simd::panels::{Panels, Product};
@@ -22,9 +24,12 @@ use crate::number::Number;
 
 /// What a multiplication of a dense product takes of one that goes by indices.
 const DENSE_RATE: f64 = 0.7;
-/// Signals that are worked on together, at most: their codes and gradients stay in the second cache, and
-/// dense products are of matrices large enough.
-const BLOCK: usize = 160;
+/// Signals that are worked on together, so that a block of the matrix is read for many:
+const BLOCK: RangeInclusive<usize> = 48..=160;
+/// as many as have their codes and gradients in this part of the second cache.
+const BLOCK_BYTES: usize = 1 << 20;
+/// Numbers for each atom and signal: codes and gradients, those before, and what comes of the signal.
+const ARRAYS: usize = 5;
 /// Gram matrices of more columns are not made.
 const LARGEST_GRAM: usize = 8192;
 
@@ -240,7 +245,8 @@ impl<T: Number> Dictionary<T> for Matrix<'_, T> {
 
     /// Blocks of equal sizes, of which there is an even number.
     fn block(&self, signals: usize) -> Option<usize> {
-        let blocks = signals.div_ceil(BLOCK);
+        let fitting = BLOCK_BYTES / (ARRAYS * size_of::<T>() * self.atoms());
+        let blocks = signals.div_ceil(fitting.clamp(*BLOCK.start(), *BLOCK.end()));
         let blocks = if blocks > 1 { blocks.next_multiple_of(2) } else { 1 };
         Some(signals.div_ceil(blocks))
     }
