@@ -1,8 +1,10 @@
 //! The matrix of a linear model: n rows, a column for each feature; dense or sparse, f32 or f64,
-//! borrowed. What every solver of such models reads it by; and the losses of its rows ([`loss`]).
+//! borrowed. What every solver of such models reads it by; the losses of its rows ([`loss`]); and the
+//! factor of the Gram matrix of some of its columns ([`factor`]).
 
 #![forbid(unsafe_code)]
 
+pub mod factor;
 pub mod loss;
 
 use sparrot_foundation::{Error, Scalar, Stop, Team};

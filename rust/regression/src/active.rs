@@ -19,8 +19,8 @@
 use sparrot_foundation::{Error, Stop};
 use sparrot_simd::{linear, reduce};
 
-use crate::factor::Factor;
 use crate::working_set::WorkingSet;
+use sparrot_design::factor::Factor;
 
 /// The nudge of the diagonal of the factored matrix, as a share of it.
 const NUDGE: f64 = 1e-11;

@@ -21,9 +21,9 @@ use sparrot_prox::BlockPenalty;
 use sparrot_simd::{linear, reduce};
 
 use crate::extrapolation::mixture;
-use crate::factor::Factor;
 use crate::groups::Groups;
 use crate::working_set::WorkingSet;
+use sparrot_design::factor::Factor;
 
 /// Iterates that are extrapolated, and so many sweeps between extrapolations.
 const HISTORY: usize = 5;

@@ -12,7 +12,6 @@
 //! |---|---|
 //! | [`data`] | centring and weighting without a copy |
 //! | [`working_set`] | the columns worked with, and their Gram matrix |
-//! | [`factor`] | its Cholesky factor, as variables come and go |
 //! | [`active`] | the problem of the set: an active set with Newton steps |
 //! | [`certificate`] | the duality gap |
 //! | [`model`] | what is asked, and what is answered |
@@ -41,7 +40,6 @@ pub mod certificate;
 pub mod convex_start;
 pub mod data;
 pub mod extrapolation;
-pub mod factor;
 pub mod glm;
 pub mod groups;
 pub mod model;

@@ -1,6 +1,7 @@
 //! Codes of many signals, each to a certificate, by one of the methods that use the Gram matrix.
 
 use sparrot_design::Design;
+use sparrot_design::factor::Factor;
 use sparrot_foundation::{Error, Status, Stop, Team, memory};
 use sparrot_simd::panels::{Panels, Product};
 use sparrot_simd::{codes, reduce};
@@ -96,13 +97,13 @@ impl<T: Number> Coder<'_, T> {
         let mut residuals: Vec<f64> = signals.iter().map(|y| y.to_f64()).collect();
         let mut correlations = vec![0.0; codes.len()];
         self.correlate(&residuals, &mut correlations, stop)?;
-        let mut endings = vec![];
+        let (mut endings, mut factor) = (vec![], Factor::default());
         for ((y, base), code) in
             residuals.chunks_mut(m).zip(correlations.chunks(n)).zip(codes.chunks_mut(n))
         {
             stop.poll()?;
             let mut state = State::new(self.gram, base, reduce::dot(y, y));
-            endings.push(self.find(&mut state, stop)?);
+            endings.push(self.find(&mut state, &mut factor, stop)?);
             code.iter_mut().zip(&state.x).for_each(|(c, x)| *c = T::from_f64(*x));
             let (places, values) = entries(code);
             subtract(self.design, &places, &values, y);
@@ -136,13 +137,18 @@ impl<T: Number> Coder<'_, T> {
     }
 
     /// Finds a code.
-    fn find(&self, state: &mut State<'_>, stop: &Stop<'_>) -> Result<Ending, Error> {
+    fn find(
+        &self,
+        state: &mut State<'_>,
+        factor: &mut Factor,
+        stop: &Stop<'_>,
+    ) -> Result<Ending, Error> {
         let (status, iterations) = match self.method {
             Method::Descent { tol, max_iter, .. } => {
-                descend(state, &self.penalty(), Limits { tol, max_iter }, stop)?
+                descend(state, &self.penalty(), Limits { tol, max_iter }, factor, stop)?
             }
             Method::Pursuit(target) => {
-                let reached = pursue(state, target);
+                let reached = pursue(state, target, factor)?;
                 let used = state.x.iter().filter(|x| **x != 0.0).count();
                 (if reached { Status::Converged } else { Status::Stalled }, used)
             }
@@ -160,8 +166,7 @@ impl<T: Number> Coder<'_, T> {
 
     fn judge(&self, point: &Point<'_, T>, ending: Ending) -> Outcome {
         let Ending { mut status, iterations } = ending;
-        let largest = self.gram.squares.iter().copied().fold(0.0, f64::max);
-        let step = if largest > 0.0 { 1.0 / largest } else { 1.0 };
+        let step = if self.gram.largest > 0.0 { 1.0 / self.gram.largest } else { 1.0 };
         let (Certificate { value, objective }, tol) = match self.method {
             Method::Descent { tol, .. } => (point.certificate(&self.penalty(), step), tol),
             Method::Pursuit(_) => (point.orthogonality(&self.gram.squares), 0.0),

@@ -54,6 +54,8 @@ pub struct Gram {
     entries: Vec<f64>,
     /// The diagonal.
     pub squares: Vec<f64>,
+    /// Its largest entry.
+    pub largest: f64,
 }
 
 impl Gram {
@@ -69,8 +71,9 @@ impl Gram {
     ) -> Result<Gram, Error> {
         let n = design.columns();
         let entries: Vec<f64> = gram_rows(design, panels, team, stop)?;
-        let squares = (0..n).map(|j| entries[j * n + j]).collect();
-        Ok(Gram { atoms: n, entries, squares })
+        let squares: Vec<f64> = (0..n).map(|j| entries[j * n + j]).collect();
+        let largest = squares.iter().copied().fold(0.0, f64::max);
+        Ok(Gram { atoms: n, entries, squares, largest })
     }
 
     /// A row.
@@ -105,19 +108,34 @@ impl<'a> State<'a> {
         self.x[j] = to;
     }
 
+    /// Adds to the numbers of these atoms.
+    pub fn add(&mut self, atoms: &[usize], moves: &[f64]) {
+        for (atom, by) in atoms.iter().zip(moves) {
+            self.x[*atom] += by;
+        }
+        subtract_rows(self.gram, atoms, |i| moves[i], &mut self.q);
+    }
+
     /// Computes q anew, without what has been lost by rounding.
     pub fn refresh(&mut self) {
         self.q.copy_from_slice(self.base);
-        for j in 0..self.x.len() {
-            if self.x[j] != 0.0 {
-                linear::axpy(-self.x[j], self.gram.row(j), &mut self.q);
-            }
-        }
+        let used: Vec<usize> = (0..self.x.len()).filter(|j| self.x[*j] != 0.0).collect();
+        subtract_rows(self.gram, &used, |i| self.x[used[i]], &mut self.q);
     }
 
-    /// `|y - A x|^2`.
-    pub fn residual_squares(&self) -> f64 {
-        let of = |j: usize| self.x[j] * (self.base[j] + self.q[j]);
-        self.squares - (0..self.x.len()).filter(|j| self.x[*j] != 0.0).map(of).sum::<f64>()
+    /// `|y - A x|^2`, for a code of these atoms.
+    pub fn residual_squares(&self, used: &[usize]) -> f64 {
+        let of = |j: &usize| self.x[*j] * (self.base[*j] + self.q[*j]);
+        self.squares - used.iter().map(of).sum::<f64>()
+    }
+}
+
+/// Takes multiples of rows of the Gram matrix off q, four at a time.
+fn subtract_rows(gram: &Gram, atoms: &[usize], factor: impl Fn(usize) -> f64, q: &mut [f64]) {
+    for (k, four) in atoms.chunks(4).enumerate() {
+        // The last group is filled up with zeros.
+        let alpha = [0, 1, 2, 3].map(|i| if i < four.len() { -factor(4 * k + i) } else { 0.0 });
+        let rows = [0, 1, 2, 3].map(|i| gram.row(four[i.min(four.len() - 1)]));
+        linear::axpy4(alpha, rows, q);
     }
 }

@@ -16,6 +16,7 @@
 //! | [`coder`] | codes by methods that use the Gram matrix, each to its certificate |
 //! | [`gram`] | that matrix, and the state of a code |
 //! | [`descent`] | coordinate descent with a greedy start |
+//! | [`signs`] | the minimum for the signs of a code |
 //! | [`pursuit`] | orthogonal matching pursuit |
 //! | [`certificate`] | duality gaps, and residuals of fixed points |
 //! | [`training`] | iterations unrolled into layers, whose parameters are trained |
@@ -34,6 +35,7 @@ pub mod norm;
 pub mod number;
 pub mod penalty;
 pub mod pursuit;
+pub mod signs;
 pub mod training;
 
 pub use batch::{Momentum, Outcome, Request, Settings, Steps, solve, solve_with_matrix};

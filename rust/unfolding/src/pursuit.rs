@@ -7,7 +7,8 @@
 //!
 //! **Cost.** k N + k^2 for the k-th atom.
 
-use sparrot_simd::reduce;
+use sparrot_design::factor::Factor;
+use sparrot_foundation::Error;
 
 use crate::gram::State;
 
@@ -26,14 +27,18 @@ pub struct Target {
 }
 
 /// Picks atoms until the target; whether it was reached before the atoms left over were of no use.
-pub fn pursue(state: &mut State<'_>, target: Target) -> bool {
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn pursue(state: &mut State<'_>, target: Target, factor: &mut Factor) -> Result<bool, Error> {
     let gram = state.gram;
-    let (mut used, mut rows): (Vec<usize>, Vec<Vec<f64>>) = (vec![], vec![]);
-    let mut reduced: Vec<f64> = vec![];
+    let mut used: Vec<usize> = vec![];
+    let mut x: Vec<f64> = vec![];
+    factor.clear();
     let mut closed = vec![false; gram.atoms];
     while used.len() < target.count {
-        if state.residual_squares() <= target.squares {
-            return true;
+        if state.residual_squares(&used) <= target.squares {
+            return Ok(true);
         }
         let size = |j: usize| if target.positive { state.q[j] } else { state.q[j].abs() };
         let (mut most, mut picked) = (0.0, None);
@@ -42,37 +47,30 @@ pub fn pursue(state: &mut State<'_>, target: Target) -> bool {
                 (most, picked) = (size(j), Some(j));
             }
         }
-        let Some(j) = picked else { return target.squares == 0.0 };
+        let Some(j) = picked else { return Ok(target.squares == 0.0) };
         closed[j] = true;
         let line = gram.row(j);
-        let mut row: Vec<f64> = Vec::with_capacity(used.len() + 1);
-        for (i, before) in rows.iter().enumerate() {
-            row.push((line[used[i]] - reduce::dot(&before[..i], &row)) / before[i]);
-        }
-        let pivot = gram.squares[j] - reduce::dot(&row, &row);
-        if pivot <= DEPENDENT * gram.squares[j] {
+        let products = used.iter().map(|i| line[*i]).collect();
+        if !factor.push(products, gram.squares[j])? {
             continue;
         }
-        row.push(pivot.sqrt());
-        let k = row.len() - 1;
-        reduced.push((state.base[j] - reduce::dot(&row[..k], &reduced)) / row[k]);
         used.push(j);
-        rows.push(row);
-        let mut x = reduced.clone();
-        for i in (0..=k).rev() {
-            x[i] /= rows[i][i];
-            let (value, row) = (x[i], &rows[i]);
-            x[..i].iter_mut().zip(row).for_each(|(x, l)| *x -= value * l);
+        if factor.pivot(used.len() - 1) <= DEPENDENT * gram.squares[j] {
+            used.pop();
+            factor.remove(used.len());
+            continue;
         }
+        x.clear();
+        x.extend(used.iter().map(|j| state.base[*j]));
+        factor.solve(&mut x);
         if target.positive && x.iter().any(|x| *x <= 0.0) {
             // The code without the atom was the best with these signs.
             used.pop();
-            rows.pop();
-            reduced.pop();
+            factor.remove(used.len());
             continue;
         }
         used.iter().zip(&x).for_each(|(j, x)| state.x[*j] = *x);
         state.refresh();
     }
-    target.squares == 0.0 || state.residual_squares() <= target.squares
+    Ok(target.squares == 0.0 || state.residual_squares(&used) <= target.squares)
 }

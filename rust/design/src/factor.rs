@@ -26,6 +26,11 @@ impl Factor {
         self.size
     }
 
+    /// Without variables; the room stays.
+    pub fn clear(&mut self) {
+        self.size = 0;
+    }
+
     fn reserve(&mut self, size: usize) -> Result<(), Error> {
         if size <= self.stride {
             return Ok(());

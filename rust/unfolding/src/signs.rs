@@ -1,0 +1,146 @@
+//! The minimum of the L1 problem among codes with the signs there are.
+//!
+//! ```text
+//! G_ss d = q_s - lambda sign(x_s),   x_s <- x_s + t d,   t <= 1 the largest for which no sign changes
+//! ```
+//!
+//! An atom whose number becomes 0 leaves, and the step is taken again: the step of the feature-sign search
+//! (Lee, Battle, Raina and Ng, *Efficient sparse coding algorithms*, NIPS 2006).
+//!
+//! **What is ours.** The Cholesky factor of `G_ss` is kept while atoms come and go, k^2 for each, and made
+//! anew where many come at once. Its diagonal is raised a little, so that there is a factor also for
+//! atoms that depend on each other: the direction still leads down, and far along it one of them
+//! leaves. Atoms for which there is none move by coordinate descent.
+
+use sparrot_design::factor::Factor;
+use sparrot_foundation::{Error, Stop};
+
+use crate::descent::cycle;
+use crate::gram::State;
+use crate::penalty::Weighted;
+
+/// What the diagonal is raised by, as a share of its largest entry, for each atom of the dictionary.
+const RAISED: f64 = 1e-14;
+/// Where more than one atom comes for so many that are there the factor is made anew.
+const FEW: usize = 8;
+/// Steps of atoms without a factor.
+const CYCLES: usize = 5;
+
+/// The atoms in use.
+pub struct Support<'a> {
+    /// Those that the factor is of, in its order.
+    atoms: Vec<usize>,
+    /// Whether an atom is one of them.
+    is_member: Vec<bool>,
+    factor: &'a mut Factor,
+    /// The direction.
+    moves: Vec<f64>,
+}
+
+impl Support<'_> {
+    /// Nothing is in use of so many atoms; the factor is room.
+    pub fn new(atoms: usize, factor: &mut Factor) -> Support<'_> {
+        factor.clear();
+        Support { atoms: vec![], is_member: vec![false; atoms], factor, moves: vec![] }
+    }
+
+    /// Goes to the minimum for the signs of the atoms in use and those of what is new among them, and
+    /// removes those that have become 0.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], [`Error::OutOfMemory`].
+    pub fn descend(
+        &mut self,
+        state: &mut State<'_>,
+        penalty: &Weighted<'_>,
+        used: &mut Vec<usize>,
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        // New atoms get their signs by a step of their own.
+        let new: Vec<usize> = used.iter().filter(|j| state.x[**j] == 0.0).copied().collect();
+        cycle(state, penalty, &new);
+        used.retain(|j| state.x[*j] != 0.0);
+        let without = self.join(state, used)?;
+        while self.step(state, penalty.lambda)? {
+            stop.poll()?;
+        }
+        if !without.is_empty() {
+            (0..CYCLES).for_each(|_| cycle(state, penalty, used));
+        }
+        for place in (0..self.atoms.len()).rev() {
+            if state.x[self.atoms[place]] == 0.0 {
+                self.leave(place);
+            }
+        }
+        used.retain(|j| state.x[*j] != 0.0);
+        Ok(())
+    }
+
+    /// Takes the atoms in use into the factor; those for which there is none are left.
+    fn join(&mut self, state: &State<'_>, used: &[usize]) -> Result<Vec<usize>, Error> {
+        let mut new: Vec<usize> = used.iter().filter(|j| !self.is_member[**j]).copied().collect();
+        let gram = state.gram;
+        let raised = RAISED * gram.largest * gram.atoms as f64;
+        if new.len() * FEW > self.atoms.len() {
+            let all = [&self.atoms[..], &new].concat();
+            let fill = |i: usize, out: &mut [f64]| {
+                let row = gram.row(all[i]);
+                out.iter_mut().zip(&all[i..]).for_each(|(out, j)| *out = row[*j]);
+                out[0] += raised;
+            };
+            if self.factor.rebuild(all.len(), fill)? {
+                all.iter().for_each(|j| self.is_member[*j] = true);
+                self.atoms = all;
+                return Ok(vec![]);
+            }
+            all.iter().for_each(|j| self.is_member[*j] = false);
+            self.atoms.clear();
+            new = all;
+        }
+        let mut without = vec![];
+        for j in new {
+            let row = gram.row(j);
+            let products = self.atoms.iter().map(|i| row[*i]).collect();
+            if self.factor.push(products, row[j] + raised)? {
+                self.atoms.push(j);
+                self.is_member[j] = true;
+            } else {
+                without.push(j);
+            }
+        }
+        Ok(without)
+    }
+
+    fn leave(&mut self, place: usize) {
+        self.factor.remove(place);
+        self.is_member[self.atoms.remove(place)] = false;
+    }
+
+    /// A step; whether a sign would have changed, whose atom has left.
+    fn step(&mut self, state: &mut State<'_>, lambda: f64) -> Result<bool, Error> {
+        let slope = |j: &usize| state.q[*j] - lambda * state.x[*j].signum();
+        self.moves.clear();
+        self.moves.extend(self.atoms.iter().map(slope));
+        self.factor.solve(&mut self.moves);
+        if self.moves.iter().any(|d| !d.is_finite()) {
+            return Ok(false);
+        }
+        let (mut share, mut first) = (1.0, None);
+        for (i, (j, d)) in self.atoms.iter().zip(&self.moves).enumerate() {
+            let until = -state.x[*j] / d;
+            if until > 0.0 && until < share {
+                (share, first) = (until, Some(i));
+            }
+        }
+        self.moves.iter_mut().for_each(|d| *d *= share);
+        if let Some(i) = first {
+            self.moves[i] = -state.x[self.atoms[i]];
+        }
+        state.add(&self.atoms, &self.moves);
+        if let Some(i) = first {
+            state.x[self.atoms[i]] = 0.0;
+            self.leave(i);
+        }
+        Ok(first.is_some())
+    }
+}
