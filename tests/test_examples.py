@@ -28,6 +28,10 @@ SMALL = {
         ["--layers", "2", "--signals", "100", "--epochs", "1", "--iterations", "20"],
         ["ISTA, 2 layers", "IHT, 2 layers", "supervised steps", "density of the codes", "dB"],
     ),
+    "plot_dictionary_learning": (
+        ["--patches", "150", "--atoms", "32", "--rounds", "1"],
+        ["l1, alpha", "cel0, alpha", "l0, alpha", "refitted", "certificate"],
+    ),
     "plot_sparse_coding": (["--atoms", "60"], ["pixels", "accuracy", "atoms in a code", "mcp"]),
     "plot_ksparse_transport": (
         ["--grid", "50", "--points", "40", "--evaluations", "100"],

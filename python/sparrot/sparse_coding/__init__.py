@@ -8,6 +8,7 @@ n_atoms), codes are rows of ``X`` (n_signals, n_atoms).
 :func:`ista`             proximal gradient steps on a batch, for any penalty
 :func:`fista`            the same with momentum
 :func:`iht`              iterative hard thresholding: L0, or the k largest
+:func:`debias`           least squares on the atoms that codes use
 :func:`prox`             the proximal operators of the penalties
 :class:`SparseCoder`     a scikit-learn transformer: to a certified gap, or matching pursuit
 :class:`UnfoldedISTA`    iterative soft thresholding, unrolled into layers that are trained
@@ -21,6 +22,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from sparrot.sparse_coding._batch import fista, iht, ista
+from sparrot.sparse_coding._debias import debias
 from sparrot.sparse_coding._penalty import prox
 from sparrot.sparse_coding._result import CodingResult
 
@@ -35,6 +37,7 @@ __all__ = [
     "TrainingState",
     "UnfoldedIHT",
     "UnfoldedISTA",
+    "debias",
     "fista",
     "iht",
     "ista",

@@ -21,9 +21,11 @@ def encode(
     max_iter: int,
     n_threads: int | None,
     stacklevel: int,
+    start: FloatArray | None = None,
 ) -> CodingResult:
-    """Code by coordinate descent or, for "largest", by orthogonal matching pursuit."""
-    codes: FloatArray = np.zeros((len(problem.signals), problem.atoms), problem.signals.dtype)
+    """Code by coordinate descent; by matching pursuit; or by least squares on what is given."""
+    shape = len(problem.signals), problem.atoms
+    codes = np.zeros(shape, problem.signals.dtype) if start is None else start
     simd_level()  # raises if SPARROT_SIMD asks for what there is not
     settings: dict[str, Any] = {
         "penalty": penalty.name,
@@ -38,7 +40,8 @@ def encode(
     raw = _sparrot.coding_encode(
         problem.dictionary, problem.signals, codes, settings, None, n_threads
     )
-    result = result_of(raw, codes, penalty.is_convex, tol)
-    if penalty.name != "largest":  # a pursuit ends when the atoms left over are of no use
+    found = codes[0] if problem.is_single else codes
+    result = result_of(raw, found, penalty.is_convex, tol)
+    if penalty.name not in ("largest", "refit"):  # they end when there is nothing left to do
         warn_unless_converged(result, tol, stacklevel=stacklevel + 1)
     return result

@@ -78,6 +78,8 @@ def _summary(
     statuses: FloatArray, diverged: FloatArray, name: str, figures: FloatArray, tol: float
 ) -> tuple[Status, str]:
     missed = statuses != Status.CONVERGED.value
+    if not missed.any() and tol == 0:
+        return Status.CONVERGED, f"all signals are done; the largest {name} is {max(figures):.3g}"
     if not missed.any():
         return Status.CONVERGED, f"all {len(statuses)} signals are within tol={tol:g}"
     worst = max(figures[missed])

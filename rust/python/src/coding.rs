@@ -74,7 +74,7 @@ pub fn penalty(name: &str, shape: f64) -> Result<Penalty, Error> {
         "scad" => Penalty::Scad { a: shape },
         "l1/2" => Penalty::Power(Power::Half),
         "l2/3" => Penalty::Power(Power::TwoThirds),
-        "largest" => Penalty::Largest(shape as usize),
+        "largest" | "refit" => Penalty::Largest(shape as usize),
         _ => return Err(Error::invalid("penalty", format!("is {name}"))),
     })
 }
@@ -116,7 +116,8 @@ pub fn coding_solve<'py>(
 }
 
 /// Codes the rows of Y by the Gram matrix, into the array given: by descent on a penalty, or, for
-/// "largest", by matching pursuit of so many atoms down to squares of the residual of `alpha`.
+/// "largest", by matching pursuit of so many atoms down to squares of the residual of `alpha`, or, for
+/// "refit", by least squares where the codes given are not 0.
 #[pyfunction]
 pub fn coding_encode<'py>(
     py: Python<'py>,
@@ -151,8 +152,9 @@ impl DesignTask for EncodeCall<'_, '_> {
         guard::call(py, limits, |team, stop| {
             let request = input.request()?;
             let Request { penalty, lambda, positive, tol, max_iter, .. } = request;
-            let method = match penalty {
-                Penalty::Largest(count) => {
+            let method = match (input.penalty.as_str(), penalty) {
+                ("refit", _) => Method::Refit,
+                (_, Penalty::Largest(count)) => {
                     Method::Pursuit(Target { count, squares: lambda, positive })
                 }
                 _ => Method::Descent { penalty, lambda, positive, tol, max_iter },

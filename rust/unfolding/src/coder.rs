@@ -13,7 +13,7 @@ use crate::gram::{Gram, State};
 use crate::matrix::{squared_norms, subtract};
 use crate::number::Number;
 use crate::penalty::{Penalty, Weighted};
-use crate::pursuit::{Target, pursue};
+use crate::pursuit::{Target, pursue, refit};
 
 /// Signals that a thread takes at a time.
 const BLOCK: usize = 16;
@@ -36,6 +36,8 @@ pub enum Method {
     },
     /// Orthogonal matching pursuit.
     Pursuit(Target),
+    /// Least squares on what is not 0 of the codes given.
+    Refit,
 }
 
 /// Writes the codes of all signals.
@@ -103,7 +105,7 @@ impl<T: Number> Coder<'_, T> {
         {
             stop.poll()?;
             let mut state = State::new(self.gram, base, reduce::dot(y, y));
-            endings.push(self.find(&mut state, &mut factor, stop)?);
+            endings.push(self.find(&mut state, code, &mut factor, stop)?);
             code.iter_mut().zip(&state.x).for_each(|(c, x)| *c = T::from_f64(*x));
             let (places, values) = entries(code);
             subtract(self.design, &places, &values, y);
@@ -136,10 +138,11 @@ impl<T: Number> Coder<'_, T> {
         Ok(())
     }
 
-    /// Finds a code.
+    /// Finds a code; what is in its place may say where it is not 0.
     fn find(
         &self,
         state: &mut State<'_>,
+        given: &[T],
         factor: &mut Factor,
         stop: &Stop<'_>,
     ) -> Result<Ending, Error> {
@@ -152,6 +155,11 @@ impl<T: Number> Coder<'_, T> {
                 let used = state.x.iter().filter(|x| **x != 0.0).count();
                 (if reached { Status::Converged } else { Status::Stalled }, used)
             }
+            Method::Refit => {
+                let atoms: Vec<usize> = (0..given.len()).filter(|j| given[*j] != T::ZERO).collect();
+                refit(state, &atoms, factor)?;
+                (Status::Converged, 1)
+            }
         };
         Ok(Ending { status, iterations })
     }
@@ -160,6 +168,7 @@ impl<T: Number> Coder<'_, T> {
         let (penalty, lambda, positive) = match self.method {
             Method::Descent { penalty, lambda, positive, .. } => (penalty, lambda, positive),
             Method::Pursuit(target) => (Penalty::Largest(target.count), 0.0, target.positive),
+            Method::Refit => (Penalty::Largest(self.gram.atoms), 0.0, false),
         };
         Weighted { penalty, lambda, positive, squares: &self.gram.squares }
     }
@@ -169,7 +178,7 @@ impl<T: Number> Coder<'_, T> {
         let step = if self.gram.largest > 0.0 { 1.0 / self.gram.largest } else { 1.0 };
         let (Certificate { value, objective }, tol) = match self.method {
             Method::Descent { tol, .. } => (point.certificate(&self.penalty(), step), tol),
-            Method::Pursuit(_) => (point.orthogonality(&self.gram.squares), 0.0),
+            Method::Pursuit(_) | Method::Refit => (point.orthogonality(&self.gram.squares), 0.0),
         };
         if status == Status::Converged && tol > 0.0 && value > tol {
             status = Status::Stalled;

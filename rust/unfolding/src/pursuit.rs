@@ -1,4 +1,4 @@
-//! Orthogonal matching pursuit, by rows of the Gram matrix.
+//! Orthogonal matching pursuit, and least squares on a support, by rows of the Gram matrix.
 //!
 //! The atom most correlated with the residual joins, and the code becomes the least-squares code of all that
 //! have joined (Pati, Rezaiifar and Krishnaprasad, Asilomar 1993), by a Cholesky factor that grows
@@ -10,7 +10,7 @@
 use sparrot_design::factor::Factor;
 use sparrot_foundation::Error;
 
-use crate::gram::State;
+use crate::gram::{Gram, State};
 
 /// A pivot below this share of its square is rounding: the atom is in the span of others.
 const DEPENDENT: f64 = 1e-12;
@@ -49,15 +49,7 @@ pub fn pursue(state: &mut State<'_>, target: Target, factor: &mut Factor) -> Res
         }
         let Some(j) = picked else { return Ok(target.squares == 0.0) };
         closed[j] = true;
-        let line = gram.row(j);
-        let products = used.iter().map(|i| line[*i]).collect();
-        if !factor.push(products, gram.squares[j])? {
-            continue;
-        }
-        used.push(j);
-        if factor.pivot(used.len() - 1) <= DEPENDENT * gram.squares[j] {
-            used.pop();
-            factor.remove(used.len());
+        if !join(factor, &mut used, state.gram, j)? {
             continue;
         }
         x.clear();
@@ -73,4 +65,44 @@ pub fn pursue(state: &mut State<'_>, target: Target, factor: &mut Factor) -> Res
         state.refresh();
     }
     Ok(target.squares == 0.0 || state.residual_squares(&used) <= target.squares)
+}
+
+/// Takes an atom into the factor, and into those in use; whether it does not depend on them.
+fn join(
+    factor: &mut Factor,
+    used: &mut Vec<usize>,
+    gram: &Gram,
+    atom: usize,
+) -> Result<bool, Error> {
+    let line = gram.row(atom);
+    let products = used.iter().map(|i| line[*i]).collect();
+    if !factor.push(products, gram.squares[atom])? {
+        return Ok(false);
+    }
+    if factor.pivot(used.len()) <= DEPENDENT * gram.squares[atom] {
+        factor.remove(used.len());
+        return Ok(false);
+    }
+    used.push(atom);
+    Ok(true)
+}
+
+/// The least-squares code of these atoms, without those that depend on atoms before them.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn refit(state: &mut State<'_>, atoms: &[usize], factor: &mut Factor) -> Result<(), Error> {
+    let mut used = vec![];
+    factor.clear();
+    for atom in atoms {
+        join(factor, &mut used, state.gram, *atom)?;
+    }
+    // The second time for what rounding left of the residual.
+    for _ in 0..2 {
+        let mut moves: Vec<f64> = used.iter().map(|j| state.q[*j]).collect();
+        factor.solve(&mut moves);
+        state.add(&used, &moves);
+        state.refresh();
+    }
+    Ok(())
 }
