@@ -93,15 +93,13 @@ def block_regression_path(
     design: tuple[Any, ...] | npt.NDArray[Any],
     y: npt.NDArray[Any],
     path: Mapping[str, Any],
-    max_time: float | None,
     callback: Callable[..., bool] | None,
     n_threads: int | None,
 ) -> tuple[list[float], list[dict[str, Any]]]: ...
 def regression_path(
     design: tuple[Any, ...] | npt.NDArray[Any],
-    y: _Vector,
+    y: npt.NDArray[Any],
     path: Mapping[str, Any],
-    max_time: float | None,
     callback: Callable[..., bool] | None,
     n_threads: int | None,
 ) -> tuple[list[float], list[dict[str, Any]]]: ...
