@@ -1,13 +1,13 @@
 """What models with penalties of groups, and with penalties that are not convex, have in common."""
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from sparrot import _sparrot
 from sparrot._native import simd_level
+from sparrot._sparrot import StopFlag
 from sparrot._validation import FloatArray, as_count, as_flag, as_positive, as_threads
 from sparrot.errors import InvalidInputError
 from sparrot.linear_model._model import Alphas, Linear, SparseModel, Task
@@ -40,7 +40,7 @@ class BlockRegression(SparseModel):
         sample: FloatArray | None,
         *,
         start: FloatArray | None = None,
-        callback: Callable[..., bool] | None = None,
+        stop_flag: StopFlag | None = None,
         n_threads: int | None = None,
     ) -> list[Point]:
         rows, columns = task.shape
@@ -62,7 +62,7 @@ class BlockRegression(SparseModel):
                 "tol": as_positive(self.tol, "tol", zero=True),
                 "max_iter": as_count(self.max_iter, "max_iter"),
             },
-            callback,
+            stop_flag,
             as_threads(n_threads),
         )
         return as_points(found, points, len(task.targets))

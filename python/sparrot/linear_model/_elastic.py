@@ -1,8 +1,8 @@
 """What models with L1 and squared L2 penalties have in common, whatever their loss."""
 
-from collections.abc import Callable
 from typing import Any
 
+from sparrot._sparrot import StopFlag
 from sparrot._validation import FloatArray
 from sparrot.linear_model._model import Alphas, SparseModel, Task
 from sparrot.linear_model._solve import Point, Settings, as_weights, solve
@@ -50,7 +50,7 @@ class ElasticModel(SparseModel):
         sample: FloatArray | None,
         *,
         start: FloatArray | None = None,
-        callback: Callable[..., bool] | None = None,
+        stop_flag: StopFlag | None = None,
         n_threads: int | None = None,
     ) -> list[Point]:
         settings = Settings.of(
@@ -70,5 +70,5 @@ class ElasticModel(SparseModel):
             weights=as_weights(self.weights, task.shape[1]),
             loss=self._loss(task),
             start=start,
-            callback=callback,
+            stop_flag=stop_flag,
         )

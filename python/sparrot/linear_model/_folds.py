@@ -7,7 +7,6 @@ side, each by one thread, so that the result has the same bits for any number of
 import copy
 import itertools
 import math
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Self
@@ -17,6 +16,7 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
 
 from sparrot._native import get_num_threads
+from sparrot._sparrot import StopFlag
 from sparrot._validation import FloatArray, as_threads
 from sparrot.errors import InvalidInputError
 from sparrot.linear_model._model import SparseModel, Task
@@ -70,10 +70,10 @@ class Validated(SparseModel):
         sample = np.ones(task.shape[0]) if task.sample is None else task.sample
         folds = self._folds(task, sample)
 
-        def path(of: tuple[int, Fold], stops: Callable[..., bool]) -> list[Point]:
+        def path(of: tuple[int, Fold], stop_flag: StopFlag) -> list[Point]:
             model, fold = of
             points: list[Point] = models[model]._solve(
-                task, grids[model], fold.weights, callback=stops, n_threads=1
+                task, grids[model], fold.weights, stop_flag=stop_flag, n_threads=1
             )
             return points
 
@@ -182,13 +182,13 @@ def _as_rows(part: object, fold: int, size: int) -> FloatArray:
 
 
 def side_by_side(
-    work: Callable[[Any, Callable[..., bool]], Any], items: list[Any], n_threads: int | None
+    work: Callable[[Any, StopFlag], Any], items: list[Any], n_threads: int | None
 ) -> list[Any]:
-    """Do ``work(item, stops)`` for every item by threads; ``stops()`` says when to give up."""
-    given_up = threading.Event()
+    """Do ``work(item, flag)`` for every item by threads; the flag says when to give up."""
+    given_up = StopFlag()
     count = min(n_threads or get_num_threads(), len(items))
     with ThreadPoolExecutor(max_workers=count) as pool:
-        waiting = [pool.submit(work, item, lambda *_: given_up.is_set()) for item in items]
+        waiting = [pool.submit(work, item, given_up) for item in items]
         try:
             return [future.result() for future in waiting]
         except BaseException:  # Ctrl-C too: threads that work on would keep it waiting

@@ -1,7 +1,6 @@
 """What sparse models have in common: data in, solutions for penalties, attributes out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -18,6 +17,7 @@ except ImportError as error:
 
 from sparrot._design import Design, as_design
 from sparrot._native import Status
+from sparrot._sparrot import StopFlag
 from sparrot._validation import FloatArray, as_positive
 from sparrot.linear_model._solve import Point, as_sample_weight, earlier, warn_unless_converged
 
@@ -57,7 +57,7 @@ class SparseModel(BaseEstimator, ABC):  # type: ignore[misc]
         sample: FloatArray | None,
         *,
         start: FloatArray | None = None,
-        callback: Callable[..., bool] | None = None,
+        stop_flag: StopFlag | None = None,
         n_threads: int | None = None,
     ) -> list[Point]:
         """Solve for each penalty, with these weights of the rows."""

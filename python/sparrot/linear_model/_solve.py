@@ -1,7 +1,6 @@
 """From checked data to solutions: what paths and estimators share."""
 
 import warnings
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from sparrot import _sparrot
 from sparrot._design import Design
 from sparrot._native import Status, simd_level
+from sparrot._sparrot import StopFlag
 from sparrot._validation import (
     FloatArray,
     as_count,
@@ -104,7 +104,7 @@ def solve(
     weights: FloatArray | None,
     loss: str | tuple[str, float] = "least-squares",
     start: FloatArray | None = None,
-    callback: Callable[..., bool] | None = None,
+    stop_flag: StopFlag | None = None,
 ) -> list[Point]:
     """Solve for each penalty, or for a grid of (smallest over largest, count).
 
@@ -128,7 +128,7 @@ def solve(
             "tol": settings.tol,
             "max_iter": settings.max_iter,
         },
-        callback,
+        stop_flag,
         settings.n_threads,
     )
     return as_points(found, points, len(targets))
@@ -149,7 +149,6 @@ def warn_unless_converged(
     of = f"{len(missed)} of {len(points)} penalties, the worst" if len(points) > 1 else "the fit"
     advice = {
         Status.MAX_ITER: "allow more passes (max_iter)",
-        Status.CALLBACK: "the callback asked to stop",
         Status.STALLED: "further passes change next to nothing: use a larger alpha or tol, or "
         "scale columns that differ in size or are nearly dependent",
     }[worst.status]

@@ -13,6 +13,7 @@ use sparrot_regression::{
 
 use crate::design::{DesignInput, DesignTask, Indices};
 use crate::guard;
+use crate::observer::StopFlag;
 use crate::regression::{AlphasInput, results};
 
 type Vector<'py> = PyReadonlyArray1<'py, f64>;
@@ -46,7 +47,7 @@ pub fn block_regression_path<'py>(
     design: DesignInput<'py>,
     y: PyReadonlyArray2<'py, f64>,
     path: BlockPathInput<'py>,
-    callback: Option<Py<PyAny>>,
+    stop_flag: Option<PyRef<'py, StopFlag>>,
     n_threads: Option<usize>,
 ) -> PyResult<(Vec<f64>, Vec<Bound<'py, PyDict>>)> {
     let rows = y.as_array().ncols();
@@ -71,8 +72,8 @@ pub fn block_regression_path<'py>(
         },
         limits: Limits { tol: path.tol, max_iter: path.max_iter },
     };
-    let limits = guard::Limits { n_threads, max_time: None, callback };
-    let (alphas, points) = design.with(DesignCall { py, limits, task })??;
+    let limits = guard::Limits::threads(n_threads);
+    let (alphas, points) = design.with(DesignCall { py, limits, stop_flag, task })??;
     Ok((alphas, results(py, points)?))
 }
 
@@ -95,6 +96,7 @@ type Found = (Vec<f64>, Vec<Point>);
 struct DesignCall<'a, 'py> {
     py: Python<'py>,
     limits: guard::Limits,
+    stop_flag: Option<PyRef<'py, StopFlag>>,
     task: Path<'a>,
 }
 
@@ -102,8 +104,8 @@ impl DesignTask for DesignCall<'_, '_> {
     type Answer = PyResult<Found>;
 
     fn run<T: Element>(self, design: Design<'_, T>) -> PyResult<Found> {
-        let DesignCall { py, limits, task } = self;
-        guard::call(py, limits, |team, stop| task.solve(&design, team, stop))
+        let DesignCall { py, limits, stop_flag, task } = self;
+        guard::call_until(py, limits, stop_flag, |team, stop| task.solve(&design, team, stop))
     }
 }
 

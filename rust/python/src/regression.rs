@@ -11,7 +11,7 @@ use sparrot_regression::{Data, Glm, Model, Multinomial, Point, Settings, Solver,
 
 use crate::design::{DesignInput, DesignTask, Indices};
 use crate::guard::{self, Limits};
-use crate::observer::trace_columns;
+use crate::observer::{StopFlag, trace_columns};
 
 type Vector<'py> = PyReadonlyArray1<'py, f64>;
 
@@ -69,7 +69,7 @@ pub fn regression_path<'py>(
     design: DesignInput<'py>,
     y: PyReadonlyArray2<'py, f64>,
     path: PathInput<'py>,
-    callback: Option<Py<PyAny>>,
+    stop_flag: Option<PyRef<'py, StopFlag>>,
     n_threads: Option<usize>,
 ) -> PyResult<(Vec<f64>, Vec<Bound<'py, PyDict>>)> {
     let slice = |v: &'_ Option<Vector<'py>>| match v {
@@ -95,8 +95,8 @@ pub fn regression_path<'py>(
         tol: path.tol,
         max_iter: path.max_iter,
     };
-    let limits = Limits { n_threads, max_time: None, callback };
-    let (alphas, points) = design.with(DesignCall { py, limits, task })??;
+    let limits = Limits::threads(n_threads);
+    let (alphas, points) = design.with(DesignCall { py, limits, stop_flag, task })??;
     Ok((alphas, results(py, points)?))
 }
 
@@ -119,6 +119,7 @@ type Found = (Vec<f64>, Vec<Point>);
 struct DesignCall<'a, 'py> {
     py: Python<'py>,
     limits: Limits,
+    stop_flag: Option<PyRef<'py, StopFlag>>,
     task: Path<'a>,
 }
 
@@ -126,8 +127,8 @@ impl DesignTask for DesignCall<'_, '_> {
     type Answer = PyResult<Found>;
 
     fn run<T: Element>(self, design: Design<'_, T>) -> PyResult<Found> {
-        let DesignCall { py, limits, task } = self;
-        guard::call(py, limits, |team, stop| task.solve(&design, team, stop))
+        let DesignCall { py, limits, stop_flag, task } = self;
+        guard::call_until(py, limits, stop_flag, |team, stop| task.solve(&design, team, stop))
     }
 }
 
