@@ -246,12 +246,29 @@ def test_ending_early_is_told(rng):
     assert model.dual_gap_ >= model.objective_ - best.objective_ > 0
 
 
-def test_columns_without_a_penalty(rng):
-    X, y = example(rng, p=6)
-    weights = [0, 1, 1, 1, 1, 1]
-    with pytest.raises(InvalidInputError, match=r"weights\[0\] is 0: with more than two classes"):
-        SparseLogisticRegression(weights=weights).fit(X, y)
-    model = SparseLogisticRegression(0.02, l1_ratio=0.5, weights=weights, tol=1e-11).fit(X, y)
+@pytest.mark.parametrize("form", [np.asarray, sparse.csc_array])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_columns_without_a_penalty(intercept, form, rng):
+    X, y = example(rng, p=30)
+    X[:, 1] += 5
+    weights = np.where(np.arange(30) < 2, 0, 1.0)
+    weights[7] = np.inf
+    options = {"weights": weights, "fit_intercept": intercept}
+    for alpha in (0.05, 0.01):
+        tight = SparseLogisticRegression(alpha, tol=1e-11, **options).fit(form(X), y)
+        assert tight.converged_
+        assert violation(tight, X, y, v=weights) < 1e-4
+        for tol in (1e-1, 1e-2, 1e-4):
+            loose = SparseLogisticRegression(alpha, tol=tol, **options).fit(form(X), y)
+            assert loose.converged_
+            excess = objective(loose, X, y, v=weights) - objective(tight, X, y, v=weights)
+            assert loose.dual_gap_ >= excess - 1e-13
+    path = regularization_path(SparseLogisticRegression(**options), form(X), y, n_alphas=3)
+    assert not path.coefs[:, 2:, 0].any()
+    assert path.coefs[:, :2, 0].any()
+    with pytest.raises(InvalidInputError, match=r"weights\[0\] is 0: with positive=True"):
+        SparseLogisticRegression(positive=True, **options).fit(X, y)
+    model = SparseLogisticRegression(0.02, l1_ratio=0.5, tol=1e-11, **options).fit(X, y)
     assert violation(model, X, y, v=weights) < 1e-4
 
 

@@ -37,8 +37,7 @@ class SparseLogisticRegression(ClassifierMixin, ElasticModel):  # type: ignore[m
         Whether there is an intercept, also with sparse ``X``. It is not penalised.
     weights : array_like of shape (n_features,), default=None
         Weights of the coefficients in the L1 penalty: 0 for those without, ``inf`` for columns to
-        leave out. With more than two classes and ``l1_ratio=1`` above 0, as coefficients without a
-        penalty are not determined there.
+        leave out. With more than two classes, ``positive`` and ``l1_ratio=1`` above 0.
     positive : bool, default=False
         Whether coefficients must not be negative.
     tol : float, default=1e-6
@@ -159,12 +158,12 @@ class SparseLogisticRegression(ClassifierMixin, ElasticModel):  # type: ignore[m
         self, task: Task, alphas: Alphas, sample: FloatArray | None, **options: Any
     ) -> list[Point]:
         weights = as_weights(self.weights, task.shape[1])
-        is_joint = len(task.targets) > 1 and self.l1_ratio == 1
+        is_joint = len(task.targets) > 1 and self.l1_ratio == 1 and self.positive
         if is_joint and weights is not None and not weights.all():
             j = int(np.flatnonzero(weights == 0)[0])
             raise InvalidInputError(
-                f"weights[{j}] is 0: with more than two classes needs weights above 0, or an "
-                "l1_ratio below 1"
+                f"weights[{j}] is 0: with positive=True and more than two classes needs weights "
+                "above 0, or an l1_ratio below 1"
             )
         return super()._solve(task, alphas, sample, **options)
 

@@ -137,6 +137,11 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         Glm { y, ..self.clone() }
     }
 
+    /// The norm of a column.
+    fn norm(&self, j: u32) -> f64 {
+        self.moments[j as usize].squares.sqrt()
+    }
+
     /// How many coefficients are not 0.
     fn support_size(&self) -> usize {
         self.w.iter().filter(|w| **w != 0.0).count()

@@ -32,6 +32,7 @@ use crate::model::{Model, Point, Settings, check_finite};
 use values::log_add;
 
 mod dual;
+mod free;
 mod shift;
 mod values;
 
@@ -93,7 +94,7 @@ impl<'a, T: Element> Multinomial<'a, T> {
         model.refresh(stop)?;
         model.unit = model.total_loss();
         let all: Vec<u32> = (0..design.columns() as u32).collect();
-        let balanced = model.balanced();
+        let balanced = model.feasible(&[]);
         model.read(&all, &balanced, team, stop)?;
         model.initial = model.classes.iter().map(|class| class.products.clone()).collect();
         Ok(model)
@@ -106,12 +107,13 @@ impl<'a, T: Element> Multinomial<'a, T> {
         stop: &Stop<'_>,
     ) -> Result<Point, Error> {
         let left = settings.candidates(self.moments());
+        let free = self.free(&left, settings);
         let (mut trace, steps) = (Trace::default(), self.steps());
         let (mut best_dual, mut iterations) = (f64::NEG_INFINITY, 0);
         let (mut idle, mut last_gap, mut had_new) = (0, f64::INFINITY, true);
         let (status, gap) = loop {
             self.refresh(stop)?;
-            let balanced = self.balanced();
+            let balanced = self.feasible(&free);
             self.read(&left, &balanced, team, stop)?;
             let primal = self.primal(settings);
             best_dual = self.dual(Some(&left), &balanced, settings).max(best_dual);
@@ -147,7 +149,7 @@ impl<'a, T: Element> Multinomial<'a, T> {
             }
             let loose = if had_new { LOOSE * gap } else { 0.0 };
             let target = loose.max(SET_SHARE * settings.tol * self.unit);
-            self.descend(settings, target, gap, team, stop)?;
+            self.descend(&left, settings, (target, gap), team, stop)?;
             iterations += 1;
         };
         let objective = self.primal(settings);
@@ -174,23 +176,24 @@ impl<'a, T: Element> Multinomial<'a, T> {
         self.classes.iter().map(|class| class.steps).sum()
     }
 
-    /// Rounds on the sets, until their gap is at most `target`.
+    /// Rounds on the sets, until their gap, now the other number, is at most `target`.
     fn descend(
         &mut self,
+        left: &[u32],
         settings: &Settings<'_>,
-        target: f64,
-        gap: f64,
+        (target, gap): (f64, f64),
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
         self.history.clear();
+        let free = self.free(left, settings);
         let (mut gap, mut least, mut fruitless) = (gap, f64::INFINITY, 0);
         for _ in 0..ROUNDS {
             let enough = CLASS_SHARE * gap.max(target) / self.classes.len() as f64;
             self.round(|class| class.minimise(settings, enough, team, stop))?;
             self.shift(settings, stop)?;
             self.extrapolate(settings, stop)?;
-            let balanced = self.balanced();
+            let balanced = self.feasible(&free);
             for (class, residual) in self.classes.iter_mut().zip(&balanced) {
                 let columns = class.variables.clone();
                 class.read(&columns, residual, team, stop)?;
@@ -313,7 +316,7 @@ impl<T: Element> Model for Multinomial<'_, T> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Vec<&[f64]>, Error> {
-        let balanced = self.balanced();
+        let balanced = self.feasible(&[]);
         self.read(columns, &balanced, team, stop)?;
         Ok(self.classes.iter().map(|class| &class.products[..]).collect())
     }

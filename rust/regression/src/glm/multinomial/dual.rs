@@ -14,17 +14,25 @@
 
 use sparrot_design::Element;
 use sparrot_design::loss::entropy;
+use sparrot_simd::reduce;
 
 use super::Multinomial;
+use super::free::is_free;
 use crate::certificate::{self, Variable};
 use crate::model::Settings;
 
+/// A product below this share of `|x_j| |r|` cannot be told from 0.
+const NONE: f64 = 1e-13;
+/// What a probability may be below 0.
+const ROUNDING: f64 = 1e-14;
+
 impl<T: Element> Multinomial<'_, T> {
-    /// `-r`, by class.
-    pub(super) fn balanced(&self) -> Vec<Vec<f64>> {
+    /// `-r`, by class; orthogonal to these columns.
+    pub(super) fn feasible(&self, free: &[u32]) -> Vec<Vec<f64>> {
         let negative = |r: &Vec<f64>| r.iter().map(|r| -r).collect();
         let mut balanced: Vec<Vec<f64>> =
             self.classes.iter().map(|class| negative(&class.derivatives)).collect();
+        self.make_orthogonal(&mut balanced, free);
         let sums: Vec<f64> = balanced.iter().map(|r| r.iter().sum()).collect();
         // A residual whose sum is below 0 is of a class with too much.
         let needed: f64 = sums.iter().filter(|sum| **sum > 0.0).sum();
@@ -59,12 +67,17 @@ impl<T: Element> Multinomial<'_, T> {
         balanced: &[Vec<f64>],
         settings: &Settings<'_>,
     ) -> f64 {
+        let squares: f64 = balanced.iter().map(|r| reduce::dot(r, r)).sum();
+        let zero = NONE * squares.sqrt();
         let variables = || {
             self.classes.iter().flat_map(|class| {
-                columns.unwrap_or(&class.variables).iter().map(|j| {
+                let columns = columns.unwrap_or(&class.variables).iter();
+                columns.map(move |j| {
                     let h = class.products[*j as usize];
                     let h = if settings.positive { h } else { h.abs() };
-                    Variable { h, lambda: settings.lambda_of(*j) }
+                    // Products that have been made 0 are, but for rounding.
+                    let least = if is_free(*j, settings) { zero * class.norm(*j) } else { 0.0 };
+                    Variable { h, lambda: settings.lambda_of(*j).max(least) }
                 })
             })
         };
@@ -78,7 +91,11 @@ impl<T: Element> Multinomial<'_, T> {
             let rows = residual.iter().zip(class.y).zip(&class.sample);
             for ((r, y), s) in rows.filter(|(_, s)| **s > 0.0) {
                 let own = if *y > 0.0 { 1.0 } else { 0.0 };
-                sum += s * entropy(own - share * r / s);
+                let probability = own - share * r / s;
+                if probability < -ROUNDING {
+                    return 0.0; // made orthogonal, it has left what there is
+                }
+                sum += s * entropy(probability);
             }
         }
         // What is always known: the infimum of the losses.
