@@ -25,6 +25,7 @@ from sparrot.linear_model import (
     SCADRegression,
     SCADRegressionCV,
     SparseGroupLasso,
+    SparseGroupLassoCV,
     SparseHuberRegression,
     SparseLogisticRegression,
     SparseLogisticRegressionCV,
@@ -39,6 +40,7 @@ from sparrot.linear_model import (
 @parametrize_with_checks(
     [
         GroupLassoCV(alphas=4, cv=3, tol=1e-13),
+        SparseGroupLassoCV(alphas=4, cv=3, tol=1e-13),
         MultiTaskLassoCV(alphas=4, cv=3, tol=1e-13),
         MCPRegressionCV(alphas=4, cv=3),
         SCADRegressionCV(alphas=4, cv=3),
@@ -87,6 +89,7 @@ CHOICES = {
         numbers,
         "mse_path_",
     ),
+    "sparse": (SparseGroupLassoCV(4), SparseGroupLasso(4), numbers, "mse_path_"),
     "tasks": (MultiTaskLassoCV(), MultiTaskLasso(), two, "mse_path_"),
     "mcp": (MCPRegressionCV(4.0), MCPRegression(gamma=4.0), numbers, "mse_path_"),
     "scad": (SCADRegressionCV(), SCADRegression(), numbers, "mse_path_"),
@@ -219,7 +222,6 @@ PATHS = {
     "enet": (ElasticNet(l1_ratio=0.4), numbers),
     "sqrt": (SqrtLasso(), numbers),
     "huber": (SparseHuberRegression(), numbers),
-    "sparse groups": (SparseGroupLasso(4), numbers),
     "bridge": (BridgeRegression(), numbers),
     **{name: (chosen, targets) for name, (_, chosen, targets, _) in CHOICES.items()},
 }

@@ -22,9 +22,9 @@ names and meaning: sample weights ``w``, an intercept ``b`` or none.
 :func:`regularization_path`        any of these models, likewise
 =================================  ==========================================================
 
-``LassoCV``, ``ElasticNetCV``, ``GroupLassoCV``, ``MultiTaskLassoCV``, ``MCPRegressionCV``,
-``SCADRegressionCV``, ``SparseLogisticRegressionCV`` and ``SparsePoissonRegressionCV`` choose the
-penalty by cross-validation.
+``LassoCV``, ``ElasticNetCV``, ``GroupLassoCV``, ``SparseGroupLassoCV``, ``MultiTaskLassoCV``,
+``MCPRegressionCV``, ``SCADRegressionCV``, ``SparseLogisticRegressionCV`` and
+``SparsePoissonRegressionCV`` choose the penalty by cross-validation.
 
 Every fit takes ``sample_weight``, weights of the coefficients, sparse ``X`` (also with an
 intercept) and float32, reads ``X`` where it is, and reports ``dual_gap_``, a bound of how far its
@@ -53,16 +53,16 @@ if TYPE_CHECKING:
     from sparrot.linear_model._poisson import SparsePoissonRegression
     from sparrot.linear_model._sqrt import SqrtLasso
     from sparrot.linear_model._validated import ElasticNetCV, LassoCV
-    from sparrot.linear_model._validated_blocks import (
+    from sparrot.linear_model._validated_groups import (
         GroupLassoCV,
-        MCPRegressionCV,
         MultiTaskLassoCV,
-        SCADRegressionCV,
+        SparseGroupLassoCV,
     )
     from sparrot.linear_model._validated_losses import (
         SparseLogisticRegressionCV,
         SparsePoissonRegressionCV,
     )
+    from sparrot.linear_model._validated_nonconvex import MCPRegressionCV, SCADRegressionCV
 
 __all__ = [
     "BridgeRegression",
@@ -80,6 +80,7 @@ __all__ = [
     "SCADRegression",
     "SCADRegressionCV",
     "SparseGroupLasso",
+    "SparseGroupLassoCV",
     "SparseHuberRegression",
     "SparseLogisticRegression",
     "SparseLogisticRegressionCV",
@@ -97,17 +98,18 @@ _MODELS = {
     "ElasticNet": "_estimators",
     "ElasticNetCV": "_validated",
     "GroupLasso": "_groups",
-    "GroupLassoCV": "_validated_blocks",
+    "GroupLassoCV": "_validated_groups",
     "L0Regression": "_nonconvex",
     "Lasso": "_estimators",
     "LassoCV": "_validated",
     "MCPRegression": "_nonconvex",
-    "MCPRegressionCV": "_validated_blocks",
+    "MCPRegressionCV": "_validated_nonconvex",
     "MultiTaskLasso": "_multitask",
-    "MultiTaskLassoCV": "_validated_blocks",
+    "MultiTaskLassoCV": "_validated_groups",
     "SCADRegression": "_nonconvex",
-    "SCADRegressionCV": "_validated_blocks",
+    "SCADRegressionCV": "_validated_nonconvex",
     "SparseGroupLasso": "_groups",
+    "SparseGroupLassoCV": "_validated_groups",
     "SparseHuberRegression": "_huber",
     "SparseLogisticRegression": "_logistic",
     "SparseLogisticRegressionCV": "_validated_losses",

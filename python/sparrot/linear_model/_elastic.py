@@ -1,7 +1,5 @@
 """What models with L1 and squared L2 penalties have in common, whatever their loss."""
 
-from typing import Any
-
 from sparrot._sparrot import StopFlag
 from sparrot._validation import FloatArray
 from sparrot.linear_model._model import Alphas, SparseModel, Task
@@ -10,8 +8,6 @@ from sparrot.linear_model._solve import Point, Settings, as_weights, solve
 
 class ElasticModel(SparseModel):
     """Their parameters, and the solve."""
-
-    l1_ratio: Any
 
     def __init__(
         self,

@@ -48,6 +48,7 @@ class SparseModel(BaseEstimator, ABC):  # type: ignore[misc]
     _certificate = "dual_gap"
     _missed = "a gap of {:.3g} of the objective at zero"
     alpha: Any
+    l1_ratio: Any
 
     @abstractmethod
     def _solve(
