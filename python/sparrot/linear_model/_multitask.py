@@ -60,6 +60,7 @@ class MultiTaskLasso(RegressorMixin, BlockRegression):  # type: ignore[misc]
 
     See Also
     --------
+    MultiTaskLassoCV : With the penalty chosen by cross-validation.
     Lasso : For one response.
     GroupLasso : Says how it is solved.
 

@@ -72,6 +72,7 @@ class MCPRegression(Nonconvex):
 
     See Also
     --------
+    MCPRegressionCV : With the penalty chosen by cross-validation.
     SCADRegression : A similar penalty.
     L0Regression : The number of coefficients.
     Lasso : Where it starts.
@@ -179,6 +180,7 @@ class SCADRegression(Nonconvex):
 
     See Also
     --------
+    SCADRegressionCV : With the penalty chosen by cross-validation.
     MCPRegression : Says where it starts, and how it is solved.
 
     Examples

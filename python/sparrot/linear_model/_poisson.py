@@ -69,6 +69,7 @@ class SparsePoissonRegression(RegressorMixin, ElasticModel):  # type: ignore[mis
 
     See Also
     --------
+    SparsePoissonRegressionCV : With the penalty chosen by cross-validation.
     SparseLogisticRegression : Says how it is solved.
 
     Examples
