@@ -94,7 +94,7 @@ impl<'a, T: Element> Multinomial<'a, T> {
         model.refresh(stop)?;
         model.unit = model.total_loss();
         let all: Vec<u32> = (0..design.columns() as u32).collect();
-        let balanced = model.feasible(&[]);
+        let balanced = model.feasible(&[], stop)?;
         model.read(&all, &balanced, team, stop)?;
         model.initial = model.classes.iter().map(|class| class.products.clone()).collect();
         Ok(model)
@@ -113,7 +113,7 @@ impl<'a, T: Element> Multinomial<'a, T> {
         let (mut idle, mut last_gap, mut had_new) = (0, f64::INFINITY, true);
         let (status, gap) = loop {
             self.refresh(stop)?;
-            let balanced = self.feasible(&free);
+            let balanced = self.feasible(&free, stop)?;
             self.read(&left, &balanced, team, stop)?;
             let primal = self.primal(settings);
             best_dual = self.dual(Some(&left), &balanced, settings).max(best_dual);
@@ -193,7 +193,7 @@ impl<'a, T: Element> Multinomial<'a, T> {
             self.round(|class| class.minimise(settings, enough, team, stop))?;
             self.shift(settings, stop)?;
             self.extrapolate(settings, stop)?;
-            let balanced = self.feasible(&free);
+            let balanced = self.feasible(&free, stop)?;
             for (class, residual) in self.classes.iter_mut().zip(&balanced) {
                 let columns = class.variables.clone();
                 class.read(&columns, residual, team, stop)?;
@@ -316,7 +316,7 @@ impl<T: Element> Model for Multinomial<'_, T> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Vec<&[f64]>, Error> {
-        let balanced = self.feasible(&[]);
+        let balanced = self.feasible(&[], stop)?;
         self.read(columns, &balanced, team, stop)?;
         Ok(self.classes.iter().map(|class| &class.products[..]).collect())
     }

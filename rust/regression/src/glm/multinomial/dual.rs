@@ -14,6 +14,7 @@
 
 use sparrot_design::Element;
 use sparrot_design::loss::entropy;
+use sparrot_foundation::{Error, Stop};
 use sparrot_simd::reduce;
 
 use super::Multinomial;
@@ -28,16 +29,19 @@ const ROUNDING: f64 = 1e-14;
 
 impl<T: Element> Multinomial<'_, T> {
     /// `-r`, by class; orthogonal to these columns.
-    pub(super) fn feasible(&self, free: &[u32]) -> Vec<Vec<f64>> {
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], [`Error::OutOfMemory`].
+    pub(super) fn feasible(&self, free: &[u32], stop: &Stop<'_>) -> Result<Vec<Vec<f64>>, Error> {
         let negative = |r: &Vec<f64>| r.iter().map(|r| -r).collect();
         let mut balanced: Vec<Vec<f64>> =
             self.classes.iter().map(|class| negative(&class.derivatives)).collect();
-        self.make_orthogonal(&mut balanced, free);
+        self.make_orthogonal(&mut balanced, free, stop)?;
         let sums: Vec<f64> = balanced.iter().map(|r| r.iter().sum()).collect();
         // A residual whose sum is below 0 is of a class with too much.
         let needed: f64 = sums.iter().filter(|sum| **sum > 0.0).sum();
         if !self.classes[0].centred || needed <= 0.0 {
-            return balanced;
+            return Ok(balanced);
         }
         let mut given = vec![0.0; balanced[0].len()];
         for ((class, residual), sum) in self.classes.iter().zip(&mut balanced).zip(&sums) {
@@ -56,7 +60,7 @@ impl<T: Element> Multinomial<'_, T> {
         for (residual, sum) in balanced.iter_mut().zip(&sums).filter(|(_, sum)| **sum > 0.0) {
             residual.iter_mut().zip(&given).for_each(|(r, part)| *r -= part * (sum / needed));
         }
-        balanced
+        Ok(balanced)
     }
 
     /// The bound, of the problem of these columns; or of that of the sets. Their products with the

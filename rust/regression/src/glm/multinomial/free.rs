@@ -8,8 +8,9 @@
 //! **Cost.** n (m K)^2 operations for m columns and K classes, and (m K)^3.
 
 use faer::linalg::solvers::Solve;
-use faer::{Mat, Side};
+use faer::{Mat, MatRef, Side};
 use sparrot_design::Element;
+use sparrot_foundation::{Error, Stop, memory};
 
 use super::Multinomial;
 use crate::certificate::MANY;
@@ -28,17 +29,27 @@ impl<T: Element> Multinomial<'_, T> {
     }
 
     /// Makes residuals orthogonal to these columns, but for rounding, if it can be told how.
-    pub(super) fn make_orthogonal(&self, residuals: &mut [Vec<f64>], free: &[u32]) {
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], [`Error::OutOfMemory`].
+    pub(super) fn make_orthogonal(
+        &self,
+        residuals: &mut [Vec<f64>],
+        free: &[u32],
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
         let (n, count) = (residuals[0].len(), self.classes.len());
         if free.is_empty() || free.len() >= MANY * n {
-            return;
+            return Ok(());
         }
-        let columns = self.free_columns(free);
+        let values = self.free_columns(free)?;
+        let columns: Vec<&[f64]> = values.chunks(n).collect();
         let size = columns.len() * count;
         let shares = self.shares();
-        let mut matrix = Mat::<f64>::zeros(size, size);
+        let mut curvatures: Vec<f64> = memory::zeros("the second derivatives", size, size)?;
         for (f, x) in columns.iter().enumerate() {
             for (g, z) in columns.iter().enumerate().take(f + 1) {
+                stop.poll()?;
                 for i in 0..n {
                     let product = self.classes[0].sample[i] * x[i] * z[i];
                     for k in 0..count {
@@ -47,17 +58,19 @@ impl<T: Element> Multinomial<'_, T> {
                             let fixed = 1.0 / (count * count) as f64;
                             let own = if k == l { shares[k][i] } else { 0.0 };
                             let curvature = own - shares[k][i] * shares[l][i] + fixed;
-                            matrix[(f * count + k, g * count + l)] += product * curvature;
+                            let at = (g * count + l) * size + f * count + k;
+                            curvatures[at] += product * curvature;
                         }
                     }
                 }
             }
         }
-        let Ok(factor) = matrix.llt(Side::Lower) else { return };
+        let matrix = MatRef::from_column_major_slice(&curvatures, size, size);
+        let Ok(factor) = matrix.llt(Side::Lower) else { return Ok(()) };
         // Twice, for what the first time leaves by rounding.
         for _ in 0..2 {
             let product = |at: usize| {
-                let (x, r) = (&columns[at / count], &residuals[at % count]);
+                let (x, r) = (columns[at / count], &residuals[at % count]);
                 sparrot_simd::reduce::dot(x, r)
             };
             let slopes = Mat::from_fn(size, 1, |at, _| product(at));
@@ -73,21 +86,25 @@ impl<T: Element> Multinomial<'_, T> {
                 }
             }
         }
+        Ok(())
     }
 
     /// These columns, and 1 for the intercepts, if there are some: then less their means.
-    fn free_columns(&self, free: &[u32]) -> Vec<Vec<f64>> {
+    fn free_columns(&self, free: &[u32]) -> Result<Vec<f64>, Error> {
         let first = &self.classes[0];
-        let centred = |j: &u32| {
-            let mut column = vec![0.0; first.y.len()];
+        let (n, count) = (first.y.len(), free.len() + usize::from(first.centred));
+        let mut values: Vec<f64> = memory::zeros("the columns without a penalty", n, count)?;
+        for (k, column) in values.chunks_mut(n).enumerate() {
+            let Some(j) = free.get(k) else {
+                column.fill(1.0);
+                continue;
+            };
             self.design.for_column(*j as usize, |i, x| column[i] = x);
             // The means are of some weights: any number near the column will do.
             let mean = first.moments[*j as usize].mean;
             column.iter_mut().for_each(|x| *x -= mean);
-            column
-        };
-        let ones = first.centred.then(|| vec![1.0; first.y.len()]);
-        free.iter().map(centred).chain(ones).collect()
+        }
+        Ok(values)
     }
 
     /// The softmax of z, by class; 0 for rows without weight.
