@@ -12,10 +12,10 @@
 //!   33, 2010) do with one step each.
 //! - A number that is added to the coefficients of a column for all classes does not change the loss.
 //!   No step of one class gets there: after each round it becomes the one with the least penalty
-//!   ([`shift`]).
+//!   (`shift.rs`).
 //! - Iterates of rounds are extrapolated ([`crate::extrapolation`]): classes that are confused with
 //!   neighbours only are solved for slowly by turns.
-//! - The gap: see [`dual`].
+//! - The gap: see `dual.rs`; columns without a penalty, `free.rs`.
 //!
 //! **Cost.** A pass over the columns for all classes for each set; for a round n exponentials and some
 //! Newton steps for each class.
