@@ -12,6 +12,7 @@ COMMANDS = {
     "lasso": ("peers.lasso.run", "the Lasso against scikit-learn, celer and skglm"),
     "paths": ("peers.lasso.paths", "paths and cross-validation, against adelie and glmnet, too"),
     "logistic": ("peers.lasso.logistic", "sparse logistic regression against the same"),
+    "classes": ("peers.lasso.classes", "more than two classes, against scikit-learn's saga"),
     "groups": ("peers.lasso.groups", "group and multi-task Lasso against the same and adelie"),
     "nonconvex": ("peers.lasso.nonconvex", "penalties that are not convex against skglm, abess"),
     "unfolding": ("peers.unfolding.run", "training of unrolled ISTA and IHT against torch"),

@@ -6,6 +6,7 @@ import numpy.typing as npt
 
 __all__ = [
     "ForestSweeps",
+    "StopFlag",
     "block_regression_path",
     "coding_encode",
     "coding_prox",
@@ -93,16 +94,14 @@ def block_regression_path(
     design: tuple[Any, ...] | npt.NDArray[Any],
     y: npt.NDArray[Any],
     path: Mapping[str, Any],
-    max_time: float | None,
-    callback: Callable[..., bool] | None,
+    stop_flag: StopFlag | None,
     n_threads: int | None,
 ) -> tuple[list[float], list[dict[str, Any]]]: ...
 def regression_path(
     design: tuple[Any, ...] | npt.NDArray[Any],
-    y: _Vector,
+    y: npt.NDArray[Any],
     path: Mapping[str, Any],
-    max_time: float | None,
-    callback: Callable[..., bool] | None,
+    stop_flag: StopFlag | None,
     n_threads: int | None,
 ) -> tuple[list[float], list[dict[str, Any]]]: ...
 def special_softmax(
@@ -211,6 +210,11 @@ def transport_round(plan: _Matrix, a: _Vector, b: _Vector, n_threads: int | None
 def transport_route(
     scores: npt.NDArray[Any], capacities: npt.NDArray[np.int64], top_k: int, n_threads: int | None
 ) -> dict[str, Any]: ...
+
+@final
+class StopFlag:
+    def __new__(cls) -> StopFlag: ...
+    def set(self) -> None: ...
 
 @final
 class ForestSweeps:

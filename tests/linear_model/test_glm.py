@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, sparse, special
 from scipy.special import expit
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris
+from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.linear_model import LogisticRegression, PoissonRegressor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -244,21 +244,6 @@ def test_poisson_is_near_scikit_learns_ridge_where_there_is_hardly_an_l1_norm(rn
     assert ours.score(X, y) == pytest.approx(theirs.score(X, y), abs=1e-6)
     weights = rng.random(80)
     assert ours.score(X, y, weights) == pytest.approx(theirs.score(X, y, weights), abs=1e-6)
-
-
-def test_several_classes_are_told_apart_one_against_the_rest():
-    X, y = load_iris(return_X_y=True)
-    model = SparseLogisticRegression(0.01, tol=1e-10).fit(X, y)
-    for c in range(3):
-        alone = SparseLogisticRegression(0.01, tol=1e-10).fit(X, y == c)
-        np.testing.assert_allclose(model.coef_[c], alone.coef_[0], atol=1e-9)
-        np.testing.assert_allclose(model.intercept_[c], alone.intercept_[0], atol=1e-9)
-    shares = expit(model.decision_function(X))
-    proba = model.predict_proba(X)
-    np.testing.assert_allclose(proba, shares / shares.sum(1, keepdims=True), rtol=1e-12)
-    assert model.sparse_coef_.shape == (3, 4)
-    np.testing.assert_array_equal(model.sparse_coef_.toarray(), model.coef_)
-    assert model.score(X, y) > 0.9
 
 
 @pytest.mark.parametrize("kind", MODELS)

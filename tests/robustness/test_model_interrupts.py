@@ -9,6 +9,7 @@ from sparrot.linear_model import (
     L0Regression,
     Lasso,
     MCPRegression,
+    MCPRegressionCV,
     MultiTaskLasso,
     SparseHuberRegression,
     SparseLogisticRegression,
@@ -38,6 +39,8 @@ ENDLESS = {
     "square root": lambda: SqrtLasso(1e-5, tol=0).fit(X, Y),
     "lasso": lambda: Lasso(1e-6, tol=0).fit(X, Y),
     "logistic": lambda: SparseLogisticRegression(1e-6, tol=0).fit(X, Y > 0),
+    "classes": lambda: SparseLogisticRegression(1e-6, tol=0).fit(X, np.digitize(Y, [-0.7, 0.7])),
+    "mcp chosen": lambda: MCPRegressionCV(eps=1e-5, tol=0).fit(X, Y),
     "huber": lambda: SparseHuberRegression(1e-6, tol=0).fit(X, Y),
     "poisson": lambda: SparsePoissonRegression(1e-6, tol=0).fit(X, np.exp(LINEAR) // 1),
 }

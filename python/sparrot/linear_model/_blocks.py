@@ -1,39 +1,17 @@
 """What models with penalties of groups, and with penalties that are not convex, have in common."""
 
-from abc import ABC, abstractmethod
-from typing import Any, NamedTuple, Self
+from abc import abstractmethod
+from typing import NamedTuple
 
 import numpy as np
 
 from sparrot import _sparrot
-from sparrot._design import as_design
-from sparrot._native import Status, simd_level
+from sparrot._native import simd_level
+from sparrot._sparrot import StopFlag
 from sparrot._validation import FloatArray, as_count, as_flag, as_positive, as_threads
 from sparrot.errors import InvalidInputError
-from sparrot.linear_model._estimators import SparseLinearRegression
-from sparrot.linear_model._solve import (
-    as_dtype,
-    as_sample_weight,
-    as_weights,
-    earlier,
-    warn_unless_converged,
-)
-
-
-class BlockPoint(NamedTuple):
-    """The solution for one penalty."""
-
-    alpha: float
-    columns: FloatArray
-    """Where the coefficients are not 0,"""
-    coefficients: FloatArray
-    """and what they are there: a row for each column, a value for each response."""
-    intercepts: FloatArray
-    objective: float
-    certificate: float
-    status: Status
-    n_iter: int
-    trace: dict[str, Any]
+from sparrot.linear_model._model import Alphas, Linear, SparseModel, Task
+from sparrot.linear_model._solve import Point, as_points, as_shares, as_start, as_weights
 
 
 class Penalty(NamedTuple):
@@ -45,8 +23,8 @@ class Penalty(NamedTuple):
     """Their sizes, and the columns one group after the other; None for single columns."""
 
 
-class BlockRegression(SparseLinearRegression, ABC):
-    """Linear regression with a penalty by blocks: data in, attributes out."""
+class BlockRegression(SparseModel):
+    """Linear regression with a penalty by blocks."""
 
     @abstractmethod
     def _penalty(self, columns: int) -> Penalty: ...
@@ -55,108 +33,43 @@ class BlockRegression(SparseLinearRegression, ABC):
         del penalty
         return as_weights(self.weights, columns)
 
-    def _fit(self, data: Any, responses: FloatArray, sample_weight: object) -> list[BlockPoint]:
-        """Fit rows of responses, and set what does not depend on their number."""
-        design, (n, p) = as_design(data, "X", check_finite=False)
-        alpha = as_positive(self.alpha, "alpha")
-        tol = as_positive(self.tol, "tol", zero=True)
-        penalty = self._penalty(p)
-        given = as_sample_weight(sample_weight, n)
-        # Of the mean over weights.
-        sample = np.full(n, 1.0 / n) if given is None else given / given.sum()
+    def _solve(
+        self,
+        task: Task,
+        alphas: Alphas,
+        sample: FloatArray | None,
+        *,
+        start: FloatArray | None = None,
+        stop_flag: StopFlag | None = None,
+        n_threads: int | None = None,
+    ) -> list[Point]:
+        rows, columns = task.shape
+        penalty = self._penalty(columns)
         simd_level()  # raises if SPARROT_SIMD asks for what there is not
         found, points = _sparrot.block_regression_path(
-            design,
-            responses,
+            task.design,
+            task.targets,
             {
                 "penalty": penalty.name,
                 "shape": penalty.shape,
                 "groups": penalty.groups,
-                "alphas": [alpha],
+                "alphas": alphas,
                 "fit_intercept": as_flag(self.fit_intercept, "fit_intercept"),
-                "sample_weight": sample,
-                "weights": self._weights(p, penalty),
+                "sample_weight": as_shares(sample, rows),
+                "weights": self._weights(columns, penalty),
                 "positive": as_flag(getattr(self, "positive", False), "positive"),
-                "start": self._start(p, len(responses)),
-                "at_lasso": True,
-                "tol": tol,
+                "start": None if start is None else as_start(start),
+                "tol": as_positive(self.tol, "tol", zero=True),
                 "max_iter": as_count(self.max_iter, "max_iter"),
             },
-            None,
-            None,
-            as_threads(self.n_threads),
+            stop_flag,
+            as_threads(n_threads),
         )
-        solved = [
-            BlockPoint(
-                of,
-                raw["columns"],
-                raw["coefficients"].reshape(-1, len(responses)),
-                raw["intercepts"],
-                raw["objective"],
-                raw["certificate"],
-                Status(raw["status"]),
-                raw["n_iter"],
-                {name: values for name, values in raw["trace"].items() if name != "phase"},
-            )
-            for of, raw in zip(found, points, strict=True)
-        ]
-        last = solved[-1]
-        self.objective_ = last.objective
-        self.n_iter_ = max(1, last.n_iter)
-        self.trace_ = last.trace
-        self.converged_ = last.status is Status.CONVERGED
-        warn_unless_converged(solved, tol, what=self._certificate(last), stacklevel=3)
-        return solved
-
-    def _certificate(self, point: BlockPoint) -> str:
-        """Set the certificate, and say what it is."""
-        self.dual_gap_ = point.certificate
-        return "a gap of {:.3g} of the objective at zero"
-
-    def _start(self, columns: int, tasks: int) -> tuple[FloatArray, FloatArray] | None:
-        coef = earlier(self, (tasks, columns))
-        if coef is None:
-            return None
-        used = np.flatnonzero(coef.any(axis=0))
-        values = np.ascontiguousarray(coef[:, used].T, dtype=np.float64)
-        return used.astype(np.uint32), values.ravel()
+        return as_points(found, points, len(task.targets))
 
 
-class SingleResponse(BlockRegression):
+class SingleResponse(Linear, BlockRegression):
     """The same for one response."""
-
-    def fit(self, X: object, y: object, sample_weight: object = None) -> Self:
-        """Fit the model.
-
-        Parameters
-        ----------
-        X : array_like or sparse matrix of shape (n_samples, n_features)
-            The data: float32 or float64, Fortran order or CSC to be read without a copy.
-        y : array_like of shape (n_samples,)
-            The response.
-        sample_weight : array_like of shape (n_samples,), default=None
-            Non-negative weights of the rows; only their ratios matter.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        sparrot.errors.InvalidInputError
-            If a parameter or an argument is not as described.
-
-        Warns
-        -----
-        sparrot.errors.ConvergenceWarning
-            If the certificate is above ``tol``.
-        """
-        data, response = self._validated(X, y)
-        (point,) = self._fit(data, response[None, :], sample_weight)
-        self.coef_ = np.zeros(data.shape[1], dtype=data.dtype)
-        self.coef_[point.columns] = as_dtype(point.coefficients[:, 0], data.dtype)
-        self.intercept_ = float(point.intercepts[0])
-        return self
 
 
 def as_groups(value: object, columns: int) -> tuple[FloatArray, FloatArray]:

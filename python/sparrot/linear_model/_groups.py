@@ -60,6 +60,7 @@ class GroupLasso(SingleResponse):
 
     See Also
     --------
+    GroupLassoCV : With the penalty chosen by cross-validation.
     SparseGroupLasso : With an L1 penalty besides, so that groups are sparse, too.
     MultiTaskLasso : Where a group is a column's coefficients for several responses.
 
@@ -169,6 +170,7 @@ class SparseGroupLasso(GroupLasso):
 
     See Also
     --------
+    SparseGroupLassoCV : With the penalty, and the share, chosen by cross-validation.
     GroupLasso : Says how it is solved.
 
     Examples

@@ -1,15 +1,11 @@
 """Sparse Huber regression as a scikit-learn estimator."""
 
-from typing import Self
-
-from sklearn.base import RegressorMixin
-
-from sparrot._validation import FloatArray, as_positive
-from sparrot.linear_model._glm import SparseGLM
-from sparrot.linear_model._solve import as_sample_weight
+from sparrot._validation import as_positive
+from sparrot.linear_model._elastic import ElasticModel
+from sparrot.linear_model._model import Linear, Task
 
 
-class SparseHuberRegression(RegressorMixin, SparseGLM):  # type: ignore[misc]
+class SparseHuberRegression(Linear, ElasticModel):
     """Regression that outliers pull but little, with L1 and squared L2 penalties, certified.
 
     Minimises ``mean(huber(y - X @ coef - b)) + alpha * l1_ratio * |coef|.sum() + alpha *
@@ -111,58 +107,6 @@ class SparseHuberRegression(RegressorMixin, SparseGLM):  # type: ignore[misc]
         )
         self.delta = delta
 
-    def fit(self, X: object, y: object, sample_weight: object = None) -> Self:
-        """Fit the model.
-
-        Parameters
-        ----------
-        X : array_like or sparse matrix of shape (n_samples, n_features)
-            The data: float32 or float64, Fortran order or CSC to be read without a copy.
-        y : array_like of shape (n_samples,)
-            The response.
-        sample_weight : array_like of shape (n_samples,), default=None
-            Non-negative weights of the rows; only their ratios matter.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        sparrot.errors.InvalidInputError
-            If a parameter or an argument is not as described.
-
-        Warns
-        -----
-        sparrot.errors.ConvergenceWarning
-            If the gap is above ``tol``.
-        """
-        delta = as_positive(self.delta, "delta")
-        data, response = self._read(X, y)
-        given = as_sample_weight(sample_weight, len(response))
-        (point,) = self._solved(data, [response], ("huber", delta), given)
-        self.coef_ = point.dense(data.shape[1], data.dtype)
-        self.intercept_ = float(point.intercept)
-        return self
-
-    def predict(self, X: object) -> FloatArray:
-        """Predict the response.
-
-        Parameters
-        ----------
-        X : array_like or sparse matrix of shape (n_samples, n_features)
-            The data.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            ``X @ coef_ + intercept_``.
-
-        Raises
-        ------
-        ValueError
-            If ``X`` is not finite or has another number of columns than in ``fit``.
-        sklearn.exceptions.NotFittedError
-            Before ``fit``.
-        """
-        return self._linear(X)
+    def _loss(self, task: Task) -> tuple[str, float]:
+        del task
+        return ("huber", as_positive(self.delta, "delta"))

@@ -10,18 +10,22 @@ from sklearn.utils.validation import validate_data
 
 from sparrot._validation import FloatArray
 from sparrot.errors import InvalidInputError
-from sparrot.linear_model._glm import DTYPES, SparseGLM
-from sparrot.linear_model._solve import as_sample_weight
+from sparrot.linear_model._elastic import ElasticModel
+from sparrot.linear_model._model import DTYPES, Alphas, Task
+from sparrot.linear_model._solve import Point, as_weights
 from sparrot.special import logsumexp
 
 
-class SparseLogisticRegression(ClassifierMixin, SparseGLM):  # type: ignore[misc]
+class SparseLogisticRegression(ClassifierMixin, ElasticModel):  # type: ignore[misc]
     """Logistic regression with L1 and squared L2 penalties, to a certified duality gap.
 
     Minimises ``mean(log(1 + exp(-y * (X @ coef + b)))) + alpha * l1_ratio * |coef|.sum() +
     alpha * (1 - l1_ratio) / 2 * (coef**2).sum()``, y being -1 or 1: what scikit-learn's
     ``LogisticRegression`` minimises with ``C = 1 / (n * alpha)`` (for "liblinear" without an
-    intercept, which it penalises). Several classes are told apart one against the rest.
+    intercept, which it penalises). With more than two classes the loss is the multinomial one,
+    ``mean(logsumexp(Z, axis=1) - Z[i, class of i])`` with ``Z = X @ coef.T + b``, and every
+    coefficient of every class is penalised: as there, too. For one model for each class against
+    the rest wrap it in :class:`sklearn.multiclass.OneVsRestClassifier`.
 
     Parameters
     ----------
@@ -33,7 +37,7 @@ class SparseLogisticRegression(ClassifierMixin, SparseGLM):  # type: ignore[misc
         Whether there is an intercept, also with sparse ``X``. It is not penalised.
     weights : array_like of shape (n_features,), default=None
         Weights of the coefficients in the L1 penalty: 0 for those without, ``inf`` for columns to
-        leave out.
+        leave out. With more than two classes, ``positive`` and ``l1_ratio=1`` above 0.
     positive : bool, default=False
         Whether coefficients must not be negative.
     tol : float, default=1e-6
@@ -54,17 +58,17 @@ class SparseLogisticRegression(ClassifierMixin, SparseGLM):  # type: ignore[misc
     sparse_coef_ : scipy.sparse.csr_array of the shape of coef_
         The same, sparse.
     intercept_ : ndarray of shape (1,) or (n_classes,)
-        The intercepts.
+        The intercepts; of more than two classes their mean is 0.
     dual_gap_ : float
-        By how much the objective is above the optimum, at most; summed over the classes.
+        By how much the objective is above the optimum, at most.
     objective_ : float
-        The objective, summed over the classes.
+        The objective.
     n_iter_ : int
-        Passes over the columns, of the class that took most.
+        Passes over the columns.
     trace_ : dict of ndarray
-        Of each pass for the last class: see :class:`ElasticNet`.
+        Of each pass: see :class:`ElasticNet`.
     converged_ : bool
-        Whether all gaps are within ``tol``.
+        Whether the gap is within ``tol``.
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -72,13 +76,16 @@ class SparseLogisticRegression(ClassifierMixin, SparseGLM):  # type: ignore[misc
 
     See Also
     --------
+    SparseLogisticRegressionCV : With the penalty chosen by cross-validation.
     Lasso : For a numeric response.
     SparsePoissonRegression : For counts.
 
     Notes
     -----
     A working set of columns, chosen greedily; on it proximal Newton steps, each a weighted Lasso
-    that an active set with a Cholesky factor solves, or coordinate descent if the set is large.
+    that an active set with a Cholesky factor solves, or coordinate descent if the set is large. Of
+    more than two classes one after the other is minimised over, which is such a problem, until none
+    changes; the gap is that of all.
 
     Examples
     --------
@@ -120,26 +127,48 @@ class SparseLogisticRegression(ClassifierMixin, SparseGLM):  # type: ignore[misc
         sparrot.errors.ConvergenceWarning
             If the gap is above ``tol``.
         """
+        return self._fit(X, y, sample_weight)
+
+    def _read(self, X: object, y: object, sample_weight: object) -> Task:
         data, labels = validate_data(
             self, X, y, accept_sparse="csc", dtype=DTYPES, order="F", ensure_all_finite=False
         )
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         count = len(self.classes_)
-        given = as_sample_weight(sample_weight, len(labels))
         if count < 2:
             raise InvalidInputError(f"y has 1 class, {self.classes_[0]!s}: needs at least two")
-        masses = np.bincount(codes, weights=given, minlength=count)
-        if (masses == 0).any():
-            empty = self.classes_[int(masses.argmin())]
-            raise InvalidInputError(f"sample_weight is zero for class {empty!s}: leave it out of y")
-        wanted = [1] if count == 2 else range(count)
-        targets = [np.where(codes == c, 1.0, -1.0) for c in wanted]
-        points = self._solved(data, targets, "logistic", given)
-        columns = data.shape[1]
-        self.coef_ = np.stack([point.dense(columns, data.dtype) for point in points])
-        self.intercept_ = np.array([point.intercept for point in points])
-        return self
+        wanted = np.arange(1, 2) if count == 2 else np.arange(count)
+        targets = np.where(codes == wanted[:, None], 1.0, -1.0)
+        task = self._task(data, codes, targets, sample_weight)
+        empty = self._without(task, task.sample)
+        if empty is not None:
+            raise InvalidInputError(f"sample_weight is zero for class {empty}: leave it out of y")
+        return task
+
+    def _without(self, task: Task, sample: FloatArray | None) -> str | None:
+        """Return a class without weight, if there is one."""
+        masses = np.bincount(task.y, weights=sample, minlength=len(self.classes_))
+        return None if masses.all() else str(self.classes_[int(masses.argmin())])
+
+    def _loss(self, task: Task) -> str:
+        return "logistic" if len(task.targets) == 1 else "multinomial"
+
+    def _solve(
+        self, task: Task, alphas: Alphas, sample: FloatArray | None, **options: Any
+    ) -> list[Point]:
+        weights = as_weights(self.weights, task.shape[1])
+        is_joint = len(task.targets) > 1 and self.l1_ratio == 1 and self.positive
+        if is_joint and weights is not None and not weights.all():
+            j = int(np.flatnonzero(weights == 0)[0])
+            raise InvalidInputError(
+                f"weights[{j}] is 0: with positive=True and more than two classes needs weights "
+                "above 0, or an l1_ratio below 1"
+            )
+        return super()._solve(task, alphas, sample, **options)
+
+    def _take_coefficients(self, coef: FloatArray, intercepts: FloatArray) -> None:
+        self.coef_, self.intercept_ = coef, intercepts
 
     def decision_function(self, X: object) -> FloatArray:
         """Compute the linear values.
@@ -199,7 +228,7 @@ class SparseLogisticRegression(ClassifierMixin, SparseGLM):  # type: ignore[misc
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Of more than two classes those of each against the rest, divided by their sum.
+            Those of each row sum to 1.
 
         Raises
         ------
@@ -233,6 +262,15 @@ class SparseLogisticRegression(ClassifierMixin, SparseGLM):  # type: ignore[misc
         values = self.decision_function(X)
         if values.ndim == 1:
             return np.stack([log_expit(-values), log_expit(values)], axis=1)
-        logs = log_expit(values)
-        normalised: FloatArray = logs - logsumexp(logs, axis=1, keepdims=True)
+        normalised: FloatArray = values - logsumexp(values, axis=1, keepdims=True)
         return normalised
+
+
+def log_losses(targets: FloatArray, values: FloatArray) -> FloatArray:
+    """Return the log loss of each row for each penalty, from axes of row, class, penalty."""
+    if targets.shape[1] == 1:
+        own: FloatArray = log_expit(targets * values)[:, 0]
+    else:
+        own = (values * (targets > 0)).sum(axis=1) - logsumexp(values, axis=1)
+    losses: FloatArray = -own
+    return losses

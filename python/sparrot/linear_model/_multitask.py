@@ -3,16 +3,15 @@
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.base import RegressorMixin
 
 from sparrot._validation import FloatArray
 from sparrot.errors import InvalidInputError
 from sparrot.linear_model._blocks import BlockRegression, Penalty
-from sparrot.linear_model._glm import DTYPES
-from sparrot.linear_model._solve import as_dtype
+from sparrot.linear_model._model import Task
 
 
-class MultiTaskLasso(BlockRegression):
+class MultiTaskLasso(RegressorMixin, BlockRegression):  # type: ignore[misc]
     """Linear regression of several responses on the same few columns, with a certificate.
 
     Minimises ``((Y - X @ coef.T - b)**2).sum() / (2 * n) + alpha * sum(norm(coef[:, j]))``, as
@@ -61,6 +60,7 @@ class MultiTaskLasso(BlockRegression):
 
     See Also
     --------
+    MultiTaskLassoCV : With the penalty chosen by cross-validation.
     Lasso : For one response.
     GroupLasso : Says how it is solved.
 
@@ -125,31 +125,20 @@ class MultiTaskLasso(BlockRegression):
         sparrot.errors.ConvergenceWarning
             If the gap is above ``tol``.
         """
-        data, responses = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csc",
-            dtype=DTYPES,
-            order="F",
-            y_numeric=True,
-            multi_output=True,
-            ensure_all_finite=False,
-        )
+        return self._fit(X, y, sample_weight)
+
+    def _read(self, X: object, y: object, sample_weight: object) -> Task:
+        data, responses = self._numbers(X, y, multi_output=True)
         if responses.ndim != 2:
             raise InvalidInputError(
                 f"y has shape {responses.shape}: needs a column for each response (for one "
                 "response use Lasso)"
             )
-        if not np.isfinite(responses).all():
-            # Says what scikit-learn says of y.
-            validate_data(self, X, y, accept_sparse="csc", y_numeric=True, multi_output=True)
-        rows = np.ascontiguousarray(responses.T, dtype=np.float64)
-        (point,) = self._fit(data, rows, sample_weight)
-        self.coef_ = np.zeros((len(rows), data.shape[1]), dtype=data.dtype)
-        self.coef_[:, point.columns] = as_dtype(point.coefficients.T, data.dtype)
-        self.intercept_: Any = point.intercepts
-        return self
+        rows = np.ascontiguousarray(responses.T)
+        return self._task(data, responses, rows, sample_weight)
+
+    def _take_coefficients(self, coef: FloatArray, intercepts: FloatArray) -> None:
+        self.coef_, self.intercept_ = coef, intercepts
 
     def predict(self, X: object) -> FloatArray:
         """Predict the responses.
@@ -171,10 +160,7 @@ class MultiTaskLasso(BlockRegression):
         sklearn.exceptions.NotFittedError
             Before ``fit``.
         """
-        check_is_fitted(self)
-        data = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=DTYPES, reset=False)
-        predicted: FloatArray = data @ self.coef_.T + self.intercept_
-        return predicted
+        return self._linear(X)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,15 +2,18 @@
 
 from sparrot._validation import as_above, as_count, as_number
 from sparrot.errors import InvalidInputError
-from sparrot.linear_model._blocks import BlockPoint, Penalty, SingleResponse
+from sparrot.linear_model._blocks import Penalty, SingleResponse
+from sparrot.linear_model._solve import Point
 
 
 class Nonconvex(SingleResponse):
     """What they have in common: their certificate."""
 
-    def _certificate(self, point: BlockPoint) -> str:
-        self.stationarity_ = float(point.trace["certificate"][-1])
-        return "a stationarity of {:.3g}"
+    _certificate = "stationarity"
+    _missed = "a stationarity of {:.3g}"
+
+    def _certified(self, point: Point) -> float:
+        return float(point.trace["certificate"][-1])
 
 
 class MCPRegression(Nonconvex):
@@ -69,6 +72,7 @@ class MCPRegression(Nonconvex):
 
     See Also
     --------
+    MCPRegressionCV : With the penalty chosen by cross-validation.
     SCADRegression : A similar penalty.
     L0Regression : The number of coefficients.
     Lasso : Where it starts.
@@ -176,6 +180,7 @@ class SCADRegression(Nonconvex):
 
     See Also
     --------
+    SCADRegressionCV : With the penalty chosen by cross-validation.
     MCPRegression : Says where it starts, and how it is solved.
 
     Examples

@@ -245,7 +245,7 @@ def _path(
     chosen = Settings.of(l1_ratio=l1_ratio, **settings)
     points = solve(
         design,
-        as_targets(y, "y", n, "X"),
+        as_targets(y, "y", n, "X")[None, :],
         as_alphas(grid, alphas),
         chosen,
         sample_weight=as_sample_weight(sample_weight, n),
@@ -255,11 +255,11 @@ def _path(
     dtype = np.float32 if _is_single(design) else np.float64
     coefs = np.zeros((p, len(points)), dtype=dtype, order="F")
     for k, point in enumerate(points):
-        coefs[point.columns, k] = point.coefficients
+        coefs[point.columns, k] = point.coefficients[:, 0]
     found = (
         np.array([point.alpha for point in points]),
         coefs,
-        np.array([point.gap for point in points]),
+        np.array([point.certificate for point in points]),
     )
     return (*found, [point.n_iter for point in points]) if return_n_iter else found
 

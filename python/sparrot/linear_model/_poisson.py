@@ -10,11 +10,12 @@ from sklearn.utils import column_or_1d
 from sparrot._design import as_targets
 from sparrot._validation import FloatArray
 from sparrot.errors import InvalidInputError
-from sparrot.linear_model._glm import SparseGLM
+from sparrot.linear_model._elastic import ElasticModel
+from sparrot.linear_model._model import Task
 from sparrot.linear_model._solve import as_sample_weight
 
 
-class SparsePoissonRegression(RegressorMixin, SparseGLM):  # type: ignore[misc]
+class SparsePoissonRegression(RegressorMixin, ElasticModel):  # type: ignore[misc]
     """Poisson regression with L1 and squared L2 penalties, to a certified duality gap.
 
     Minimises ``mean(exp(z) - y * z) + alpha * l1_ratio * |coef|.sum() + alpha * (1 - l1_ratio) *
@@ -68,6 +69,7 @@ class SparsePoissonRegression(RegressorMixin, SparseGLM):  # type: ignore[misc]
 
     See Also
     --------
+    SparsePoissonRegressionCV : With the penalty chosen by cross-validation.
     SparseLogisticRegression : Says how it is solved.
 
     Examples
@@ -108,19 +110,23 @@ class SparsePoissonRegression(RegressorMixin, SparseGLM):  # type: ignore[misc]
         sparrot.errors.ConvergenceWarning
             If the gap is above ``tol``.
         """
-        data, counts = self._read(X, y)
+        return self._fit(X, y, sample_weight)
+
+    def _loss(self, task: Task) -> str:
+        del task
+        return "poisson"
+
+    def _read(self, X: object, y: object, sample_weight: object) -> Task:
+        task = super()._read(X, y, sample_weight)
+        counts = task.targets[0]
         if (counts < 0).any():
             i = int(np.flatnonzero(counts < 0)[0])
             raise InvalidInputError(f"y[{i}] is {counts[i]}: needs non-negative counts")
-        given = as_sample_weight(sample_weight, len(counts))
-        if self.fit_intercept and not (counts if given is None else counts * given).any():
+        if self.fit_intercept and not _weighted(counts, task.sample).any():
             raise InvalidInputError(
                 "y is 0 wherever there is weight: the intercept would be -inf; needs a count"
             )
-        (point,) = self._solved(data, [counts], "poisson", given)
-        self.coef_ = point.dense(data.shape[1], data.dtype)
-        self.intercept_ = float(point.intercept)
-        return self
+        return task
 
     def predict(self, X: object) -> FloatArray:
         """Predict the expected counts.
@@ -201,3 +207,7 @@ class SparsePoissonRegression(RegressorMixin, SparseGLM):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.target_tags.positive_only = True
         return tags
+
+
+def _weighted(counts: FloatArray, sample: FloatArray | None) -> FloatArray:
+    return counts if sample is None else counts * sample

@@ -1,7 +1,6 @@
 """From checked data to solutions: what paths and estimators share."""
 
 import warnings
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from sparrot import _sparrot
 from sparrot._design import Design
 from sparrot._native import Status, simd_level
+from sparrot._sparrot import StopFlag
 from sparrot._validation import (
     FloatArray,
     as_count,
@@ -29,20 +29,37 @@ class Point(NamedTuple):
     columns: FloatArray
     """Where the coefficients are not 0,"""
     coefficients: FloatArray
-    """and what they are there."""
-    intercept: float
+    """and what they are there: a row for each column, a value for each response."""
+    intercepts: FloatArray
     objective: float
-    gap: float
+    certificate: float
     status: Status
     n_iter: int
-    n_newton: int
     trace: dict[str, Any]
 
     def dense(self, size: int, dtype: Any) -> FloatArray:
-        """Return all coefficients."""
-        coef = np.zeros(size, dtype=dtype)
-        coef[self.columns] = as_dtype(self.coefficients, dtype)
+        """Return all coefficients, a row for each response."""
+        coef = np.zeros((self.coefficients.shape[1], size), dtype=dtype)
+        coef[:, self.columns] = as_dtype(self.coefficients.T, dtype)
         return coef
+
+
+def as_points(found: list[float], points: list[dict[str, Any]], responses: int) -> list[Point]:
+    """Take what the native solvers return."""
+    return [
+        Point(
+            alpha,
+            raw["columns"],
+            raw["coefficients"].reshape(-1, responses),
+            raw["intercepts"],
+            raw["objective"],
+            raw["certificate"],
+            Status(raw["status"]),
+            raw["n_iter"],
+            {name: values for name, values in raw["trace"].items() if name != "phase"},
+        )
+        for alpha, raw in zip(found, points, strict=True)
+    ]
 
 
 class Settings(NamedTuple):
@@ -53,7 +70,6 @@ class Settings(NamedTuple):
     positive: bool
     tol: float
     max_iter: int
-    max_time: float | None
     n_threads: int | None
 
     @classmethod
@@ -65,7 +81,6 @@ class Settings(NamedTuple):
         positive: object = False,
         tol: object,
         max_iter: object,
-        max_time: object = None,
         n_threads: object = None,
     ) -> "Settings":
         """Check each."""
@@ -75,14 +90,13 @@ class Settings(NamedTuple):
             as_flag(positive, "positive"),
             as_positive(tol, "tol", zero=True),
             as_count(max_iter, "max_iter"),
-            None if max_time is None else as_positive(max_time, "max_time", zero=True),
             as_threads(n_threads),
         )
 
 
 def solve(
     design: Design,
-    y: FloatArray,
+    targets: FloatArray,
     alphas: list[float] | tuple[float, int],
     settings: Settings,
     *,
@@ -90,17 +104,18 @@ def solve(
     weights: FloatArray | None,
     loss: str | tuple[str, float] = "least-squares",
     start: FloatArray | None = None,
-    callback: Callable[..., bool] | None = None,
+    stop_flag: StopFlag | None = None,
 ) -> list[Point]:
     """Solve for each penalty, or for a grid of (smallest over largest, count).
 
-    The loss is "least-squares", "square-root", "logistic" (targets -1 and 1), "poisson" or
-    ("huber", delta). It starts from 0 or from given coefficients, as far as they are allowed.
+    The loss is "least-squares", "square-root", "logistic" (targets -1 and 1), "multinomial" (a row
+    of such targets for each class), "poisson" or ("huber", delta). It starts from 0 or from given
+    coefficients, a row for each row of targets, as far as they are allowed.
     """
     simd_level()  # raises if SPARROT_SIMD asks for what there is not
     found, points = _sparrot.regression_path(
         design,
-        y,
+        targets,
         {
             "loss": loss,
             "alphas": alphas,
@@ -113,25 +128,10 @@ def solve(
             "tol": settings.tol,
             "max_iter": settings.max_iter,
         },
-        settings.max_time,
-        callback,
+        stop_flag,
         settings.n_threads,
     )
-    return [
-        Point(
-            alpha,
-            raw["columns"],
-            raw["coefficients"],
-            raw["intercept"],
-            raw["objective"],
-            raw["gap"],
-            Status(raw["status"]),
-            raw["n_iter"],
-            raw["n_newton"],
-            {name: values for name, values in raw["trace"].items() if name != "phase"},
-        )
-        for alpha, raw in zip(found, points, strict=True)
-    ]
+    return as_points(found, points, len(targets))
 
 
 def warn_unless_converged(
@@ -149,8 +149,6 @@ def warn_unless_converged(
     of = f"{len(missed)} of {len(points)} penalties, the worst" if len(points) > 1 else "the fit"
     advice = {
         Status.MAX_ITER: "allow more passes (max_iter)",
-        Status.MAX_TIME: "allow more time (max_time)",
-        Status.CALLBACK: "the callback asked to stop",
         Status.STALLED: "further passes change next to nothing: use a larger alpha or tol, or "
         "scale columns that differ in size or are nearly dependent",
     }[worst.status]
@@ -163,14 +161,19 @@ def warn_unless_converged(
 
 
 def as_start(
-    coef: FloatArray, weights: FloatArray | None, positive: bool
+    coef: FloatArray, weights: FloatArray | None = None, positive: bool = False
 ) -> tuple[FloatArray, FloatArray]:
-    """Return where coefficients are not 0, of those that may be, and what they are there."""
-    used = coef > 0 if positive else coef != 0
+    """Return where coefficients are not 0, of those that may be, and what they are there.
+
+    A row of ``coef`` is of a response; those of a column follow one another.
+    """
+    allowed = np.maximum(coef, 0) if positive else coef
+    used = allowed.any(axis=0)
     if weights is not None:
         used &= weights < np.inf
     columns = np.flatnonzero(used)
-    return columns.astype(np.uint32), coef[columns].astype(np.float64)
+    values = np.ascontiguousarray(allowed[:, columns].T, dtype=np.float64)
+    return columns.astype(np.uint32), values.ravel()
 
 
 def earlier(model: Any, shape: tuple[int, int]) -> FloatArray | None:
@@ -251,3 +254,9 @@ def as_sample_weight(value: object, size: int) -> FloatArray | None:
         raise InvalidInputError("sample_weight is zero everywhere: needs a positive weight")
     # Only their ratios matter: by a power of two near 1, so that no sum of them overflows.
     return np.ldexp(weights, -int(np.frexp(weights.max())[1]))
+
+
+def as_shares(sample: FloatArray | None, rows: int) -> FloatArray:
+    """Return weights of the rows whose sum is 1, all alike for None."""
+    shares: FloatArray = np.full(rows, 1.0 / rows) if sample is None else sample / sample.sum()
+    return shares

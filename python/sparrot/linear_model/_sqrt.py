@@ -1,23 +1,17 @@
 """The square-root Lasso as a scikit-learn estimator."""
 
-from typing import Self
+from typing import Any
 
 import numpy as np
 from scipy.stats import norm
 
-from sparrot._design import as_design
 from sparrot._validation import FloatArray, as_positive
-from sparrot.linear_model._estimators import SparseLinearRegression
-from sparrot.linear_model._solve import (
-    Settings,
-    as_sample_weight,
-    as_weights,
-    solve,
-    warn_unless_converged,
-)
+from sparrot.linear_model._elastic import ElasticModel
+from sparrot.linear_model._model import Alphas, Linear, Task
+from sparrot.linear_model._solve import Point, as_shares
 
 
-class SqrtLasso(SparseLinearRegression):
+class SqrtLasso(Linear, ElasticModel):
     """The Lasso whose penalty does not depend on the size of the noise, to a certified duality gap.
 
     Minimises ``sqrt(((y - X @ coef - b)**2).mean()) + alpha * |coef|.sum()`` (Belloni, Chernozhukov
@@ -113,59 +107,28 @@ class SqrtLasso(SparseLinearRegression):
         self.max_iter = max_iter
         self.n_threads = n_threads
 
-    def fit(self, X: object, y: object, sample_weight: object = None) -> Self:
-        """Fit the model.
+    def _loss(self, task: Task) -> str:
+        del task
+        return "square-root"
 
-        Parameters
-        ----------
-        X : array_like or sparse matrix of shape (n_samples, n_features)
-            The data: float32 or float64, Fortran order or CSC to be read without a copy.
-        y : array_like of shape (n_samples,)
-            The response.
-        sample_weight : array_like of shape (n_samples,), default=None
-            Non-negative weights of the rows; only their ratios matter.
+    def _share(self) -> float:
+        return 1.0
 
-        Returns
-        -------
-        self
+    def _alpha(self, task: Task) -> float:
+        rows, columns = task.shape
+        used = np.count_nonzero(as_shares(task.sample, rows))
+        default = float(1.1 * norm.ppf(1 - 0.025 / columns) / np.sqrt(used))
+        self.alpha_ = default if self.alpha is None else as_positive(self.alpha, "alpha")
+        return self.alpha_
 
-        Raises
-        ------
-        sparrot.errors.InvalidInputError
-            If a parameter or an argument is not as described.
+    def _solve(
+        self, task: Task, alphas: Alphas, sample: FloatArray | None, **options: Any
+    ) -> list[Point]:
+        # The root is of a mean over weights.
+        return super()._solve(task, alphas, as_shares(sample, task.shape[0]), **options)
 
-        Warns
-        -----
-        sparrot.errors.ConvergenceWarning
-            If the gap is above ``tol``.
-        """
-        data, response = self._validated(X, y)
-        design, (n, p) = as_design(data, "X", check_finite=False)
-        settings = Settings.of(
-            fit_intercept=self.fit_intercept,
-            positive=self.positive,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            n_threads=self.n_threads,
-        )
-        given = as_sample_weight(sample_weight, n)
-        sample: FloatArray = np.full(n, 1.0 / n) if given is None else given / given.sum()
-        self.alpha_ = (
-            float(1.1 * norm.ppf(1 - 0.025 / p) / np.sqrt(np.count_nonzero(sample)))
-            if self.alpha is None
-            else as_positive(self.alpha, "alpha")
-        )
-        points = solve(
-            design,
-            response,
-            [self.alpha_],
-            settings,
-            sample_weight=sample,
-            weights=as_weights(self.weights, p),
-            loss="square-root",
-        )
-        self._take(points[0], (n, p), data.dtype, settings.tol)
-        residual = response - data @ points[0].dense(p, np.float64) - points[0].intercept
-        self.sigma_ = float(np.sqrt(sample @ residual**2))
-        warn_unless_converged(points, settings.tol, stacklevel=2)
-        return self
+    def _take(self, task: Task, point: Point) -> None:
+        super()._take(task, point)
+        coef = point.dense(task.shape[1], np.float64)[0]
+        residual = task.targets[0] - task.data @ coef - point.intercepts[0]
+        self.sigma_ = float(np.sqrt(as_shares(task.sample, task.shape[0]) @ residual**2))

@@ -1,41 +1,10 @@
 """Lasso and elastic net with the penalty chosen by cross-validation."""
 
-import itertools
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, Self
-
-import numpy as np
-from sklearn.model_selection import check_cv
-
-from sparrot._design import Design, as_design
-from sparrot._native import get_num_threads
-from sparrot._validation import FloatArray
-from sparrot.errors import InvalidInputError
-from sparrot.linear_model._estimators import SparseLinearRegression
-from sparrot.linear_model._path import as_alphas, as_grid
-from sparrot.linear_model._solve import (
-    Point,
-    Settings,
-    as_sample_weight,
-    as_share,
-    as_weights,
-    solve,
-    warn_unless_converged,
-)
+from sparrot.linear_model._estimators import ElasticNet, Lasso
+from sparrot.linear_model._folds import Validated
 
 
-class Fold(NamedTuple):
-    """A path on the training rows, to be judged on the others."""
-
-    train: FloatArray
-    test: FloatArray
-    share: int
-    """Which l1_ratio."""
-
-
-class ElasticNetCV(SparseLinearRegression):
+class ElasticNetCV(Validated, ElasticNet):
     """Elastic net with the penalty, and the share of its parts, chosen by cross-validation.
 
     For each fold, training rows are those with a weight: ``X`` is not copied. The folds are solved
@@ -136,130 +105,8 @@ class ElasticNetCV(SparseLinearRegression):
         self.cv = cv
         self.n_threads = n_threads
 
-    def fit(self, X: object, y: object, sample_weight: object = None) -> Self:
-        """Choose the penalty, and fit the model with it.
 
-        Parameters
-        ----------
-        X : array_like or sparse matrix of shape (n_samples, n_features)
-            The data.
-        y : array_like of shape (n_samples,)
-            The response.
-        sample_weight : array_like of shape (n_samples,), default=None
-            Non-negative weights of the rows, in the fits and in the errors.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        sparrot.errors.InvalidInputError
-            If a parameter or an argument is not as described.
-
-        Warns
-        -----
-        sparrot.errors.ConvergenceWarning
-            If a gap is above ``tol``.
-        """
-        data, response = self._validated(X, y)
-        design, (n, p) = as_design(data, "X", check_finite=False)
-        shares = self._shares()
-        settings = [
-            Settings.of(
-                l1_ratio=share,
-                fit_intercept=self.fit_intercept,
-                positive=self.positive,
-                tol=self.tol,
-                max_iter=self.max_iter,
-                n_threads=self.n_threads,
-            )
-            for share in shares
-        ]
-        given = as_sample_weight(sample_weight, n)
-        sample = np.ones(n) if given is None else given
-        weights = as_weights(self.weights, p)
-        grids = self._grids(design, response, settings, sample, weights)
-        splits = list(check_cv(self.cv).split(data, response))
-        if not splits:
-            raise InvalidInputError("cv has no folds: needs at least one split of the rows")
-        folds = [
-            Fold(train, test, k)
-            for k in range(len(shares))
-            for train, test in _used(splits, sample)
-        ]
-
-        def error(fold: Fold, stops: Callable[..., bool]) -> tuple[FloatArray, list[Point]]:
-            # A row counts as often as it is there.
-            mask = sample * np.bincount(fold.train, minlength=n)
-            points = solve(
-                design,
-                response,
-                grids[fold.share],
-                settings[fold.share]._replace(n_threads=1),
-                sample_weight=mask,
-                weights=weights,
-                callback=stops,
-            )
-            return _errors(data, response, sample, fold.test, points), points
-
-        found = side_by_side(error, folds, settings[0].n_threads)
-        errors = np.stack([mse for mse, _ in found], axis=-1)
-        errors = errors.reshape(-1, len(shares), len(folds) // len(shares)).transpose(1, 0, 2)
-        best_share, best_alpha = np.unravel_index(errors.mean(-1).argmin(), errors.shape[:2])
-        self.alpha_ = grids[best_share][best_alpha]
-        self.l1_ratio_ = shares[best_share]
-        # As in scikit-learn: an axis of shares only if there are several.
-        several = len(shares) > 1
-        are_given = np.ndim(self.alphas) > 0  # type: ignore[arg-type]
-        self.alphas_ = np.array(grids if several and not are_given else grids[0])
-        self.mse_path_ = errors if several else errors[0]
-        last = solve(
-            design,
-            response,
-            [self.alpha_],
-            settings[best_share],
-            sample_weight=given,
-            weights=weights,
-        )
-        self._take(last[0], (n, p), data.dtype, settings[0].tol)
-        every = list(itertools.chain(last, *(points for _, points in found)))
-        warn_unless_converged(every, settings[0].tol, stacklevel=2)
-        return self
-
-    def _shares(self) -> list[float]:
-        given = self.l1_ratio if isinstance(self.l1_ratio, list | tuple | np.ndarray) else None
-        if given is None:
-            return [as_share(self.l1_ratio, "l1_ratio")]
-        if len(given) == 0:
-            raise InvalidInputError("l1_ratio is empty: needs at least one share")
-        return [as_share(share, f"l1_ratio[{k}]") for k, share in enumerate(given)]
-
-    def _grids(
-        self,
-        design: Design,
-        response: FloatArray,
-        settings: list[Settings],
-        sample: FloatArray,
-        weights: FloatArray | None,
-    ) -> list[list[float]]:
-        """Return the penalties of each share: those given, or a grid below the largest."""
-        if np.ndim(self.alphas) > 0:  # type: ignore[arg-type]
-            given = as_alphas((1e-3, 1), self.alphas)
-            return [list(given)] * len(settings)
-        eps, count = as_grid(self.eps, self.alphas, "alphas")
-        grids = []
-        for chosen in settings:
-            # At the largest the solution is 0, which costs the pass that finds it.
-            largest = solve(
-                design, response, (eps, 1), chosen, sample_weight=sample, weights=weights
-            )[0].alpha
-            # A constant response has no largest.
-            grids.append((largest or 1.0) * np.geomspace(1.0, eps, count))
-        return [grid.tolist() for grid in grids]
-
-
-class LassoCV(ElasticNetCV):
+class LassoCV(Validated, Lasso):
     """Lasso with the penalty chosen by cross-validation.
 
     Parameters
@@ -341,111 +188,12 @@ class LassoCV(ElasticNetCV):
         cv: object = None,
         n_threads: int | None = None,
     ) -> None:
-        super().__init__(
-            eps=eps,
-            alphas=alphas,
-            fit_intercept=fit_intercept,
-            weights=weights,
-            positive=positive,
-            tol=tol,
-            max_iter=max_iter,
-            cv=cv,
-            n_threads=n_threads,
-        )
-
-    def _shares(self) -> list[float]:
-        return [1.0]
-
-    def fit(self, X: object, y: object, sample_weight: object = None) -> Self:
-        """Choose the penalty, and fit the model with it.
-
-        Parameters
-        ----------
-        X : array_like or sparse matrix of shape (n_samples, n_features)
-            The data.
-        y : array_like of shape (n_samples,)
-            The response.
-        sample_weight : array_like of shape (n_samples,), default=None
-            Non-negative weights of the rows, in the fits and in the errors.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        sparrot.errors.InvalidInputError
-            If a parameter or an argument is not as described.
-
-        Warns
-        -----
-        sparrot.errors.ConvergenceWarning
-            If a gap is above ``tol``.
-        """
-        super().fit(X, y, sample_weight)
-        del self.l1_ratio_
-        return self
-
-
-def _used(
-    splits: list[tuple[FloatArray, FloatArray]], sample: FloatArray
-) -> list[tuple[FloatArray, FloatArray]]:
-    """Return the folds, as rows, each with some weight on both sides."""
-    rows = []
-    for k, fold in enumerate(splits):
-        train, test = (np.arange(len(sample))[_as_rows(part, k, len(sample))] for part in fold)
-        rows.append((train, test))
-        if not (sample[train].any() and sample[test].any()):
-            raise InvalidInputError(
-                f"fold {k} has no row with a positive sample_weight to train on or to test on"
-            )
-    return rows
-
-
-def _as_rows(part: object, fold: int, size: int) -> FloatArray:
-    """Take what selects rows: their numbers, or whether each is selected."""
-    rows = np.asarray(part)
-    if rows.dtype == bool and rows.shape == (size,):
-        return rows
-    if rows.ndim != 1 or rows.dtype.kind not in "iu":
-        raise InvalidInputError(
-            f"cv: fold {fold} has rows of type {rows.dtype} and shape {rows.shape}: needs numbers "
-            f"of rows, or a truth value for each of the {size} rows"
-        )
-    if rows.size and not (-size <= rows.min() and rows.max() < size):
-        raise InvalidInputError(
-            f"cv: fold {fold} has rows from {rows.min()} to {rows.max()}, but there are {size}"
-        )
-    return rows
-
-
-def _errors(
-    data: Any, response: FloatArray, sample: FloatArray, test: FloatArray, points: list[Point]
-) -> FloatArray:
-    """Return the mean squared error of each point on the rows of ``test``."""
-    columns = np.unique(np.concatenate([point.columns for point in points]))
-    coefs = np.zeros((columns.size, len(points)))
-    for k, point in enumerate(points):
-        coefs[np.searchsorted(columns, point.columns), k] = point.coefficients
-    predicted = data[test][:, columns] @ coefs + [point.intercept for point in points]
-    errors: FloatArray = np.average(
-        (response[test, None] - predicted) ** 2, axis=0, weights=sample[test]
-    )
-    return errors
-
-
-def side_by_side(
-    work: Callable[[Any, Callable[..., bool]], Any], items: list[Any], n_threads: int | None
-) -> list[Any]:
-    """Do ``work(item, stops)`` for every item by threads; ``stops()`` says when to give up."""
-    given_up = threading.Event()
-    count = min(n_threads or get_num_threads(), len(items))
-    with ThreadPoolExecutor(max_workers=count) as pool:
-        waiting = [pool.submit(work, item, lambda *_: given_up.is_set()) for item in items]
-        try:
-            return [future.result() for future in waiting]
-        except BaseException:  # Ctrl-C too: threads that work on would keep it waiting
-            given_up.set()
-            for future in waiting:
-                future.cancel()
-            raise
+        self.eps = eps
+        self.alphas = alphas
+        self.fit_intercept = fit_intercept
+        self.weights = weights
+        self.positive = positive
+        self.tol = tol
+        self.max_iter = max_iter
+        self.cv = cv
+        self.n_threads = n_threads

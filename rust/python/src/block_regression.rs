@@ -1,6 +1,6 @@
 //! Regression with penalties of groups, and with penalties that are not convex, for Python.
 
-use numpy::{IntoPyArray, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use sparrot_design::{Design, Element};
@@ -8,13 +8,13 @@ use sparrot_foundation::{Error, Stop, Team};
 use sparrot_prox::block::Weighted;
 use sparrot_prox::{BlockPenalty, Group, Mcp, Power, Scad, ScalarPenalty, Separable, SparseGroup};
 use sparrot_regression::{
-    BlockPoint, BlockSolver, Data, Groups, Limits, Rule, at_lasso, best_subset,
+    BlockSolver, Data, Groups, Limits, Point, Rule, best_subset, from_lassos,
 };
 
 use crate::design::{DesignInput, DesignTask, Indices};
 use crate::guard;
-use crate::observer::trace_columns;
-use crate::regression::AlphasInput;
+use crate::observer::StopFlag;
+use crate::regression::{AlphasInput, results};
 
 type Vector<'py> = PyReadonlyArray1<'py, f64>;
 
@@ -34,22 +34,20 @@ pub struct BlockPathInput<'py> {
     positive: bool,
     /// Columns and, one after the other, the coefficients of each.
     start: Option<(Indices<'py>, Vector<'py>)>,
-    /// Whether a penalty that is not convex starts at the Lasso, if no start is given.
-    at_lasso: bool,
     tol: f64,
     max_iter: usize,
 }
 
-/// Solves for each regularisation, from the solution of the one before: the regularisations and a
-/// dict for each. Rows of y are responses; the objective is of sums over weighted rows.
+/// Solves for each regularisation, from the solution of the one before, or from its Lasso if the
+/// penalty is not convex and no start is given: the regularisations and a dict for each. Rows of y are
+/// responses; the objective is of sums over weighted rows.
 #[pyfunction]
 pub fn block_regression_path<'py>(
     py: Python<'py>,
     design: DesignInput<'py>,
     y: PyReadonlyArray2<'py, f64>,
     path: BlockPathInput<'py>,
-    max_time: Option<f64>,
-    callback: Option<Py<PyAny>>,
+    stop_flag: Option<PyRef<'py, StopFlag>>,
     n_threads: Option<usize>,
 ) -> PyResult<(Vec<f64>, Vec<Bound<'py, PyDict>>)> {
     let rows = y.as_array().ncols();
@@ -72,13 +70,11 @@ pub fn block_regression_path<'py>(
             None => None,
             Some((columns, values)) => Some((columns.as_slice()?, values.as_slice()?)),
         },
-        at_lasso: path.at_lasso,
         limits: Limits { tol: path.tol, max_iter: path.max_iter },
     };
-    let limits = guard::Limits { n_threads, max_time, callback };
-    let (alphas, points) = design.with(DesignCall { py, limits, task })??;
-    let points = points.into_iter().map(|point| result(py, point)).collect::<PyResult<_>>()?;
-    Ok((alphas, points))
+    let limits = guard::Limits::threads(n_threads);
+    let (alphas, points) = design.with(DesignCall { py, limits, stop_flag, task })??;
+    Ok((alphas, results(py, points)?))
 }
 
 struct Path<'a> {
@@ -92,15 +88,15 @@ struct Path<'a> {
     weights: Option<&'a [f64]>,
     positive: bool,
     start: Option<(&'a [u32], &'a [f64])>,
-    at_lasso: bool,
     limits: Limits,
 }
 
-type Found = (Vec<f64>, Vec<BlockPoint>);
+type Found = (Vec<f64>, Vec<Point>);
 
 struct DesignCall<'a, 'py> {
     py: Python<'py>,
     limits: guard::Limits,
+    stop_flag: Option<PyRef<'py, StopFlag>>,
     task: Path<'a>,
 }
 
@@ -108,8 +104,8 @@ impl DesignTask for DesignCall<'_, '_> {
     type Answer = PyResult<Found>;
 
     fn run<T: Element>(self, design: Design<'_, T>) -> PyResult<Found> {
-        let DesignCall { py, limits, task } = self;
-        guard::call(py, limits, |team, stop| task.solve(&design, team, stop))
+        let DesignCall { py, limits, stop_flag, task } = self;
+        guard::call_until(py, limits, stop_flag, |team, stop| task.solve(&design, team, stop))
     }
 }
 
@@ -143,7 +139,7 @@ impl Path<'_> {
         }
     }
 
-    /// At 0, or where it is to start.
+    /// At 0.
     fn solver<'a, T: Element>(
         &self,
         data: Data<'a, T>,
@@ -154,11 +150,7 @@ impl Path<'_> {
             None => Groups::single(data.moments.len()),
             Some((sizes, columns)) => Groups::new(sizes.iter().copied(), columns.clone()),
         };
-        let mut solver = BlockSolver::new(data, &self.responses[1..], groups, team, stop)?;
-        if let Some((columns, coefficients)) = self.start {
-            solver.start(columns, coefficients, stop)?;
-        }
-        Ok(solver)
+        BlockSolver::new(data, &self.responses[1..], groups, team, stop)
     }
 
     fn separable<T: Element>(
@@ -170,15 +162,14 @@ impl Path<'_> {
     ) -> Result<Found, Error> {
         let lambda = Weighted { lambda: 1.0, weights: self.weights };
         let penalty = Separable { penalty, lambda, positive: self.positive };
-        let largest = match self.alphas {
-            AlphasInput::Given(alphas) => alphas.iter().copied().fold(0.0, f64::max),
-            AlphasInput::Grid(..) => 0.0, // a path of its own, from 0
-        };
-        if self.start.is_some() || !self.at_lasso || largest == 0.0 {
-            return self.along(self.solver(data, team, stop)?, &penalty, team, stop);
+        let mut solver = self.solver(data, team, stop)?;
+        if self.start.is_some() {
+            return self.along(solver, &penalty, team, stop);
         }
-        let first = penalty.scaled(largest);
-        self.along(at_lasso(data, &first, self.limits, team, stop)?, &penalty, team, stop)
+        let alphas = self.resolve(&mut solver, &penalty, team, stop)?;
+        let penalties: Vec<_> = alphas.iter().map(|alpha| penalty.scaled(*alpha)).collect();
+        let points = from_lassos(solver.into_data(), &penalties, self.limits, team, stop)?;
+        Ok((alphas, points))
     }
 
     /// Of as many columns as the shape says; if it is 0, of a penalty.
@@ -197,6 +188,17 @@ impl Path<'_> {
         Ok((vec![alphas[0]], vec![point]))
     }
 
+    /// The regularisations of a penalty with lambda 1, for a solver at 0.
+    fn resolve<T: Element>(
+        &self,
+        solver: &mut BlockSolver<'_, T>,
+        penalty: &impl BlockPenalty,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Vec<f64>, Error> {
+        self.alphas.resolve(|| solver.critical_factor(penalty, self.limits, team, stop))
+    }
+
     /// For a penalty with lambda 1.
     fn along<T: Element>(
         &self,
@@ -205,26 +207,14 @@ impl Path<'_> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Found, Error> {
-        let alphas = self.alphas.resolve(|| Ok(solver.critical_factor(penalty)))?;
+        let alphas = self.resolve(&mut solver, penalty, team, stop)?;
+        if let Some((columns, coefficients)) = self.start {
+            solver.start(columns, coefficients, stop)?;
+        }
         let mut points = Vec::with_capacity(alphas.len());
         for alpha in &alphas {
             points.push(solver.solve(&penalty.scaled(*alpha), self.limits, team, stop)?);
         }
         Ok((alphas, points))
     }
-}
-
-fn result(py: Python<'_>, point: BlockPoint) -> PyResult<Bound<'_, PyDict>> {
-    let result = PyDict::new(py);
-    let columns: Vec<i64> = point.columns.into_iter().map(i64::from).collect();
-    result.set_item("columns", columns.into_pyarray(py))?;
-    result.set_item("coefficients", point.coefficients.into_pyarray(py))?;
-    result.set_item("intercepts", point.intercepts.into_pyarray(py))?;
-    result.set_item("objective", point.objective)?;
-    result.set_item("certificate", point.certificate)?;
-    result.set_item("status", point.status.name())?;
-    result.set_item("n_iter", point.iterations)?;
-    result.set_item("n_sweeps", point.sweeps)?;
-    result.set_item("trace", trace_columns(py, &point.trace)?)?;
-    Ok(result)
 }

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use sparrot_foundation::stop::{Observer, Stop};
 use sparrot_foundation::{Error, Team};
 
-use crate::observer::PyObserver;
+use crate::observer::{PyObserver, StopFlag};
 
 /// What every call may be given besides its data.
 pub struct Limits {
@@ -28,7 +28,17 @@ pub fn call<R: Send>(
     limits: Limits,
     work: impl FnOnce(&Team, &Stop<'_>) -> Result<R, Error> + Send,
 ) -> PyResult<R> {
-    let observer = PyObserver::new(limits.callback);
+    call_until(py, limits, None, work)
+}
+
+/// The same; a flag ends it, too.
+pub fn call_until<R: Send>(
+    py: Python<'_>,
+    limits: Limits,
+    flag: Option<PyRef<'_, StopFlag>>,
+    work: impl FnOnce(&Team, &Stop<'_>) -> Result<R, Error> + Send,
+) -> PyResult<R> {
+    let observer = PyObserver::new(limits.callback, flag.map(|flag| flag.share()));
     // Reads the environment, which Python may write to while the interpreter is released.
     let team = Team::new(limits.n_threads);
     let caught = py.detach(|| {

@@ -45,6 +45,8 @@ mod _sparrot {
         transport_ksparse_evaluate, transport_ksparse_plan, transport_ksparse_solve,
     };
     #[pymodule_export]
+    use super::observer::StopFlag;
+    #[pymodule_export]
     use super::regression::regression_path;
     #[pymodule_export]
     use super::relatives::{special_pull_back, special_sparsemax, special_stablemax, special_topk};

@@ -1,6 +1,7 @@
 //! Python as a solver's observer: Ctrl-C, callbacks, and the trace.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use numpy::IntoPyArray;
 use pyo3::exceptions::PyKeyboardInterrupt;
@@ -9,14 +10,39 @@ use pyo3::types::PyDict;
 use sparrot_foundation::stop::{Observer, Verdict};
 use sparrot_foundation::{Record, Trace};
 
+/// Ends solves in other threads, as Ctrl-C ends one in the main thread: only there Python tells of it.
+#[pyclass(frozen, module = "sparrot._sparrot")]
+#[derive(Default)]
+pub struct StopFlag(Arc<AtomicBool>);
+
+#[pymethods]
+impl StopFlag {
+    #[new]
+    fn new() -> StopFlag {
+        StopFlag::default()
+    }
+
+    /// From now on.
+    fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl StopFlag {
+    pub fn share(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
+
 pub struct PyObserver {
     callback: Option<Py<PyAny>>,
+    flag: Option<Arc<AtomicBool>>,
     exception: Mutex<Option<PyErr>>,
 }
 
 impl PyObserver {
-    pub fn new(callback: Option<Py<PyAny>>) -> PyObserver {
-        PyObserver { callback, exception: Mutex::new(None) }
+    pub fn new(callback: Option<Py<PyAny>>, flag: Option<Arc<AtomicBool>>) -> PyObserver {
+        PyObserver { callback, flag, exception: Mutex::new(None) }
     }
 
     fn keep(&self, exception: PyErr) {
@@ -34,6 +60,9 @@ impl PyObserver {
 
 impl Observer for PyObserver {
     fn interrupted(&self) -> bool {
+        if self.flag.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+            return true;
+        }
         // Raises in the main thread only, as Python's own loops do.
         match Python::attach(|py| py.check_signals()) {
             Ok(()) => false,

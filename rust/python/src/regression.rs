@@ -1,17 +1,17 @@
 //! `sparrot_regression` for Python.
 
-use numpy::{IntoPyArray, PyReadonlyArray1};
+use numpy::{IntoPyArray, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use sparrot_design::loss::{Huber, Logistic, Poisson, RowLoss};
 use sparrot_design::{Design, Element};
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_regression::model::lambda_max;
-use sparrot_regression::{Data, Glm, Model, Point, Settings, Solver, SqrtLasso};
+use sparrot_regression::{Data, Glm, Model, Multinomial, Point, Settings, Solver, SqrtLasso};
 
 use crate::design::{DesignInput, DesignTask, Indices};
 use crate::guard::{self, Limits};
-use crate::observer::trace_columns;
+use crate::observer::{StopFlag, trace_columns};
 
 type Vector<'py> = PyReadonlyArray1<'py, f64>;
 
@@ -54,33 +54,34 @@ pub struct PathInput<'py> {
     sample_weight: Option<Vector<'py>>,
     weights: Option<Vector<'py>>,
     positive: bool,
-    /// Columns and coefficients.
+    /// Columns and, one after the other, the coefficients of each.
     start: Option<(Indices<'py>, Vector<'py>)>,
     tol: f64,
     max_iter: usize,
 }
 
 /// Solves for each regularisation, from the solution of the one before: the regularisations and a
-/// dict for each. Of the mean squared error's objective, with means over weights.
+/// dict for each. Of the mean squared error's objective, with means over weights. Rows of y are
+/// responses: one, or one for each class.
 #[pyfunction]
-#[allow(clippy::too_many_arguments, reason = "the Python side passes keywords")]
 pub fn regression_path<'py>(
     py: Python<'py>,
     design: DesignInput<'py>,
-    y: Vector<'py>,
+    y: PyReadonlyArray2<'py, f64>,
     path: PathInput<'py>,
-    max_time: Option<f64>,
-    callback: Option<Py<PyAny>>,
+    stop_flag: Option<PyRef<'py, StopFlag>>,
     n_threads: Option<usize>,
 ) -> PyResult<(Vec<f64>, Vec<Bound<'py, PyDict>>)> {
     let slice = |v: &'_ Option<Vector<'py>>| match v {
         None => Ok(None),
         Some(v) => v.as_slice().map(|v| Some(v.to_vec())),
     };
+    let rows = y.as_array().ncols();
+    let targets: Vec<&[f64]> = y.as_slice()?.chunks(rows.max(1)).collect();
     let (sample_weight, weights) = (slice(&path.sample_weight)?, slice(&path.weights)?);
     let task = Path {
         loss: &path.loss,
-        y: y.as_slice()?,
+        targets: &targets,
         sample_weight: sample_weight.as_deref(),
         weights: weights.as_deref(),
         alphas: &path.alphas,
@@ -94,15 +95,14 @@ pub fn regression_path<'py>(
         tol: path.tol,
         max_iter: path.max_iter,
     };
-    let limits = Limits { n_threads, max_time, callback };
-    let (alphas, points) = design.with(DesignCall { py, limits, task })??;
-    let points = points.into_iter().map(|point| result(py, point)).collect::<PyResult<_>>()?;
-    Ok((alphas, points))
+    let limits = Limits::threads(n_threads);
+    let (alphas, points) = design.with(DesignCall { py, limits, stop_flag, task })??;
+    Ok((alphas, results(py, points)?))
 }
 
 struct Path<'a> {
     loss: &'a LossInput,
-    y: &'a [f64],
+    targets: &'a [&'a [f64]],
     sample_weight: Option<&'a [f64]>,
     weights: Option<&'a [f64]>,
     alphas: &'a AlphasInput,
@@ -119,6 +119,7 @@ type Found = (Vec<f64>, Vec<Point>);
 struct DesignCall<'a, 'py> {
     py: Python<'py>,
     limits: Limits,
+    stop_flag: Option<PyRef<'py, StopFlag>>,
     task: Path<'a>,
 }
 
@@ -126,8 +127,8 @@ impl DesignTask for DesignCall<'_, '_> {
     type Answer = PyResult<Found>;
 
     fn run<T: Element>(self, design: Design<'_, T>) -> PyResult<Found> {
-        let DesignCall { py, limits, task } = self;
-        guard::call(py, limits, |team, stop| task.solve(&design, team, stop))
+        let DesignCall { py, limits, stop_flag, task } = self;
+        guard::call_until(py, limits, stop_flag, |team, stop| task.solve(&design, team, stop))
     }
 }
 
@@ -144,11 +145,16 @@ impl Path<'_> {
         };
         match loss {
             "logistic" => self.solve_glm(design, Logistic, team, stop),
+            "multinomial" => {
+                let (targets, weights) = (self.targets, self.sample_weight);
+                let model = Multinomial::new(design, targets, weights, self.centred, team, stop)?;
+                self.along(model, team, stop)
+            }
             "poisson" => self.solve_glm(design, Poisson, team, stop),
             "huber" => self.solve_glm(design, Huber { delta: parameter }, team, stop),
             _ => {
                 let weights = self.sample_weight;
-                let data = Data::new(design, self.y, weights, self.centred, team, stop)?;
+                let data = Data::new(design, self.targets[0], weights, self.centred, team, stop)?;
                 let solver = Solver::new(data)?;
                 if loss == "square-root" {
                     self.along(SqrtLasso::new(solver), team, stop)
@@ -167,7 +173,7 @@ impl Path<'_> {
         stop: &Stop<'_>,
     ) -> Result<Found, Error> {
         let weights = self.sample_weight;
-        let model = Glm::new(design, loss, self.y, weights, self.centred, team, stop)?;
+        let model = Glm::new(design, loss, self.targets[0], weights, self.centred, team, stop)?;
         self.along(model, team, stop)
     }
 
@@ -196,7 +202,7 @@ impl Path<'_> {
             }
             let mut point = model.solve(&settings, team, stop)?;
             point.objective /= total;
-            point.gap /= total;
+            point.certificate /= total;
             point.trace.0.iter_mut().for_each(|record| record.objective /= total);
             points.push(point);
         }
@@ -204,17 +210,21 @@ impl Path<'_> {
     }
 }
 
+/// A dict for each point.
+pub fn results(py: Python<'_>, points: Vec<Point>) -> PyResult<Vec<Bound<'_, PyDict>>> {
+    points.into_iter().map(|point| result(py, point)).collect()
+}
+
 fn result(py: Python<'_>, point: Point) -> PyResult<Bound<'_, PyDict>> {
     let result = PyDict::new(py);
     let columns: Vec<i64> = point.columns.into_iter().map(i64::from).collect();
     result.set_item("columns", columns.into_pyarray(py))?;
     result.set_item("coefficients", point.coefficients.into_pyarray(py))?;
-    result.set_item("intercept", point.intercept)?;
+    result.set_item("intercepts", point.intercepts.into_pyarray(py))?;
     result.set_item("objective", point.objective)?;
-    result.set_item("gap", point.gap)?;
+    result.set_item("certificate", point.certificate)?;
     result.set_item("status", point.status.name())?;
     result.set_item("n_iter", point.iterations)?;
-    result.set_item("n_newton", point.steps)?;
     result.set_item("trace", trace_columns(py, &point.trace)?)?;
     Ok(result)
 }

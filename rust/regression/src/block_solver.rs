@@ -27,10 +27,11 @@ use crate::block_descent::{BlockDescent, Target};
 use crate::certificate::{gap, relative};
 use crate::data::Data;
 use crate::groups::Groups;
-use crate::model::check_finite;
+use crate::model::{Point, check_finite};
 use crate::working_set::WorkingSet;
 
 mod certificate;
+mod critical;
 
 /// Columns that join the set at once, at least, if there are so many.
 const JOIN: usize = 64;
@@ -60,29 +61,6 @@ pub struct Limits {
     pub tol: f64,
     /// Passes over the columns at most.
     pub max_iter: usize,
-}
-
-/// A solution.
-#[derive(Clone, Debug)]
-pub struct BlockPoint {
-    /// The columns with coefficients that are not 0, ascending,
-    pub columns: Vec<u32>,
-    /// and their coefficients, those of a column one after the other.
-    pub coefficients: Vec<f64>,
-    /// b.
-    pub intercepts: Vec<f64>,
-    /// The objective.
-    pub objective: f64,
-    /// The gap, or the stationarity.
-    pub certificate: f64,
-    /// How it ended.
-    pub status: Status,
-    /// Passes over the columns.
-    pub iterations: usize,
-    /// Sweeps over working sets.
-    pub sweeps: usize,
-    /// The objective, the certificate as compared with `tol`, and the groups in use.
-    pub trace: Trace,
 }
 
 /// A solver, with what it knows of the data.
@@ -147,44 +125,9 @@ impl<'a, T: Element> BlockSolver<'a, T> {
         })
     }
 
-    /// The least factor of the penalty's lambda at which no group moves from W = 0.
-    pub fn critical_factor(&self, penalty: &impl BlockPenalty) -> f64 {
-        self.critical(penalty, &self.initial)
-    }
-
-    fn critical(&self, penalty: &impl BlockPenalty, products: &[Vec<f64>]) -> f64 {
-        let mut largest = 0.0f64;
-        let mut h = vec![];
-        for g in (0..self.groups.len()).filter(|g| self.curvatures[*g] > 0.0) {
-            gather(products, self.groups.columns(g), &mut h);
-            let moves = |factor: f64| self.move_from_0(&penalty.scaled(factor), g, &h) > 0.0;
-            // Groups without a penalty or with an infinite one have no such factor.
-            if penalty.excludes(g) || !moves(largest) || moves(f64::MAX.sqrt()) {
-                continue;
-            }
-            let (mut low, mut high) = (largest, 1.0f64.max(2.0 * largest));
-            while moves(high) {
-                low = high;
-                high *= 2.0;
-            }
-            while high - low > 1e-15 * high {
-                let middle = 0.5 * (low + high);
-                if middle <= low || middle >= high {
-                    break;
-                }
-                if moves(middle) { low = middle } else { high = middle }
-            }
-            largest = high;
-        }
-        largest
-    }
-
-    /// How far a group at 0 would move.
-    fn move_from_0(&self, penalty: &impl BlockPenalty, group: usize, h: &[f64]) -> f64 {
-        let curvature = self.curvatures[group];
-        let mut u: Vec<f64> = h.iter().map(|h| h / curvature).collect();
-        penalty.prox(group, &mut u, 1.0 / curvature);
-        (curvature * u.iter().map(|u| u * u).sum::<f64>()).sqrt()
+    /// Gives the data back.
+    pub fn into_data(self) -> Data<'a, T> {
+        self.data
     }
 
     /// Starts from these coefficients instead of those at hand: columns, and theirs one after the
@@ -233,7 +176,7 @@ impl<'a, T: Element> BlockSolver<'a, T> {
         limits: Limits,
         team: &Team,
         stop: &Stop<'_>,
-    ) -> Result<BlockPoint, Error> {
+    ) -> Result<Point, Error> {
         let mut left = self.all_groups();
         left.retain(|g| !penalty.excludes(*g as usize));
         self.descent.make_feasible(penalty);
@@ -319,15 +262,15 @@ impl<'a, T: Element> BlockSolver<'a, T> {
             iterations += 1;
         };
         let objective = self.primal(penalty);
-        let sweeps = self.descent.sweeps - sweeps;
-        let point = self.point(objective, certificate, status, iterations, sweeps, trace);
+        let steps = self.descent.sweeps - sweeps;
+        let point = self.point(objective, certificate, status, iterations, steps, trace);
         check_finite(objective, point.coefficients.iter().chain(&point.intercepts))?;
         Ok(point)
     }
 
     /// The factor of the first stage: those in use have a product of about lambda.
     fn first_factor(&self, penalty: &impl BlockPenalty) -> f64 {
-        let largest = self.critical(penalty, &self.products);
+        let largest = self.critical(penalty);
         if AT_ONCE * largest <= 1.0 { 1.0 } else { STAGE * largest }
     }
 
@@ -397,9 +340,9 @@ impl<'a, T: Element> BlockSolver<'a, T> {
         certificate: f64,
         status: Status,
         iterations: usize,
-        sweeps: usize,
+        steps: usize,
         trace: Trace,
-    ) -> BlockPoint {
+    ) -> Point {
         let tasks = &self.descent.w;
         let is_used = |k: &usize| tasks.iter().any(|w| w[*k] != 0.0);
         let mut places: Vec<usize> = (0..self.set.len()).filter(is_used).collect();
@@ -410,7 +353,7 @@ impl<'a, T: Element> BlockSolver<'a, T> {
             let pairs = places.iter().zip(&columns).map(|(k, j)| (*j as usize, w[*k]));
             mean - pairs.map(|(j, w)| self.data.moments[j].mean * w).sum::<f64>()
         };
-        BlockPoint {
+        Point {
             coefficients: places.iter().flat_map(of).collect(),
             intercepts: tasks.iter().zip(&self.means).map(intercept).collect(),
             columns,
@@ -418,7 +361,7 @@ impl<'a, T: Element> BlockSolver<'a, T> {
             certificate,
             status,
             iterations,
-            sweeps,
+            steps,
             trace,
         }
     }

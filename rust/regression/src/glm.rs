@@ -35,6 +35,7 @@ use crate::model::{Model, Point, Settings, check_finite, ridge};
 use crate::working_set::violators;
 
 mod dual;
+pub mod multinomial;
 mod quadratic;
 
 /// Of the gap to reach, what the problem of the set may leave; or of the gap at hand, if columns
@@ -55,6 +56,7 @@ const CAUTION: f64 = 1e-4;
 const IDLE: usize = 3;
 
 /// A model, and the solution so far: a path is a sequence of solves.
+#[derive(Clone)]
 pub struct Glm<'a, T, L> {
     design: &'a Design<'a, T>,
     loss: L,
@@ -68,7 +70,9 @@ pub struct Glm<'a, T, L> {
     variables: Vec<u32>,
     w: Vec<f64>,
     intercept: f64,
-    /// `x_i'w + b`, and `s_i` times the derivative there.
+    /// What is added to `x_i'w + b`.
+    offsets: Vec<f64>,
+    /// Their sum, and `s_i` times the derivative there.
     values: Vec<f64>,
     derivatives: Vec<f64>,
     /// `-x_j'r`.
@@ -108,6 +112,7 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
             variables: vec![],
             w: vec![],
             intercept: 0.0,
+            offsets: vec![0.0; n],
             values: vec![0.0; n],
             derivatives: vec![0.0; n],
             products: vec![0.0; p],
@@ -125,6 +130,21 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         let products = model.moments.iter().map(|m| m.product);
         model.products = products.collect();
         Ok(model)
+    }
+
+    /// The same with other targets.
+    fn with_targets(&self, y: &'a [f64]) -> Glm<'a, T, L> {
+        Glm { y, ..self.clone() }
+    }
+
+    /// The norm of a column.
+    fn norm(&self, j: u32) -> f64 {
+        self.moments[j as usize].squares.sqrt()
+    }
+
+    /// How many coefficients are not 0.
+    fn support_size(&self) -> usize {
+        self.w.iter().filter(|w| **w != 0.0).count()
     }
 
     fn solve_from_here(
@@ -149,7 +169,7 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
                 time: stop.seconds(),
                 objective: primal,
                 certificate: relative,
-                sparsity: self.w.iter().filter(|w| **w != 0.0).count(),
+                sparsity: self.support_size(),
                 phase: 0,
             };
             trace.0.push(record);
@@ -183,9 +203,9 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         Ok(Point {
             columns,
             coefficients,
-            intercept: self.intercept,
+            intercepts: vec![self.intercept],
             objective,
-            gap,
+            certificate: gap,
             status,
             iterations,
             steps: self.steps - steps,
@@ -396,10 +416,15 @@ impl<T: Element, L: RowLoss> Model for Glm<'_, T, L> {
         &self.moments
     }
 
-    fn products(&mut self, columns: &[u32], team: &Team, stop: &Stop<'_>) -> Result<&[f64], Error> {
+    fn products(
+        &mut self,
+        columns: &[u32],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Vec<&[f64]>, Error> {
         let balanced = self.balanced();
         self.read(columns, &balanced, team, stop)?;
-        Ok(&self.products)
+        Ok(vec![&self.products])
     }
 
     fn total(&self) -> f64 {

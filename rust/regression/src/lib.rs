@@ -17,6 +17,7 @@
 //! | [`model`] | what is asked, and what is answered |
 //! | [`solve`] | the outer loop for least squares |
 //! | [`glm`] | other losses: proximal Newton steps, each of them such a problem |
+//! | [`glm::multinomial`] | several classes together: such a model for each, in turn |
 //! | [`row_descent`] | descent on the residual, for large models that are solved once |
 //! | [`extrapolation`] | of the iterates of both descents |
 //! | [`sqrt_lasso`] | the root of the squares instead of them |
@@ -24,7 +25,7 @@
 //! | [`block_solver`] | penalties of groups and penalties that are not convex, of several responses |
 //! | [`subset`] | the best subset of columns, up to exchanges |
 //! | [`tableau`] | least squares on supports that differ by a column or two |
-//! | [`convex_start`] | where descent on a penalty that is not convex starts |
+//! | [`convex_start`] | where descent on penalties that are not convex starts |
 //! | [`block_descent`] | the problem of a set of groups: descent by blocks, extrapolated |
 //!
 //! **Cost.** A pass over the columns for each growth of the set, less what is screened; products of
@@ -50,10 +51,11 @@ pub mod subset;
 pub mod tableau;
 pub mod working_set;
 
-pub use block_solver::{BlockPoint, BlockSolver, Limits};
-pub use convex_start::at_lasso;
+pub use block_solver::{BlockSolver, Limits};
+pub use convex_start::from_lassos;
 pub use data::Data;
 pub use glm::Glm;
+pub use glm::multinomial::Multinomial;
 pub use groups::Groups;
 pub use model::{Model, Point, Settings};
 pub use solve::Solver;

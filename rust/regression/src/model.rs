@@ -66,21 +66,22 @@ pub struct Exemption {
 pub struct Point {
     /// The columns whose coefficients are not 0, ascending,
     pub columns: Vec<u32>,
-    /// and their coefficients.
+    /// and their coefficients: those of a column, one for each response, one after the other.
     pub coefficients: Vec<f64>,
-    /// b.
-    pub intercept: f64,
+    /// b, of each response.
+    pub intercepts: Vec<f64>,
     /// The objective.
     pub objective: f64,
-    /// The objective minus a lower bound of its minimum.
-    pub gap: f64,
+    /// The objective minus a lower bound of its minimum; of a penalty that is not convex the
+    /// stationarity.
+    pub certificate: f64,
     /// How it ended.
     pub status: Status,
     /// Passes over the columns.
     pub iterations: usize,
-    /// Newton steps.
+    /// Newton steps, or sweeps over working sets.
     pub steps: usize,
-    /// The objective, the gap as a share of that at 0, and the size of the support.
+    /// The objective, the certificate as compared with the tolerance, and the size of the support.
     pub trace: Trace,
 }
 
@@ -123,16 +124,30 @@ pub fn exempt(
     left.iter().copied().filter(is_exempt).collect()
 }
 
+/// By how much lambda is raised until no column with a penalty is in the model.
+pub const RAISE: f64 = 4.0;
+
 /// A model, and the solution so far: a path is a sequence of solves.
 pub trait Model {
-    /// What is known of the columns; the products are those at 0.
+    /// What is known of the columns; the products are those at 0, of a single response.
     fn moments(&self) -> &[Moments];
 
-    /// The products of these columns with the residual at hand, into their places among all.
+    /// The products of all columns with the residuals at 0, by response.
+    fn products_at_0(&self) -> Vec<Vec<f64>> {
+        vec![self.moments().iter().map(|m| m.product).collect()]
+    }
+
+    /// The products of these columns with the residuals at hand, into their places among all, by
+    /// response.
     ///
     /// # Errors
     /// [`Error::Interrupted`].
-    fn products(&mut self, columns: &[u32], team: &Team, stop: &Stop<'_>) -> Result<&[f64], Error>;
+    fn products(
+        &mut self,
+        columns: &[u32],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Vec<&[f64]>, Error>;
 
     /// The sum of the weights of the rows.
     fn total(&self) -> f64;
@@ -171,10 +186,8 @@ pub fn lambda_max(
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<f64, Error> {
-    /// By how much lambda is raised until no column with a penalty is in the model.
-    const RAISE: f64 = 4.0;
     let candidates = settings.candidates(model.moments());
-    let of = |products: &[f64]| {
+    let of_response = |products: &[f64]| {
         let ratio = |j: &u32| {
             let product = products[*j as usize];
             let excess = if settings.positive { product } else { product.abs() };
@@ -183,8 +196,8 @@ pub fn lambda_max(
         };
         candidates.iter().map(ratio).fold(0.0, f64::max)
     };
-    let at_0: Vec<f64> = model.moments().iter().map(|m| m.product).collect();
-    let mut largest = of(&at_0);
+    let of = |responses: Vec<&[f64]>| responses.into_iter().map(of_response).fold(0.0, f64::max);
+    let mut largest = of(model.products_at_0().iter().map(|products| &products[..]).collect());
     if settings.weights.is_none_or(|v| v.iter().all(|v| *v > 0.0)) {
         return Ok(largest);
     }

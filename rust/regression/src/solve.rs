@@ -201,7 +201,7 @@ impl<'a, T: Element> Solver<'a, T> {
         let objective = self.primal(settings, settings.lambda);
         let steps = self.active.steps - steps;
         let point = self.point(objective, gap, status, iterations, steps, trace);
-        check_finite(objective, point.coefficients.iter().chain([&point.intercept]))?;
+        check_finite(objective, point.coefficients.iter().chain(&point.intercepts))?;
         Ok(point)
     }
 
@@ -377,7 +377,17 @@ impl<'a, T: Element> Solver<'a, T> {
         pairs.sort_unstable_by_key(|(j, _)| *j);
         let intercept = self.data.intercept(pairs.iter().map(|(j, w)| (*j as usize, *w)));
         let (columns, coefficients) = pairs.into_iter().unzip();
-        Point { columns, coefficients, intercept, objective, gap, status, iterations, steps, trace }
+        Point {
+            columns,
+            coefficients,
+            intercepts: vec![intercept],
+            objective,
+            certificate: gap,
+            status,
+            iterations,
+            steps,
+            trace,
+        }
     }
 }
 
@@ -397,9 +407,14 @@ impl<T: Element> Model for Solver<'_, T> {
         &self.data.moments
     }
 
-    fn products(&mut self, columns: &[u32], team: &Team, stop: &Stop<'_>) -> Result<&[f64], Error> {
+    fn products(
+        &mut self,
+        columns: &[u32],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Vec<&[f64]>, Error> {
         self.read(columns, team, stop)?;
-        Ok(&self.products)
+        Ok(vec![&self.products])
     }
 
     fn total(&self) -> f64 {

@@ -52,7 +52,12 @@ impl<T: Element> Model for SqrtLasso<'_, T> {
         self.lasso.moments()
     }
 
-    fn products(&mut self, columns: &[u32], team: &Team, stop: &Stop<'_>) -> Result<&[f64], Error> {
+    fn products(
+        &mut self,
+        columns: &[u32],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Vec<&[f64]>, Error> {
         self.lasso.products(columns, team, stop)
     }
 
@@ -128,7 +133,8 @@ impl<T: Element> Model for SqrtLasso<'_, T> {
                 ended
             };
             if let Some(status) = status {
-                (point.objective, point.gap, point.status) = (smooth + penalty, gap, status);
+                (point.objective, point.certificate, point.status) =
+                    (smooth + penalty, gap, status);
                 (point.iterations, point.steps, point.trace) = (iterations, steps, trace);
                 return Ok(point);
             }

@@ -27,10 +27,10 @@ use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
 use sparrot_prox::block::Weighted;
 use sparrot_simd::{linear, reduce};
 
-use crate::block_solver::{BlockPoint, Limits};
+use crate::block_solver::Limits;
 use crate::certificate::relative;
 use crate::data::Data;
-use crate::model::{Model, Settings, check_finite, lambda_max};
+use crate::model::{Model, Point, Settings, check_finite, lambda_max};
 use crate::solve::Solver;
 use crate::tableau::{Move, Tableau};
 use crate::working_set::WorkingSet;
@@ -77,7 +77,7 @@ pub fn best_subset<'a, T: Element>(
     limits: Limits,
     team: &Team,
     stop: &Stop<'_>,
-) -> Result<BlockPoint, Error> {
+) -> Result<Point, Error> {
     let (data, start) = start(data, rule, weights, limits, team, stop)?;
     let of = Settings { lambda: 1.0, mu: 0.0, weights, positive: false, tol: 0.0, max_iter: 0 };
     let p = data.moments.len();
@@ -157,7 +157,7 @@ impl<T: Element> Search<'_, T> {
         Ok(())
     }
 
-    fn run(mut self, limits: Limits, team: &Team, stop: &Stop<'_>) -> Result<BlockPoint, Error> {
+    fn run(mut self, limits: Limits, team: &Team, stop: &Stop<'_>) -> Result<Point, Error> {
         let unit = self.data.yy.sqrt();
         let (mut trace, mut iterations, mut changes) = (Trace::default(), 0, 0);
         let mut last = f64::INFINITY;
@@ -310,14 +310,14 @@ impl<T: Element> Search<'_, T> {
         iterations: usize,
         changes: usize,
         trace: Trace,
-    ) -> BlockPoint {
+    ) -> Point {
         let used = self.set.variables.iter().zip(&self.w).filter(|(_, w)| **w != 0.0);
         let mut pairs: Vec<(u32, f64)> = used.map(|(j, w)| (*j, *w)).collect();
         pairs.sort_unstable_by_key(|(j, _)| *j);
         let intercept = self.data.intercept(pairs.iter().map(|(j, w)| (*j as usize, *w)));
         let objective = self.objective();
         let (columns, coefficients) = pairs.into_iter().unzip();
-        BlockPoint {
+        Point {
             columns,
             coefficients,
             intercepts: vec![intercept],
@@ -325,7 +325,7 @@ impl<T: Element> Search<'_, T> {
             certificate,
             status,
             iterations,
-            sweeps: changes,
+            steps: changes,
             trace,
         }
     }

@@ -6,7 +6,7 @@ use sparrot_foundation::stop::Unobserved;
 use sparrot_foundation::{Status, Stop, Team};
 use sparrot_prox::block::Weighted;
 use sparrot_prox::{BlockPenalty, Group, Mcp, Separable, SparseGroup};
-use sparrot_regression::{BlockPoint, BlockSolver, Data, Groups, Limits};
+use sparrot_regression::{BlockSolver, Data, Groups, Limits, Point};
 use sparrot_sparse::Compressed;
 
 const N: usize = 9;
@@ -25,7 +25,7 @@ fn solved(
     groups: &Groups,
     penalty: &impl BlockPenalty,
     tol: f64,
-) -> BlockPoint {
+) -> Point {
     let (team, stop) = (Team::new(Some(1)), Stop::new(&Unobserved, None));
     let (first, others) = (&case.responses[0], &case.responses[1..]);
     let sample = Some(&case.sample[..]);
@@ -36,7 +36,7 @@ fn solved(
 }
 
 /// The objective, from its definition.
-fn objective(case: &Case, point: &BlockPoint, groups: &Groups, penalty: &impl BlockPenalty) -> f64 {
+fn objective(case: &Case, point: &Point, groups: &Groups, penalty: &impl BlockPenalty) -> f64 {
     let tasks = case.responses.len();
     let mut w = vec![vec![0.0; P]; tasks];
     for (k, j) in point.columns.iter().enumerate() {
@@ -123,7 +123,7 @@ proptest! {
         let groups = Groups::new([2, 3, 3].into_iter(), (0..P as u32).collect());
         let weights = [0.0, 1.0, 1.0];
         let penalty = Group { lambda: Weighted { lambda, weights: Some(&weights) }, positive };
-        let points: Vec<BlockPoint> = [1.0, 1e-2, 1e-6]
+        let points: Vec<Point> = [1.0, 1e-2, 1e-6]
             .into_iter()
             .map(|tol| solved(&case, &dense, &groups, &penalty, tol))
             .collect();

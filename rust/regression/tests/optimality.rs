@@ -44,7 +44,7 @@ fn violation(case: &Case, point: &Point, settings: &Settings<'_>) -> f64 {
     let sample = |i: usize| case.sample.as_ref().map_or(1.0, |s| s[i]);
     let residual: Vec<f64> = (0..n)
         .map(|i| {
-            case.y[i] - point.intercept - (0..p).map(|j| case.columns[j][i] * w[j]).sum::<f64>()
+            case.y[i] - point.intercepts[0] - (0..p).map(|j| case.columns[j][i] * w[j]).sum::<f64>()
         })
         .collect();
     let mut worst = 0.0f64;
@@ -119,7 +119,7 @@ proptest! {
         let settings = at((share * largest).max(1e-9));
         let point = solved(&case, &dense, &settings);
         prop_assert!(matches!(point.status, Status::Converged | Status::Stalled));
-        prop_assert!(point.status == Status::Converged || point.gap <= 1e-9 * unit, "{:?}", point);
+        prop_assert!(point.status == Status::Converged || point.certificate <= 1e-9 * unit, "{:?}", point);
         prop_assert!(violation(&case, &point, &settings) < 1e-5, "{} {:?}", violation(&case, &point, &settings), point);
         let (starts, indices, values) = sparse(&case.columns);
         let view = Compressed { starts: &starts, indices: &indices, values: &values };

@@ -31,8 +31,9 @@ impl<T: Element, L: RowLoss> Glm<'_, T, L> {
         let curvatures = self.curvatures(LEAST_CURVATURE);
         // Of the working response: value - derivative / curvature, times the curvature.
         let total: f64 = curvatures.iter().sum();
+        let own = |i: usize| self.values[i] - self.offsets[i];
         let pulled: Vec<f64> =
-            (0..n).map(|i| curvatures[i] * self.values[i] - self.derivatives[i]).collect();
+            (0..n).map(|i| curvatures[i] * own(i) - self.derivatives[i]).collect();
         let mean = if self.centred { pulled.iter().sum::<f64>() / total } else { 0.0 };
         let centred: Vec<f64> = (0..n).map(|i| pulled[i] - curvatures[i] * mean).collect();
         let rows = centred.iter().zip(&curvatures).filter(|(_, h)| **h > 0.0);
