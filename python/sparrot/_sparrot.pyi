@@ -169,6 +169,7 @@ def sketching_sketch(
     kind: tuple[str, int],
     size: int,
     seed: int,
+    first: int,
     n_threads: int | None,
 ) -> _Vector: ...
 def special_finalize(states: _Matrix) -> _Vector: ...

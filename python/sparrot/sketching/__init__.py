@@ -2,6 +2,7 @@
 
 =============================  ============================================================
 :func:`sketch`                 ``S @ A`` for a random ``S`` of few rows, in one pass
+:class:`Sketcher`              the same of rows that come in blocks, mergeable
 :func:`lstsq`                  least squares for tall matrices, certified
 :class:`LeastSquaresResult`    what it returns
 :func:`leverage_scores`        how much each row decides its own fitted value
@@ -20,6 +21,7 @@ from sparrot.sketching._leverage import leverage_scores
 from sparrot.sketching._lstsq import lstsq
 from sparrot.sketching._result import LeastSquaresResult
 from sparrot.sketching._sketch import sketch
+from sparrot.sketching._sketcher import Sketcher
 
 if TYPE_CHECKING:
     from sparrot.sketching._estimators import SketchedRegression, SketchedRidge
@@ -28,6 +30,7 @@ __all__ = [
     "LeastSquaresResult",
     "SketchedRegression",
     "SketchedRidge",
+    "Sketcher",
     "leverage_scores",
     "lstsq",
     "sketch",

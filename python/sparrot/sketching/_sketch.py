@@ -88,7 +88,8 @@ def sketch(
     rows, shape, dtype = as_rows(A, "A")
     count = as_count(size, "size")
     native = as_kind(kind, block, padding, nonzeros, shape[0])
-    flat = _sparrot.sketching_sketch(rows, native, count, as_seed(rng), as_threads(n_threads))
+    threads = as_threads(n_threads)
+    flat = _sparrot.sketching_sketch(rows, native, count, as_seed(rng), 0, threads)
     result: FloatArray = flat.reshape(count, shape[1]).astype(dtype, copy=False)
     return result
 

@@ -64,7 +64,7 @@ impl KindInput {
     }
 }
 
-/// `S A`, row by row.
+/// `S A`, row by row; of rows of a longer matrix from `first` on.
 #[pyfunction]
 pub fn sketching_sketch<'py>(
     py: Python<'py>,
@@ -72,12 +72,13 @@ pub fn sketching_sketch<'py>(
     kind: KindInput,
     size: usize,
     seed: u64,
+    first: usize,
     n_threads: Option<usize>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let (view, kind) = (rows.view()?, kind.kind()?);
     let view = &*view;
     let found = guard::call(py, Limits::threads(n_threads), |team, stop| {
-        sparrot_sketch::sketch(view, kind, size, seed, team, stop)
+        sparrot_sketch::sketch(view, kind, size, seed, first, team, stop)
     })?;
     Ok(found.into_pyarray(py))
 }

@@ -140,7 +140,8 @@ mod tests {
             let x: Vec<f64> = (0..rows * width).map(whole).collect();
             // Small integers: every sum is exact.
             let expected = |i: usize, c: usize| -> f64 {
-                let sign = |j: usize| if (i & j).count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+                let sign =
+                    |j: usize| if (i & j).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 };
                 (0..rows).map(|j| sign(j) * x[j * width + c]).sum()
             };
             for level in Level::available() {

@@ -67,7 +67,7 @@ impl Draws {
             }
             let (start, end) = (k * size / count, (k + 1) * size / count);
             let word = words[k % 4];
-            let chosen = (u128::from(word) * (end - start) as u128 >> 64) as usize;
+            let chosen = ((u128::from(word) * (end - start) as u128) >> 64) as usize;
             *place = (start + chosen) as u32;
             *sign = 1.0 - 2.0 * (word & 1) as f64;
         }

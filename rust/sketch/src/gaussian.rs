@@ -17,6 +17,7 @@ pub fn sketch(
     rows: &dyn Rows,
     size: usize,
     draws: Draws,
+    start: usize,
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<Vec<f64>, Error> {
@@ -37,7 +38,7 @@ pub fn sketch(
                 let column = &mut normals[i * count.next_multiple_of(4)..];
                 for (q, four) in column[..count.next_multiple_of(4)].chunks_exact_mut(4).enumerate()
                 {
-                    four.copy_from_slice(&draws.normals(first + i, top / 4 + q));
+                    four.copy_from_slice(&draws.normals(start + first + i, top / 4 + q));
                 }
             }
             let padded = count.next_multiple_of(4);

@@ -31,7 +31,8 @@ pub enum Kind {
     },
 }
 
-/// `S A`: row-major, `size` rows.
+/// `S A`: row-major, `size` rows. Of a part of the rows of a matrix that begins with row `first`, for
+/// the kinds whose columns are independent: the sketches of all parts add up to that of the matrix.
 ///
 /// # Errors
 /// [`Error::InvalidInput`] names an entry that is not finite, or says what the size must be;
@@ -41,16 +42,20 @@ pub fn sketch(
     kind: Kind,
     size: usize,
     seed: u64,
+    first: usize,
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<Vec<f64>, Error> {
     let draws = Draws { seed };
+    if first > 0 && matches!(kind, Kind::Srht { .. } | Kind::Pooled { .. }) {
+        return Err(Error::invalid("kind", "mixes all rows: parts of them cannot be added up"));
+    }
     let result = match kind {
         Kind::Srht { block } => srht::sketch(rows, block, size, draws, team, stop)?,
         Kind::Pooled { padded } => pooled::sketch(rows, padded, size, draws, team, stop)?,
-        Kind::Gaussian => gaussian::sketch(rows, size, draws, team, stop)?,
+        Kind::Gaussian => gaussian::sketch(rows, size, draws, first, team, stop)?,
         Kind::SparseSign { nonzeros } => {
-            scattered::sketch(rows, nonzeros, size, draws, team, stop)?
+            scattered::sketch(rows, nonzeros, size, draws, first, team, stop)?
         }
     };
     // Each entry of A has its part in some entry of the sketch.

@@ -21,6 +21,7 @@ pub fn sketch(
     nonzeros: usize,
     size: usize,
     draws: Draws,
+    start: usize,
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<Vec<f64>, Error> {
@@ -33,7 +34,7 @@ pub fn sketch(
     if let Some(sparse) = rows.sparse() {
         // All columns at once: the entries of a row are few.
         return tiles::run(d, d.max(1), size, 0, team, stop, |tile| {
-            sparse_sketch(sparse, n, tile.len(), nonzeros, size, scale, draws, stop)
+            sparse_sketch(sparse, n, tile.len(), nonzeros, size, scale, draws, start, stop)
         });
     }
     // Wide tiles: what is drawn for a row is drawn again for each.
@@ -50,7 +51,7 @@ pub fn sketch(
             rows.fill(first, tile.clone(), block);
             let lines = places.chunks_exact_mut(nonzeros).zip(factors.chunks_exact_mut(nonzeros));
             for (i, (places, factors)) in lines.take(count).enumerate() {
-                draws.places(first + i, size, places, factors);
+                draws.places(start + first + i, size, places, factors);
                 factors.iter_mut().for_each(|f| *f *= scale);
             }
             hadamard::scatter(block, width, nonzeros, &places, &factors, &mut out);
@@ -68,6 +69,7 @@ fn sparse_sketch(
     size: usize,
     scale: f64,
     draws: Draws,
+    start: usize,
     stop: &Stop<'_>,
 ) -> Result<Vec<f64>, Error> {
     let mut out = vec![0.0; size * d];
@@ -76,7 +78,7 @@ fn sparse_sketch(
         if i % BLOCK == 0 {
             stop.poll()?;
         }
-        draws.places(i, size, &mut places, &mut factors);
+        draws.places(start + i, size, &mut places, &mut factors);
         for (place, factor) in places.iter().zip(&factors) {
             let out = &mut out[*place as usize * d..(*place as usize + 1) * d];
             rows.for_row(i, |j, v| out[j] += factor * scale * v);

@@ -71,7 +71,7 @@ pub fn sketch_solve(
     let (d, k) = (problem.a.columns(), problem.targets);
     let (p, width) = (rows.0.columns(), rows.columns());
     let all =
-        sketch(&rows, kind, size, settings.seed, team, stop).map_err(|error| match error {
+        sketch(&rows, kind, size, settings.seed, 0, team, stop).map_err(|error| match error {
             Error::InvalidInput { argument: "A", .. } => not_finite(problem.a, "A"),
             other => other,
         })?;

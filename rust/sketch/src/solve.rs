@@ -114,7 +114,8 @@ pub fn start(
     let sketch_rows = if n <= 2 * size { 0 } else { size };
     let mut k = if sketch_rows > 0 {
         let kind = Kind::SparseSign { nonzeros: NONZEROS };
-        sketch(rows, kind, size, settings.seed, team, stop).map_err(|error| renamed(error, rows))?
+        sketch(rows, kind, size, settings.seed, 0, team, stop)
+            .map_err(|error| renamed(error, rows))?
     } else {
         let mut all: Vec<f64> = memory::zeros("the factors of A", n, p)?;
         rows.fill(0, 0..p, &mut all);
@@ -178,15 +179,18 @@ impl Run<'_, '_> {
         Ok(answer)
     }
 
-    /// Raises unless these columns, whose sketch is 0, are 0.
+    /// Raises unless these columns, whose sketch is 0, are 0 in every row that counts.
     fn require_zero(&self, columns: &[usize]) -> Result<(), Error> {
+        let problem = &self.rows.problem;
         for j in columns {
             let mut block = vec![0.0; 4096];
-            for first in (0..self.rows.rows()).step_by(block.len()) {
+            for first in (0..problem.a.rows()).step_by(block.len()) {
                 self.stop.poll()?;
-                let count = block.len().min(self.rows.rows() - first);
-                self.rows.fill(first, *j..*j + 1, &mut block[..count]);
-                if block[..count].iter().any(|v| *v != 0.0) {
+                let count = block.len().min(problem.a.rows() - first);
+                problem.a.fill(first, *j..*j + 1, &mut block[..count]);
+                let counts = |i: usize| problem.weights.is_none_or(|w| w[first + i] > 0.0);
+                let mut values = block[..count].iter().enumerate();
+                if values.any(|(i, v)| *v != self.rows.means[*j] && counts(i)) {
                     let message = format!("has a column, {j}, that is too small: scale it");
                     return Err(Error::invalid("A", message));
                 }
@@ -294,7 +298,8 @@ impl Run<'_, '_> {
                 break;
             }
             // What is left no longer falls: neither the bounds nor the gradient get better.
-            if pass > 2 && !(size < 0.5 * before) {
+            let falls = size < 0.5 * before;
+            if pass > 2 && !falls {
                 status = Status::Stalled;
                 break;
             }

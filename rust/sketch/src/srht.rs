@@ -64,7 +64,7 @@ pub fn sketch(
             hadamard::gather(
                 &room,
                 width,
-                &places,
+                places,
                 &factors,
                 &mut out[share.start * width..share.end * width],
             );
@@ -129,7 +129,8 @@ impl Plan {
         match &self.high {
             Some(high) => {
                 let scale = 1.0 / (self.size as f64).sqrt();
-                let sign = |p: &usize| if (p & k).count_ones() % 2 == 0 { scale } else { -scale };
+                let sign =
+                    |p: &usize| if (p & k).count_ones().is_multiple_of(2) { scale } else { -scale };
                 (&self.places, high.iter().map(sign).collect(), 0..self.size)
             }
             None => {

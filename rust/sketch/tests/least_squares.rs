@@ -99,7 +99,7 @@ fn sketches_keep_norms() {
     ];
     let (team, stop) = (Team::new(Some(2)), Stop::new(&Unobserved, None));
     for kind in kinds {
-        let found = sketch(&rows, kind, 1500, 3, &team, &stop).unwrap();
+        let found = sketch(&rows, kind, 1500, 3, 0, &team, &stop).unwrap();
         let ratio = found.iter().map(|v| v * v).sum::<f64>() / squares;
         // A block's share of the rows sees the large one alone, which makes no difference to a norm.
         assert!((0.8..1.25).contains(&ratio), "{kind:?}: {ratio}");
