@@ -80,7 +80,8 @@ def lstsq(
     rcond : float, optional
         A column is taken to depend on others if what they do not explain of it is below ``rcond``,
         relative to the largest such part; columns are scaled to norm 1 for that. Then the solution
-        of minimum norm is returned. None for ``d`` times the machine epsilon.
+        of minimum norm is returned. None for ``64 * sqrt(d)`` times the machine
+        epsilon.
     tol : float, default=1e-13
         The error to reach: the largest bound relative to the largest coefficient, each times the
         norm of its column; or to 1e-8 of the norm of ``b``, if that is more.
@@ -208,7 +209,9 @@ class Settings:
     ) -> "Settings":
         """Check them."""
         chosen = as_choice(method, "method", METHODS)
-        share = float(np.finfo(float).eps) * columns if rcond is None else as_number(rcond, "rcond")
+        # Above what rounding the entries of dependent columns leaves of them.
+        rounding = 64 * math.sqrt(columns) * float(np.finfo(float).eps)
+        share = rounding if rcond is None else as_number(rcond, "rcond")
         if not 0 <= share < 1:
             raise InvalidInputError(f"rcond is {rcond!r}: needs a number from 0 to below 1")
         penalty = as_positive(ridge, "ridge", zero=True)

@@ -159,7 +159,8 @@ mod tests {
     #[test]
     fn every_layout_gives_the_same_rows() {
         let (n, d) = (21, 5);
-        let value = |i: usize, j: usize| if (i + j) % 3 == 0 { 0.0 } else { (i * d + j) as f64 };
+        let value =
+            |i: usize, j: usize| if (i + j).is_multiple_of(3) { 0.0 } else { (i * d + j) as f64 };
         let by_rows: Vec<f64> = (0..n * d).map(|k| value(k / d, k % d)).collect();
         let by_columns: Vec<f32> = (0..n * d).map(|k| value(k % n, k / n) as f32).collect();
         let (mut starts, mut indices, mut values) = (vec![0u32], vec![], vec![]);
