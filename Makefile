@@ -31,7 +31,7 @@ test-python: install  ## the Python tests, then those of the solvers at each oth
 	$(BIN)/python -m pytest -q
 	for level in $(OTHER_LEVELS); do \
 	  echo "SPARROT_SIMD=$$level"; \
-	  SPARROT_SIMD=$$level $(BIN)/python -m pytest -q tests/transport tests/special tests/property tests/descent tests/graph tests/linear_model tests/sparse_coding || exit 1; \
+	  SPARROT_SIMD=$$level $(BIN)/python -m pytest -q tests/transport tests/special tests/property tests/descent tests/graph tests/linear_model tests/sparse_coding tests/sketching || exit 1; \
 	done
 
 test-rust:  ## the Rust tests

@@ -12,6 +12,7 @@ Submodules are imported when they are first used:
 ``sparrot.descent``       block coordinate descent: greedy rules, message passing
 ``sparrot.graph``         Laplacian systems, label propagation, forests of a graph
 ``sparrot.sparse_coding`` sparse codes of many signals: ISTA, FISTA, IHT, trained networks
+``sparrot.sketching``     sketches of tall matrices; certified least squares
 ``sparrot.special``       softmax, log_softmax, logsumexp and their relatives
 ``sparrot.interop``       the names of other packages: ``sparrot.interop.pot``
 ``sparrot.errors``        the exceptions and warnings of the package
@@ -34,6 +35,7 @@ _SUBMODULES = (
     "interop",
     "linear_model",
     "plot",
+    "sketching",
     "sparse_coding",
     "special",
     "transport",
@@ -51,6 +53,7 @@ __all__ = [
     "plot",
     "set_num_threads",
     "simd_level",
+    "sketching",
     "sparse_coding",
     "special",
     "transport",

@@ -23,6 +23,9 @@ __all__ = [
     "set_num_threads",
     "simd_level",
     "simd_levels",
+    "sketching_leverage",
+    "sketching_lstsq",
+    "sketching_sketch",
     "special_finalize",
     "special_merge",
     "special_normalise",
@@ -147,6 +150,27 @@ def special_topk(
     x: npt.NDArray[Any], axes: list[int], k: int, renormalize: bool, n_threads: int | None
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]: ...
 def special_merge(a: _Matrix, b: _Matrix) -> _Vector: ...
+def sketching_leverage(
+    rows: Any,
+    input: Mapping[str, Any],
+    directions: int | None,
+    n_threads: int | None,
+) -> _Vector: ...
+def sketching_lstsq(
+    rows: Any,
+    b: _Matrix,
+    input: Mapping[str, Any],
+    sketched: tuple[tuple[str, int], int, float] | None,
+    n_threads: int | None,
+) -> dict[str, Any]: ...
+def sketching_sketch(
+    rows: Any,
+    kind: tuple[str, int],
+    size: int,
+    seed: int,
+    first: int,
+    n_threads: int | None,
+) -> _Vector: ...
 def special_finalize(states: _Matrix) -> _Vector: ...
 def version() -> str: ...
 def simd_level() -> str: ...

@@ -207,3 +207,14 @@ def as_above(value: object, name: str, bound: float) -> float:
     if not bound < number < float("inf"):
         raise InvalidInputError(f"{name} is {value!r}: needs a number above {bound:g}")
     return number
+
+
+def as_seed(rng: object, name: str = "rng") -> int:
+    """Draw a seed from whatever :func:`numpy.random.default_rng` takes."""
+    try:
+        generator = np.random.default_rng(rng)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"{name} is {rng!r}: needs what default_rng takes ({error})"
+        ) from None
+    return int(generator.integers(2**63))

@@ -10,7 +10,7 @@ import numpy as np
 
 from sparrot import _sparrot
 from sparrot._native import Status, simd_level
-from sparrot._validation import as_choice, as_count, as_positive, as_threads
+from sparrot._validation import as_choice, as_count, as_positive, as_seed, as_threads
 from sparrot.descent._linear import LeastSquares
 from sparrot.descent._problem import Problem
 from sparrot.descent._quadratic import Quadratic
@@ -172,7 +172,7 @@ def block_coordinate_descent(
         "block_size": _as_block_size(block_size, size),
         "tol": tol,
         "max_iter": as_count(max_iter, "max_iter", least=0),
-        "seed": _as_seed(rng),
+        "seed": as_seed(rng),
     }
     if callback is not None and not callable(callback):
         raise InvalidInputError(f"callback is {callback!r}: needs a function")
@@ -247,14 +247,6 @@ def _as_block_size(value: object, size: int) -> int:
             f"block_size is {block_size}: needs at most {size}, the number of variables"
         )
     return block_size
-
-
-def _as_seed(rng: object) -> int:
-    try:
-        generator = np.random.default_rng(rng)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"rng is {rng!r}: needs what default_rng takes ({error})") from None
-    return int(generator.integers(2**63))
 
 
 def _observer(

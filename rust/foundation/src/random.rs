@@ -4,6 +4,8 @@
 //! A number depends on the key and the counter alone, so that any part of a stream can be had by
 //! any thread, in any order.
 
+use std::collections::HashSet;
+
 /// Words of a counter, and of a block of random bits.
 const WORDS: usize = 4;
 
@@ -37,7 +39,12 @@ pub struct Stream {
 impl Stream {
     /// The stream of a seed.
     pub fn new(seed: u64) -> Stream {
-        Stream { key: [seed, 0], counter: 0, block: [0; WORDS], used: WORDS }
+        Stream::keyed([seed, 0])
+    }
+
+    /// The stream of a key of two words.
+    pub fn keyed(key: [u64; 2]) -> Stream {
+        Stream { key, counter: 0, block: [0; WORDS], used: WORDS }
     }
 
     /// 64 random bits.
@@ -66,6 +73,19 @@ impl Stream {
                 return high as usize;
             }
         }
+    }
+
+    /// `count` of the integers `0..n`, all distinct, every set of them equally likely (Floyd's
+    /// method); in an order that is not random. `count` is at most `n`.
+    pub fn sample(&mut self, n: usize, count: usize) -> Vec<usize> {
+        let mut taken = HashSet::with_capacity(count);
+        let one = |top| {
+            let first = self.below(top + 1);
+            let found = if taken.contains(&first) { top } else { first };
+            taken.insert(found);
+            found
+        };
+        (n - count..n).map(one).collect()
     }
 
     /// Shuffles the first `count` places: a uniform sample in random order.
@@ -107,6 +127,15 @@ mod tests {
         }
         // Of mean 1000 and standard deviation 29.
         assert!(counts.iter().all(|c| (850..1150).contains(c)), "{counts:?}");
+        let mut counts = [0; 6];
+        for _ in 0..6000 {
+            let items = stream.sample(6, 2);
+            assert_ne!(items[0], items[1]);
+            items.iter().for_each(|i| counts[*i] += 1);
+        }
+        // Of mean 2000 and standard deviation 37.
+        assert!(counts.iter().all(|c| (1800..2200).contains(c)), "{counts:?}");
+        assert_eq!(stream.sample(3, 0), []);
         assert!((0..1000).all(|_| (0.0..1.0).contains(&stream.uniform())));
     }
 }

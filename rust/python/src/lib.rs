@@ -15,10 +15,12 @@ mod design;
 mod graph;
 mod guard;
 mod ksparse;
+mod least_squares;
 mod observer;
 mod regression;
 mod relatives;
 mod router;
+mod sketching;
 mod special;
 mod system;
 mod transport;
@@ -45,6 +47,8 @@ mod _sparrot {
         transport_ksparse_evaluate, transport_ksparse_plan, transport_ksparse_solve,
     };
     #[pymodule_export]
+    use super::least_squares::{sketching_leverage, sketching_lstsq};
+    #[pymodule_export]
     use super::observer::StopFlag;
     #[pymodule_export]
     use super::regression::regression_path;
@@ -52,6 +56,8 @@ mod _sparrot {
     use super::relatives::{special_pull_back, special_sparsemax, special_stablemax, special_topk};
     #[pymodule_export]
     use super::router::transport_route;
+    #[pymodule_export]
+    use super::sketching::sketching_sketch;
     #[pymodule_export]
     use super::special::{
         special_finalize, special_merge, special_normalise, special_run, special_softmax,

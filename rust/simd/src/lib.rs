@@ -21,7 +21,9 @@
 //! | [`codes`] | a proximal step that collects what is left of each row |
 //! | [`linear`] | axpy and the blocked matrix-vector products of a fused sweep |
 //! | [`gibbs`] | rows of `exp(phi_i + psi_j - c_ij)`, the kernel of entropic transport |
+//! | [`hadamard`] | the fast Walsh-Hadamard transform of the columns of a block, signed sums of rows |
 //! | [`points`] | a row of distances from one point to many |
+//! | [`twofold`] | residuals and gradients of least squares to twice the working precision |
 //! | [`select`] | the k-th largest of many values, and collecting what exceeds a threshold |
 //!
 //! Those of softmax and its sums give the same bits at every level. Other reductions run in an order
@@ -41,6 +43,7 @@ pub mod exp;
 pub mod extexp;
 pub mod frame;
 pub mod gibbs;
+pub mod hadamard;
 pub mod linear;
 pub mod panels;
 pub mod points;
@@ -51,5 +54,6 @@ pub mod select;
 pub mod softmax;
 pub mod sparse_rows;
 pub mod tally;
+pub mod twofold;
 
 pub use level::Level;

@@ -1,0 +1,184 @@
+//! The fast Walsh-Hadamard transform of the columns of a block of rows, and signed sums of rows.
+//!
+//! `(H x)_i = sum_j (-1)^(bits that i and j share) x_j`. A stage adds and subtracts rows that lie a
+//! power of two apart: whole vectors, so that nothing is shuffled. Two stages are done at a time, on
+//! four runs of rows, and first all those that stay within the first cache. Only additions, in an
+//! order that the shape fixes: the same bits at every level.
+
+use crate::dispatch::kernel;
+use crate::lanes::{Simd, Vector};
+
+/// Values that are transformed as far as they go before others are looked at: half of a first cache.
+const INNER: usize = 2048;
+
+kernel! {
+    /// Transforms each column of a row-major matrix of so many columns in place; the number of its
+    /// rows is a power of two.
+    pub fn transform<'a, S>(x: &'a mut [f64], width: usize) {
+        debug_assert!((x.len() / width).is_power_of_two() && x.len() % width == 0);
+        let mut inner = width;
+        while 4 * inner <= INNER.min(x.len()) {
+            inner *= 4;
+        }
+        for part in x.chunks_exact_mut(inner) {
+            stages::<S>(part, width);
+        }
+        stages::<S>(x, inner);
+    }
+}
+
+/// The stages from those on whose rows lie `span` values apart.
+#[inline(always)]
+fn stages<S: Simd>(x: &mut [f64], mut span: usize) {
+    while 4 * span <= x.len() {
+        for four in x.chunks_exact_mut(4 * span) {
+            let (ab, cd) = four.split_at_mut(2 * span);
+            let ((a, b), (c, d)) = (ab.split_at_mut(span), cd.split_at_mut(span));
+            two_stages::<S>(a, b, c, d);
+        }
+        span *= 4;
+    }
+    if 2 * span <= x.len() {
+        for pair in x.chunks_exact_mut(2 * span) {
+            let (a, b) = pair.split_at_mut(span);
+            one_stage::<S>(a, b);
+        }
+    }
+}
+
+#[inline(always)]
+fn two_stages<S: Simd>(a: &mut [f64], b: &mut [f64], c: &mut [f64], d: &mut [f64]) {
+    let n = a.len();
+    let (b, c, d) = (&mut b[..n], &mut c[..n], &mut d[..n]);
+    let whole = n - n % S::F64::LANES;
+    let mut j = 0;
+    while j < whole {
+        let (p, q) = (S::F64::load(&a[j..]), S::F64::load(&b[j..]));
+        let (r, s) = (S::F64::load(&c[j..]), S::F64::load(&d[j..]));
+        let (plus, minus, plus2, minus2) = (p.add(q), p.sub(q), r.add(s), r.sub(s));
+        plus.add(plus2).store(&mut a[j..]);
+        minus.add(minus2).store(&mut b[j..]);
+        plus.sub(plus2).store(&mut c[j..]);
+        minus.sub(minus2).store(&mut d[j..]);
+        j += S::F64::LANES;
+    }
+    for j in whole..n {
+        let (plus, minus) = (a[j] + b[j], a[j] - b[j]);
+        let (plus2, minus2) = (c[j] + d[j], c[j] - d[j]);
+        (a[j], b[j], c[j], d[j]) = (plus + plus2, minus + minus2, plus - plus2, minus - minus2);
+    }
+}
+
+#[inline(always)]
+fn one_stage<S: Simd>(a: &mut [f64], b: &mut [f64]) {
+    let n = a.len();
+    let b = &mut b[..n];
+    let whole = n - n % S::F64::LANES;
+    let mut j = 0;
+    while j < whole {
+        let (p, q) = (S::F64::load(&a[j..]), S::F64::load(&b[j..]));
+        p.add(q).store(&mut a[j..]);
+        p.sub(q).store(&mut b[j..]);
+        j += S::F64::LANES;
+    }
+    for j in whole..n {
+        (a[j], b[j]) = (a[j] + b[j], a[j] - b[j]);
+    }
+}
+
+kernel! {
+    /// Row i of `out` += `factors_i` times row `places_i` of `x`; rows of `width` values.
+    pub fn gather<'a, S>(x: &'a [f64], width: usize, places: &'a [u32], factors: &'a [f64], out: &'a mut [f64]) {
+        for ((out, place), factor) in out.chunks_exact_mut(width).zip(places).zip(factors) {
+            let start = *place as usize * width;
+            add_multiple::<S>(*factor, &x[start..start + width], out);
+        }
+    }
+}
+
+kernel! {
+    /// Row `places_i` of `out` += `factors_i` times row `i / per_row` of `x`; rows of `width` values.
+    pub fn scatter<'a, S>(x: &'a [f64], width: usize, per_row: usize, places: &'a [u32], factors: &'a [f64], out: &'a mut [f64]) {
+        let (places, factors) = (places.chunks_exact(per_row), factors.chunks_exact(per_row));
+        for ((x, places), factors) in x.chunks_exact(width).zip(places).zip(factors) {
+            for (place, factor) in places.iter().zip(factors) {
+                let start = *place as usize * width;
+                add_multiple::<S>(*factor, x, &mut out[start..start + width]);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add_multiple<S: Simd>(factor: f64, x: &[f64], out: &mut [f64]) {
+    let n = out.len();
+    let x = &x[..n];
+    let whole = n - n % S::F64::LANES;
+    let f = S::F64::splat(factor);
+    let mut j = 0;
+    while j < whole {
+        f.mul_add(S::F64::load(&x[j..]), S::F64::load(&out[j..])).store(&mut out[j..]);
+        j += S::F64::LANES;
+    }
+    for j in whole..n {
+        out[j] += factor * x[j];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::level::Level;
+
+    fn whole(k: usize) -> f64 {
+        ((k * 7919) % 31) as f64 - 15.0
+    }
+
+    #[test]
+    fn is_the_transform_at_every_size_and_level() {
+        for (rows, width) in [(1, 1), (2, 3), (4, 1), (8, 5), (64, 2), (256, 16), (1024, 7)] {
+            let x: Vec<f64> = (0..rows * width).map(whole).collect();
+            // Small integers: every sum is exact.
+            let expected = |i: usize, c: usize| -> f64 {
+                let sign =
+                    |j: usize| if (i & j).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 };
+                (0..rows).map(|j| sign(j) * x[j * width + c]).sum()
+            };
+            for level in Level::available() {
+                let mut y = x.clone();
+                transform::at(level, &mut y, width);
+                for i in 0..rows {
+                    for c in 0..width {
+                        assert_eq!(y[i * width + c], expected(i, c));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_are_gathered_and_scattered() {
+        for width in [1, 3, 8, 19] {
+            let x: Vec<f64> = (0..4 * width).map(whole).collect();
+            let (places, factors) =
+                ([2, 0, 2, 1, 3, 3, 0, 2], [1.0, -1.0, 2.0, 1.0, -1.0, 1.0, 1.0, 3.0]);
+            for level in Level::available() {
+                let mut out = vec![1.0; 8 * width];
+                gather::at(level, &x, width, &places, &factors, &mut out);
+                for (i, out) in out.iter().enumerate() {
+                    let (row, c) = (i / width, i % width);
+                    assert_eq!(*out, 1.0 + factors[row] * x[places[row] as usize * width + c]);
+                }
+                let (mut out, mut expected) = (vec![0.0; 4 * width], vec![0.0; 4 * width]);
+                scatter::at(level, &x, width, 2, &places, &factors, &mut out);
+                for i in 0..8 {
+                    for c in 0..width {
+                        expected[places[i] as usize * width + c] +=
+                            factors[i] * x[i / 2 * width + c];
+                    }
+                }
+                assert_eq!(out, expected);
+            }
+        }
+    }
+}

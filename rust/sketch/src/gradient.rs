@@ -1,0 +1,157 @@
+//! One pass for the residual and the gradient at given coefficients, to twice the working precision.
+//!
+//! ```text
+//! r = b - A x - c          g = [A'W r - ridge x;  1'W r]
+//! ```
+//!
+//! x and c are unevaluated sums `high + low`, and so is everything on the way ([`twofold`]). What is
+//! returned is wrong by at most [`residual_error`] and [`gradient_error`].
+
+use sparrot_foundation::{Error, Stop, Team};
+use sparrot_simd::twofold;
+
+use crate::model::{Problem, slabs};
+
+/// Rows that are read at a time.
+const BLOCK: usize = 128;
+/// Rows whose gradient is summed without renormalisation.
+const LOCAL: usize = 16;
+/// Half a unit in the last place of 1.
+pub const U: f64 = f64::EPSILON / 2.0;
+
+/// Coefficients of one right-hand side, the intercept last if there is one.
+#[derive(Clone, Debug, Default)]
+pub struct Twofold {
+    /// Rounded.
+    pub high: Vec<f64>,
+    /// The rest.
+    pub low: Vec<f64>,
+}
+
+impl Twofold {
+    /// 0.
+    pub fn zeros(count: usize) -> Twofold {
+        Twofold { high: vec![0.0; count], low: vec![0.0; count] }
+    }
+
+    /// Back to 0.
+    pub fn clear(&mut self) {
+        self.high.fill(0.0);
+        self.low.fill(0.0);
+    }
+
+    /// One of them.
+    pub fn at(&self, j: usize) -> (f64, f64) {
+        (self.high[j], self.low[j])
+    }
+
+    /// Adds to one of them.
+    pub fn add(&mut self, j: usize, other: (f64, f64)) {
+        (self.high[j], self.low[j]) = twofold::sum(self.at(j), other);
+    }
+}
+
+/// For one right-hand side.
+#[derive(Clone, Debug)]
+pub struct Gradient {
+    /// g.
+    pub g: Twofold,
+    /// `|sqrt(W) r|^2`, in plain arithmetic.
+    pub residual: f64,
+    /// `|sqrt(W) b|^2`, likewise.
+    pub target: f64,
+}
+
+/// A residual is wrong by at most this times `|b_i| + sum_j |a_ij x_j| + |c|`, for p unknowns.
+pub fn residual_error(p: usize) -> f64 {
+    ((p + 8) as f64 * U).powi(2)
+}
+
+/// An entry of the gradient is wrong by at most this times `sum_i w_i |a_ij r_i|` (and `ridge |x_j|`),
+/// besides what the residuals are wrong by.
+/// Sums of LOCAL rows are added up within a block, those of blocks within a slab, those of slabs; `sum`
+/// as for [`slabs`].
+pub fn gradient_error(n: usize, sum: usize) -> f64 {
+    let slab = slabs(n, sum).first().map_or(0, |slab| slab.len());
+    let merges = slab.div_ceil(BLOCK) + BLOCK + 16;
+    (((LOCAL + 8) as f64).powi(2) + 32.0 + 8.0 * merges as f64) * U * U
+}
+
+/// Of each right-hand side.
+///
+/// # Errors
+/// [`Error::Interrupted`].
+pub fn gradients(
+    problem: &Problem<'_>,
+    x: &[Twofold],
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<Vec<Gradient>, Error> {
+    let (n, d, k) = (problem.a.rows(), problem.a.columns(), problem.targets);
+    let p = d + usize::from(problem.intercept);
+    let zero = || Gradient { g: Twofold::zeros(p), residual: 0.0, target: 0.0 };
+    let work = n * d * (1 + 3 * k);
+    let parts = team.for_work(work).run(stop, slabs(n, p * k), |slab| {
+        let mut all: Vec<Gradient> = (0..k).map(|_| zero()).collect();
+        let mut room = vec![0.0; BLOCK * d];
+        let (mut local, mut partial) = (Twofold::zeros(d), Twofold::zeros(p));
+        for first in slab.clone().step_by(BLOCK) {
+            stop.poll()?;
+            let count = BLOCK.min(slab.end - first);
+            let block = &mut room[..count * d];
+            problem.a.fill(first, 0..d, block);
+            for (t, (sum, x)) in all.iter_mut().zip(x).enumerate() {
+                let mut r = Twofold::zeros(count);
+                let c = if problem.intercept { x.at(d) } else { (0.0, 0.0) };
+                for i in 0..count {
+                    let b = problem.b[(first + i) * k + t];
+                    (r.high[i], r.low[i]) = twofold::sum((b, 0.0), (-c.0, -c.1));
+                }
+                twofold::subtract_products(
+                    block,
+                    &x.high[..d],
+                    &x.low[..d],
+                    &mut r.high,
+                    &mut r.low,
+                );
+                for i in 0..count {
+                    let (b, w) = (
+                        problem.b[(first + i) * k + t],
+                        problem.weights.map_or(1.0, |w| w[first + i]),
+                    );
+                    sum.residual += w * (r.high[i] * r.high[i]);
+                    sum.target += w * (b * b);
+                    if problem.weights.is_some() {
+                        (r.high[i], r.low[i]) = twofold::multiple(r.at(i), w);
+                    }
+                    if problem.intercept {
+                        partial.add(d, r.at(i));
+                    }
+                }
+                let parts = r.high.chunks(LOCAL).zip(r.low.chunks(LOCAL));
+                for (block, (r, r_low)) in block.chunks(LOCAL * d).zip(parts) {
+                    local.clear();
+                    twofold::add_transposed(block, r, r_low, &mut local.high, &mut local.low);
+                    (0..d).for_each(|j| partial.add(j, local.at(j)));
+                }
+                (0..p).for_each(|j| sum.g.add(j, partial.at(j)));
+                partial.clear();
+            }
+        }
+        Ok(all)
+    })?;
+    let mut all: Vec<Gradient> = (0..k).map(|_| zero()).collect();
+    for part in parts {
+        for (sum, part) in all.iter_mut().zip(part?) {
+            (0..p).for_each(|j| sum.g.add(j, part.g.at(j)));
+            sum.residual += part.residual;
+            sum.target += part.target;
+        }
+    }
+    if problem.ridge > 0.0 {
+        for (sum, x) in all.iter_mut().zip(x) {
+            (0..d).for_each(|j| sum.g.add(j, twofold::multiple(x.at(j), -problem.ridge)));
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,54 @@
+//! Sketches of tall matrices, and least squares on top.
+//!
+//! ```text
+//! S A, S random with few rows, E[S'S] = I;     minimise |W^1/2 (b - A x - c)|^2 + ridge |x|^2
+//! ```
+//!
+//! The starting point is arXiv 2302.00248 (ICML 2023): with a dense sketch such as the subsampled
+//! Hadamard transform the solution of the sketched problem is near in each coordinate, where sparse
+//! sketches fail. Two of its authors have shown since (August 2026) that the proof of its bound on the
+//! rows does not hold. So [`sketch()`] promises what is proven, by others ([`srht`], [`pooled`]), and what
+//! [`solve()`] promises is computed from its answer ([`certificate`]).
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | [`rows`] | a matrix by blocks of rows: dense in either order, or compressed rows |
+//! | [`draws`] | random numbers by seed, purpose and place |
+//! | [`kind`] | the kinds of sketches, and one call for all |
+//! | [`srht`], [`pooled`] | by the fast Hadamard transform: subsampled; pooled with normal weights |
+//! | [`gaussian`], [`scattered`] | normal numbers; sparse signs and CountSketch |
+//! | [`tiles`] | passes by tiles of columns, which is how threads share them |
+//! | [`model`] | weights, the shift by means, the column of ones; slabs of rows |
+//! | [`mod@precondition`] | rank, condition number and preconditioner from a sketch |
+//! | [`mod@products`] | the pass for `Y'Y`, Y = A or A X |
+//! | [`gradient`] | the pass for residual and gradient to twice the working precision |
+//! | [`certificate`] | the proof of the bounds |
+//! | [`mod@solve`] | the order of things |
+//! | [`mod@sketch_solve`] | the sketched problem's solution, in one pass, with intervals |
+//! | [`leverage`] | leverage scores |
+
+#![forbid(unsafe_code)]
+
+pub mod certificate;
+pub mod draws;
+pub mod gaussian;
+pub mod gradient;
+pub mod kind;
+pub mod leverage;
+pub mod model;
+pub mod pooled;
+pub mod precondition;
+pub mod products;
+pub mod rows;
+pub mod scattered;
+pub mod sketch_solve;
+pub mod solve;
+pub mod srht;
+pub mod tiles;
+
+pub use kind::{Kind, sketch};
+pub use leverage::leverage_scores;
+pub use model::Problem;
+pub use rows::{Dense, Rows, Sparse, SparseRows};
+pub use sketch_solve::sketch_solve;
+pub use solve::{Answer, Settings, solve};

@@ -1,0 +1,130 @@
+//! From a sketch K = S A (or A itself) to a matrix X with A X well conditioned, the rank, and the
+//! condition number.
+//!
+//! Columns are scaled to about unit norm by powers of 2, D: `K D = Q R`. With full rank
+//! `X = D R^-1`. If not, a QR factorisation of R with column pivoting tells the rank r, where a diagonal
+//! entry falls below `rcond` of the first, and `K = Q T`, T of r rows; `T' = V L'` with orthonormal V
+//! gives `X = V L^-1`, whose columns span the rows of A: what X z solves has minimum norm.
+
+use faer::linalg::solvers::{ColPivQr, Qr};
+use faer::linalg::triangular_solve::{
+    solve_lower_triangular_in_place, solve_upper_triangular_in_place,
+};
+use faer::{Mat, MatRef, Par};
+use sparrot_foundation::Error;
+
+/// A preconditioner from the right.
+pub struct Preconditioner {
+    /// X, (p, r).
+    pub x: Mat<f64>,
+    /// Columns that are not zero.
+    pub active: Vec<usize>,
+    /// Estimate of the condition number, over nonzero singular values.
+    pub condition: f64,
+    /// The norms of the columns of K.
+    pub norms: Vec<f64>,
+}
+
+impl Preconditioner {
+    /// r.
+    pub fn rank(&self) -> usize {
+        self.x.ncols()
+    }
+
+    /// Whether no column depends on others.
+    pub fn is_full(&self) -> bool {
+        self.rank() == self.active.len()
+    }
+}
+
+/// Norms of columns beyond these would over- or underflow where squares are formed.
+const NORMS: std::ops::Range<f64> = 1e-120..1e120;
+
+/// The power of 2 by which a column of that norm is scaled.
+pub fn unit(norm: f64) -> f64 {
+    (-norm.log2().round()).exp2()
+}
+
+/// Of K, row-major with `columns` columns; `counted` says for how many of its columns, from the first
+/// on, the condition number is asked for.
+///
+/// # Errors
+/// [`Error::InvalidInput`] for a column whose norm is out of range.
+pub fn precondition(
+    k: &[f64],
+    columns: usize,
+    counted: usize,
+    rcond: f64,
+) -> Result<Preconditioner, Error> {
+    let rows = k.len() / columns.max(1);
+    let k = MatRef::from_row_major_slice(k, rows, columns);
+    let norms: Vec<f64> = (0..columns).map(|j| k.col(j).norm_l2()).collect();
+    if let Some(j) = norms.iter().position(|n| *n != 0.0 && !NORMS.contains(n)) {
+        let message = format!(
+            "has a column, {j}, of norm {:e}: needs 1e-120 to 1e120, or 0; scale it",
+            norms[j]
+        );
+        return Err(Error::invalid("A", message));
+    }
+    let active: Vec<usize> = (0..columns).filter(|j| norms[*j] != 0.0).collect();
+    let scales: Vec<f64> = active.iter().map(|j| unit(norms[*j])).collect();
+    let a = active.len();
+    let scaled = Mat::from_fn(rows, a, |i, j| k[(i, active[j])] * scales[j]);
+    let r = Qr::new(scaled.as_ref()).thin_R().to_owned();
+    let pivoted = ColPivQr::new(r.as_ref());
+    let diagonal: Vec<f64> =
+        (0..r.nrows().min(a)).map(|i| pivoted.thin_R()[(i, i)].abs()).collect();
+    let most = diagonal.first().copied().unwrap_or(0.0);
+    let rank = diagonal.iter().take_while(|v| **v > rcond * most).count();
+    // The inverse of T restricted to its row space, in the order of the active columns; and T.
+    let (inverse, t) = if rank == a {
+        let mut inverse = Mat::identity(a, a);
+        solve_upper_triangular_in_place(r.as_ref(), inverse.as_mut(), Par::Seq);
+        let inverse =
+            Mat::from_fn(a, a, |i, j| if i <= j { scales[i] * inverse[(i, j)] } else { 0.0 });
+        (inverse, Mat::from_fn(a, a, |i, j| if i <= j { r[(i, j)] / scales[j] } else { 0.0 }))
+    } else {
+        let (top, order) = (pivoted.thin_R(), pivoted.P().arrays().0);
+        let mut t = Mat::zeros(rank, a);
+        for (place, column) in order.iter().enumerate() {
+            for i in 0..rank.min(place + 1) {
+                t[(i, *column)] = top[(i, place)] / scales[*column];
+            }
+        }
+        let qr = Qr::new(t.transpose());
+        let l = qr.thin_R().transpose();
+        // X' = L'^-1 V', by L' = R of the factorisation of T'.
+        let mut x = Mat::identity(rank, rank);
+        solve_lower_triangular_in_place(l, x.as_mut(), Par::Seq);
+        (qr.compute_thin_Q() * x, t)
+    };
+    let mut x = Mat::zeros(columns, rank);
+    for (row, column) in active.iter().enumerate() {
+        x.row_mut(*column).copy_from(inverse.row(row));
+    }
+    let is_counted = |j: &usize| *j < counted;
+    let count = active.iter().filter(|j| is_counted(j)).count();
+    let condition = norm(t.get(.., 0..count)) * norm(x.get(0..counted, ..));
+    Ok(Preconditioner { x, active, condition: if rank == 0 { 0.0 } else { condition }, norms })
+}
+
+/// The largest singular value, from below, by power iterations.
+fn norm(m: MatRef<'_, f64>) -> f64 {
+    if m.nrows() == 0 || m.ncols() == 0 {
+        return 0.0;
+    }
+    // Begins with something that nobody chose against us.
+    let mut v = Mat::from_fn(m.ncols(), 1, |i, _| 1.0 + ((i * 7919) % 101) as f64 / 101.0);
+    let mut size = 0.0;
+    for _ in 0..30 {
+        let length = v.norm_l2();
+        if length == 0.0 || !length.is_finite() {
+            break;
+        }
+        v = Mat::from_fn(v.nrows(), 1, |i, _| v[(i, 0)] / length);
+        let product = m * &v;
+        size = product.norm_l2();
+        v = m.transpose() * product;
+    }
+    size
+}

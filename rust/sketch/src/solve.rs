@@ -1,0 +1,358 @@
+//! Least squares to nearly all digits, with a bound for each coefficient.
+//!
+//! 1. The means of the columns, if there is an intercept ([`crate::model`]).
+//! 2. A sparse sign sketch of 4 rows for each unknown, or A itself where it has few rows; its QR factors
+//!    give the rank, the condition number and X ([`crate::precondition`]). Cost n d z.
+//! 3. "gram": `G = A'A` by blocks, n d^2 operations, and X anew from its Cholesky factor, where the
+//!    rounding of G can be bounded well below its smallest eigenvalue, at condition numbers up to some
+//!    10^5. Otherwise, or where that fails, "cholesky-qr": `C = (A X)'(A X)`, 2 n d^2 operations with
+//!    triangular X: randomised Cholesky QR, in which rounding does not grow with the condition number
+//!    squared (Higgins, Szyld, Boman and Yamazaki, "Analysis of randomized Householder-Cholesky QR
+//!    factorization with multisketching", 2023).
+//! 4. Passes for residual and gradient to twice the working precision ([`crate::gradient`]), each of
+//!    which bounds the errors ([`crate::certificate`]) and corrects the coefficients, until the bounds
+//!    are within the tolerance. Coefficients are kept to twice the precision meanwhile.
+//!
+//! What we changed: refinement and certificate are one computation, so that the digits of the answer do
+//! not depend on the condition number as long as C can be shown to be positive definite.
+
+use faer::{Mat, Side};
+use sparrot_foundation::{Error, Status, Stop, Team, memory};
+
+use crate::certificate::{Certificate, gram_error};
+use crate::gradient::{Twofold, gradients};
+use crate::kind::{Kind, sketch};
+use crate::model::{Problem, Shifted};
+use crate::precondition::{Preconditioner, precondition, unit};
+use crate::products::{products, summed};
+use crate::rows::{Rows, not_finite};
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Whether the Gram matrix may be tried.
+    pub gram: bool,
+    /// Columns whose part that others do not explain is below this, relative to the largest, are taken
+    /// for dependent; columns are scaled to unit norm first.
+    pub rcond: f64,
+    /// For the bounds, relative to the largest coefficient, each times the norm of its column.
+    pub tol: f64,
+    /// Passes of refinement, at most.
+    pub max_passes: usize,
+    /// Of the sketch.
+    pub seed: u64,
+}
+
+/// The answer; matrices are row-major.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// (d, k).
+    pub x: Vec<f64>,
+    /// Bounds of the errors of x; infinite where a coefficient is not determined.
+    pub bounds: Vec<f64>,
+    /// k.
+    pub intercepts: Vec<f64>,
+    /// Bounds of the errors of the intercepts.
+    pub intercept_bounds: Vec<f64>,
+    /// `|sqrt(W) (b - A x - c)|` of each right-hand side.
+    pub residuals: Vec<f64>,
+    /// The rank of A; centred, with an intercept.
+    pub rank: usize,
+    /// An estimate of its condition number.
+    pub condition: f64,
+    /// The largest bound in the measure of the tolerance, over right-hand sides.
+    pub error: f64,
+    /// How it ended.
+    pub status: Status,
+    /// "gram" or "cholesky-qr".
+    pub method: &'static str,
+    /// Passes over the rows.
+    pub passes: usize,
+    /// Rows of the sketch; 0 if A was taken itself.
+    pub sketch_rows: usize,
+}
+
+/// Entries in each column of the sketch.
+const NONZEROS: usize = 4;
+/// Rows of the sketch for each unknown.
+const OVERSAMPLING: usize = 4;
+/// Coefficients that explain less of a right-hand side than this are measured by it.
+const NOTHING: f64 = 1e-8;
+/// The Gram matrix serves where its error is below this share of its smallest eigenvalue.
+const SAFE: f64 = 0.1;
+
+/// See the page.
+///
+/// # Errors
+/// [`Error::InvalidInput`] names an entry that is not finite or a column whose scale is out of range;
+/// [`Error::OutOfMemory`], [`Error::Interrupted`].
+pub fn solve(
+    problem: Problem<'_>,
+    settings: &Settings,
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<Answer, Error> {
+    let rows = Shifted::new(problem, team, stop)?;
+    let (first, sketch_rows) = start(&rows, settings, team, stop)?;
+    let passes = usize::from(problem.intercept) + 1;
+    Run { rows, settings, team, stop, passes }.solve(first, sketch_rows)
+}
+
+/// The preconditioner from a sketch, and how many rows that had; 0 where A was factored itself.
+///
+/// # Errors
+/// As [`solve`].
+pub fn start(
+    rows: &Shifted<'_>,
+    settings: &Settings,
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<(Preconditioner, usize), Error> {
+    let problem = rows.problem;
+    let (n, p, d) = (rows.rows(), rows.columns(), problem.a.columns());
+    let size = OVERSAMPLING * p;
+    let sketch_rows = if n <= 2 * size { 0 } else { size };
+    let mut k = if sketch_rows > 0 {
+        let kind = Kind::SparseSign { nonzeros: NONZEROS };
+        sketch(rows, kind, size, settings.seed, 0, team, stop)
+            .map_err(|error| renamed(error, rows))?
+    } else {
+        let mut all: Vec<f64> = memory::zeros("the factors of A", n, p)?;
+        rows.fill(0, 0..p, &mut all);
+        all
+    };
+    if !k.iter().all(|v| v.is_finite()) {
+        return Err(not_finite(problem.a, "A"));
+    }
+    let root = problem.ridge.sqrt();
+    if root > 0.0 {
+        for j in 0..d {
+            let row = k.len();
+            k.resize(row + p, 0.0);
+            k[row + j] = root;
+        }
+    }
+    stop.poll()?;
+    Ok((precondition(&k, p, d, settings.rcond)?, sketch_rows))
+}
+
+/// The error of a sketch of the shifted matrix, in terms of the matrix.
+fn renamed(error: Error, rows: &Shifted<'_>) -> Error {
+    match error {
+        Error::InvalidInput { .. } => not_finite(rows.problem.a, "A"),
+        other => other,
+    }
+}
+
+struct Run<'a, 'b> {
+    rows: Shifted<'a>,
+    settings: &'b Settings,
+    team: &'b Team,
+    stop: &'b Stop<'b>,
+    passes: usize,
+}
+
+impl Run<'_, '_> {
+    fn solve(mut self, start: Preconditioner, sketch_rows: usize) -> Result<Answer, Error> {
+        let (p, n) = (self.rows.columns(), self.rows.rows());
+        let (rank, condition, is_full) = (start.rank(), start.condition, start.is_full());
+        let inactive: Vec<usize> = (0..p).filter(|j| !start.active.contains(j)).collect();
+        self.require_zero(&inactive)?;
+        let promises = gram_error(&start.x, &start.norms, summed(n, p)) < 0.5 * SAFE;
+        let mut found = None;
+        if self.settings.gram && is_full && promises && sketch_rows > 0 {
+            found = self.by_gram(&start.active)?.map(|(c, x)| (c, x, "gram"));
+        }
+        let (certificate, x, method) = match found {
+            Some(found) => found,
+            None => {
+                let (certificate, x) = self.by_products(start.x)?;
+                (certificate, x, "cholesky-qr")
+            }
+        };
+        let mut answer = self.refine(certificate, x, is_full, &inactive)?;
+        // The column of ones is not one of A.
+        answer.rank = rank - usize::from(self.rows.problem.intercept);
+        answer.condition = condition;
+        answer.method = method;
+        answer.sketch_rows = sketch_rows;
+        Ok(answer)
+    }
+
+    /// Raises unless these columns, whose sketch is 0, are 0 in every row that counts.
+    fn require_zero(&self, columns: &[usize]) -> Result<(), Error> {
+        let problem = &self.rows.problem;
+        for j in columns {
+            let mut block = vec![0.0; 4096];
+            for first in (0..problem.a.rows()).step_by(block.len()) {
+                self.stop.poll()?;
+                let count = block.len().min(problem.a.rows() - first);
+                problem.a.fill(first, *j..*j + 1, &mut block[..count]);
+                let counts = |i: usize| problem.weights.is_none_or(|w| w[first + i] > 0.0);
+                let mut values = block[..count].iter().enumerate();
+                if values.any(|(i, v)| *v != self.rows.means[*j] && counts(i)) {
+                    let message = format!("has a column, {j}, that is too small: scale it");
+                    return Err(Error::invalid("A", message));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// From the Gram matrix: none if it is not safely positive definite.
+    fn by_gram(&mut self, active: &[usize]) -> Result<Option<(Certificate, Vec<Twofold>)>, Error> {
+        let (rows, p) = (&self.rows, self.rows.columns());
+        let found = products(rows, None, self.team, self.stop)?;
+        self.passes += 1;
+        let (d, ridge) = (rows.problem.a.columns(), rows.problem.ridge);
+        let mut gram = found.gram;
+        (0..d).for_each(|j| gram[(j, j)] += ridge);
+        let scales: Vec<f64> = active.iter().map(|j| unit(gram[(*j, *j)].sqrt())).collect();
+        let a = active.len();
+        let scaled =
+            Mat::from_fn(a, a, |i, j| scales[i] * gram[(active[i], active[j])] * scales[j]);
+        let Ok(factor) = scaled.llt(Side::Lower) else { return Ok(None) };
+        let mut inverse = Mat::identity(a, a);
+        factor.L().solve_lower_triangular_in_place(inverse.as_mut());
+        let mut x = Mat::zeros(p, a);
+        for (i, row) in active.iter().enumerate() {
+            // X = D L'^-1, upper triangular.
+            (i..a).for_each(|j| x[(*row, j)] = scales[i] * inverse[(j, i)]);
+        }
+        let error =
+            gram_error(&x, &(0..p).map(|j| gram[(j, j)].sqrt()).collect::<Vec<_>>(), found.summed);
+        let made = Certificate::of_gram(rows, x.clone(), &gram, &found.squares, found.summed);
+        let Some(certificate) = made.filter(|c| c.least > 0.0 && error < SAFE) else {
+            return Ok(None);
+        };
+        let start = self.started(&certificate, &(x.transpose() * found.cross));
+        Ok(Some((certificate, start)))
+    }
+
+    /// From A X; where not even that has a Cholesky factor, there is no certificate.
+    fn by_products(&mut self, x: Mat<f64>) -> Result<(Certificate, Vec<Twofold>), Error> {
+        let found = products(&self.rows, Some(&x), self.team, self.stop)?;
+        self.passes += 1;
+        let certificate = Certificate::of_products(&self.rows, x, &found).ok_or_else(|| {
+            Error::invalid("A", "cannot be factorised: its sketch misses a direction; change rng")
+        })?;
+        let start = self.started(&certificate, &found.cross);
+        Ok((certificate, start))
+    }
+
+    /// The coefficients by the normal equations of A X.
+    fn started(&self, certificate: &Certificate, cross: &Mat<f64>) -> Vec<Twofold> {
+        let (rows, p) = (&self.rows, self.rows.columns());
+        let d = rows.problem.a.columns();
+        let y = certificate.solve(cross);
+        (0..rows.problem.targets)
+            .map(|t| {
+                let mut x =
+                    Twofold { high: (0..p).map(|j| y[(j, t)]).collect(), low: vec![0.0; p] };
+                if rows.problem.intercept {
+                    let mean: f64 = rows.means.iter().zip(&x.high).map(|(m, x)| m * x).sum();
+                    x.high[d] += rows.target_means[t] - mean;
+                }
+                x
+            })
+            .collect()
+    }
+
+    fn refine(
+        &mut self,
+        certificate: Certificate,
+        mut x: Vec<Twofold>,
+        is_full: bool,
+        inactive: &[usize],
+    ) -> Result<Answer, Error> {
+        let (rows, d) = (&self.rows, self.rows.problem.a.columns());
+        let k = rows.problem.targets;
+        let zero: Vec<bool> =
+            (0..k).map(|t| rows.problem.b.iter().skip(t).step_by(k).all(|b| *b == 0.0)).collect();
+        let (mut before, mut status) = (f64::INFINITY, Status::MaxIter);
+        let mut answer = None;
+        for pass in 1..=self.settings.max_passes {
+            let found = gradients(&rows.problem, &x, self.team, self.stop)?;
+            self.passes += 1;
+            if !found.iter().all(|g| g.residual.is_finite() && g.target.is_finite()) {
+                let message = "has residuals whose squares overflow: scale it";
+                return Err(Error::invalid("b", message));
+            }
+            let mut steps: Vec<_> =
+                (0..k).map(|t| certificate.step(rows, &x[t], &found[t])).collect();
+            for step in steps.iter_mut().enumerate().filter(|(t, _)| zero[*t]).map(|(_, s)| s) {
+                step.bounds.fill(0.0); // and so are the coefficients, exactly
+            }
+            let error = (0..k)
+                .map(|t| {
+                    let least = NOTHING * found[t].target.sqrt();
+                    certificate.relative(&steps[t].bounds[..d], &x[t].high[..d], least)
+                })
+                .fold(0.0, f64::max);
+            let size: f64 = steps.iter().map(|s| s.size * s.size).sum::<f64>().sqrt();
+            if answer.as_ref().is_none_or(|a: &Answer| error <= a.error || a.error.is_nan()) {
+                answer = Some(self.answer(&x, &steps, &found, error));
+            }
+            if error <= self.settings.tol {
+                status = Status::Converged;
+                break;
+            }
+            // What is left no longer falls: neither the bounds nor the gradient get better.
+            let falls = size < 0.5 * before;
+            if pass > 2 && !falls {
+                status = Status::Stalled;
+                break;
+            }
+            before = size;
+            for (x, step) in x.iter_mut().zip(&steps) {
+                (0..step.change.len()).for_each(|j| x.add(j, (step.change[j], 0.0)));
+            }
+        }
+        let mut answer = answer.ok_or_else(|| Error::invalid("max_passes", "is 0: needs one"))?;
+        answer.status = status;
+        answer.passes = self.passes;
+        for (j, bounds) in answer.bounds.chunks_exact_mut(k.max(1)).enumerate() {
+            if inactive.contains(&j) {
+                bounds.fill(0.0);
+            } else if !is_full {
+                bounds.fill(f64::INFINITY);
+            }
+        }
+        Ok(answer)
+    }
+
+    fn answer(
+        &self,
+        x: &[Twofold],
+        steps: &[crate::certificate::Step],
+        found: &[crate::gradient::Gradient],
+        error: f64,
+    ) -> Answer {
+        let (d, k) = (self.rows.problem.a.columns(), self.rows.problem.targets);
+        let mut answer = Answer {
+            x: vec![0.0; d * k],
+            bounds: vec![0.0; d * k],
+            intercepts: vec![0.0; k],
+            intercept_bounds: vec![0.0; k],
+            residuals: found.iter().map(|g| g.residual.sqrt()).collect(),
+            rank: 0,
+            condition: 0.0,
+            error,
+            status: Status::MaxIter,
+            method: "",
+            passes: 0,
+            sketch_rows: 0,
+        };
+        for (t, (x, step)) in x.iter().zip(steps).enumerate() {
+            for j in 0..d {
+                answer.x[j * k + t] = x.high[j];
+                answer.bounds[j * k + t] = step.bounds[j];
+            }
+            if self.rows.problem.intercept {
+                answer.intercepts[t] = x.high[d];
+                answer.intercept_bounds[t] = step.bounds[d];
+            }
+        }
+        answer
+    }
+}
