@@ -235,13 +235,19 @@ impl<T: Number> Training<'_, T> {
             let (team, stop) = (self.team, self.stop);
             self.gradient.mean(&self.order, network, kind, wants_gradient, team, stop)
         };
-        let trained_loss = mean(network, exact, false)?.loss;
+        // Without a hard threshold both are the same function.
+        let is_smooth = exact == last;
+        let mut found = mean(network, exact, is_smooth)?;
+        let trained_loss = found.loss;
         let plain_loss = mean(plain, exact, false)?.loss;
         let gained = trained_loss <= plain_loss || plain_loss.is_nan();
         if !gained {
             network.clone_from(plain);
         }
-        let smooth = mean(network, last, true)?;
+        if !(gained && is_smooth) {
+            found = mean(network, last, true)?;
+        }
+        let smooth = found;
         let gradient = [smooth.log_steps, smooth.log_alphas].concat();
         let stationarity = relative(self.largest(&gradient, network.depth()), smooth.loss);
         let ending = if gained || ending == Ending::Diverged { ending } else { Ending::NoGain };
