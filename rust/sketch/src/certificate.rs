@@ -41,6 +41,8 @@ use crate::products::{Products, product_roundings};
 const SLACK: f64 = 1.0 + 1e-6;
 /// More than underflow can add up to, times any norm that is admitted.
 const TINY: f64 = 1e-290;
+/// More than the norm of what can be missing in a sum of squares that underflow, of 2^31 terms.
+const VANISHED: f64 = 1e-156;
 
 /// `k u / (1 - k u)`.
 pub fn gamma(k: usize) -> f64 {
@@ -146,7 +148,7 @@ impl Certificate {
     pub fn step(&self, rows: &Shifted<'_>, point: &Twofold, at: &Gradient) -> Step {
         let (p, d) = (self.x.nrows(), rows.problem.a.columns());
         let (n, ridge) = (rows.problem.a.rows(), rows.problem.ridge);
-        let (residual, target) = (at.residual.sqrt() * SLACK, at.target.sqrt() * SLACK);
+        let [residual, target] = [at.residual, at.target].map(|s| s.sqrt() * SLACK + VANISHED);
         // In the shifted unknowns: T'g, T = [I, 0; -mu', 1].
         let intercept = if rows.problem.intercept { at.g.at(d) } else { (0.0, 0.0) };
         let mut g = Mat::zeros(p, 1);
