@@ -28,7 +28,8 @@
 //! `(M X)' sqrt(W) dr`, at most `sqrt(lambda_max) |sqrt(W) dr|`.
 //!
 //! What is returned is the high part of x, so its low part is added. Underflow is excluded by the
-//! norms that [`crate::precondition`] admits, up to `TINY`.
+//! norms that [`crate::precondition`] admits, up to `TINY` and, in the norms of residuals and
+//! right-hand sides, `VANISHED`.
 
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Mat, Side};
