@@ -269,8 +269,8 @@ impl Run<'_, '_> {
         let k = rows.problem.targets;
         let counts = |i: usize| rows.problem.weights.is_none_or(|w| w[i] > 0.0);
         let is_zero = |t: usize| {
-            let column = rows.problem.b.iter().skip(t).step_by(k).enumerate();
-            column.into_iter().all(|(i, b)| *b == 0.0 || !counts(i))
+            let mut column = rows.problem.b.iter().skip(t).step_by(k).enumerate();
+            column.all(|(i, b)| *b == 0.0 || !counts(i))
         };
         let zero: Vec<bool> = (0..k).map(is_zero).collect();
         let (mut before, mut status) = (f64::INFINITY, Status::MaxIter);
