@@ -163,6 +163,32 @@ def test_dependent_columns_give_the_solution_of_minimum_norm(n, intercept):
     assert result.residual_norm == pytest.approx(np.linalg.norm(residual), rel=1e-12)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-31, 1e-100])
+def test_dependent_columns_of_any_scale_beside_an_intercept(scale):
+    rng = np.random.default_rng(18)
+    A = rng.normal(size=(39, 3)) + 5
+    A[:, 1] = A[:, 0]
+    b = rng.normal(size=39)
+    result = lstsq(A * scale, b, fit_intercept=True, rng=0)
+    expected = scipy.linalg.lstsq(A - A.mean(axis=0), b - b.mean(), cond=1e-10)[0]
+    assert result.rank == 2
+    np.testing.assert_allclose(result.x * scale, expected, rtol=1e-10)
+    # The intercept goes by coefficients that are not determined.
+    assert np.isinf(result.coef_bound).all()
+    assert np.isinf(result.intercept_bound)
+    assert "rank 2" in result.message
+
+
+def test_a_right_hand_side_that_is_zero_in_the_rows_that_count():
+    rng = np.random.default_rng(19)
+    A, b, weights = rng.normal(size=(100, 3)), np.zeros(100), np.ones(100)
+    b[0], weights[0] = 1.0, 0.0
+    result = lstsq(A, b, sample_weight=weights, rng=0)
+    assert result.converged
+    assert (result.x == 0).all()
+    assert (result.coef_bound == 0).all()
+
+
 def test_fewer_rows_than_columns():
     rng = np.random.default_rng(13)
     A, b = rng.normal(size=(5, 9)), rng.normal(size=5)

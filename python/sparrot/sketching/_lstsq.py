@@ -331,7 +331,8 @@ def solve(
         condition_estimate=found["condition_estimate"],
         converged=status is Status.CONVERGED,
         status=status,
-        message=_message(status, found["error"], settings, plan),
+        message=_undetermined(found, settings, plan)
+        + _message(status, found["error"], settings, plan),
         method=found["method"],
         passes=found["passes"],
         sketch_rows=found["sketch_rows"],
@@ -348,6 +349,18 @@ def shaped(found: dict[str, Any], k: int, *, single: bool) -> dict[str, Any]:
     for name in ("intercept", "intercept_bound", "residual_norm"):
         out[name] = float(found[name][0]) if single else found[name]
     return out
+
+
+def _undetermined(found: dict[str, Any], settings: Settings, plan: Plan | None) -> str:
+    """Say that the rank was cut, which no bound covers."""
+    if plan is not None or not (
+        np.isinf(found["coef_bound"]).any() and np.isfinite(found["error"])
+    ):
+        return ""
+    return (
+        f"the columns of A have rank {found['rank']} to within rcond={settings.rcond:.1e}: x has "
+        "minimum norm and no proven bound; among what those directions allow "
+    )
 
 
 def _message(status: Status, error: float, settings: Settings, plan: Plan | None) -> str:

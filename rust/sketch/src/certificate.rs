@@ -28,7 +28,8 @@
 //! `(M X)' sqrt(W) dr`, at most `sqrt(lambda_max) |sqrt(W) dr|`.
 //!
 //! What is returned is the high part of x, so its low part is added. Underflow is excluded by the
-//! norms that [`crate::precondition`] admits, up to `TINY`.
+//! norms that [`crate::precondition`] admits, up to `TINY` and, in the norms of residuals and
+//! right-hand sides, `VANISHED`.
 
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Mat, Side};
@@ -41,6 +42,8 @@ use crate::products::{Products, product_roundings};
 const SLACK: f64 = 1.0 + 1e-6;
 /// More than underflow can add up to, times any norm that is admitted.
 const TINY: f64 = 1e-290;
+/// More than the norm of what can be missing in a sum of squares that underflow, of 2^31 terms.
+const VANISHED: f64 = 1e-156;
 
 /// `k u / (1 - k u)`.
 pub fn gamma(k: usize) -> f64 {
@@ -146,7 +149,7 @@ impl Certificate {
     pub fn step(&self, rows: &Shifted<'_>, point: &Twofold, at: &Gradient) -> Step {
         let (p, d) = (self.x.nrows(), rows.problem.a.columns());
         let (n, ridge) = (rows.problem.a.rows(), rows.problem.ridge);
-        let (residual, target) = (at.residual.sqrt() * SLACK, at.target.sqrt() * SLACK);
+        let [residual, target] = [at.residual, at.target].map(|s| s.sqrt() * SLACK + VANISHED);
         // In the shifted unknowns: T'g, T = [I, 0; -mu', 1].
         let intercept = if rows.problem.intercept { at.g.at(d) } else { (0.0, 0.0) };
         let mut g = Mat::zeros(p, 1);

@@ -119,8 +119,9 @@ pub fn gradients(
                         problem.b[(first + i) * k + t],
                         problem.weights.map_or(1.0, |w| w[first + i]),
                     );
-                    sum.residual += w * (r.high[i] * r.high[i]);
-                    sum.target += w * (b * b);
+                    let root = w.sqrt(); // first, so that no weight raises what underflows
+                    sum.residual += (root * r.high[i]).powi(2);
+                    sum.target += (root * b).powi(2);
                     if problem.weights.is_some() {
                         (r.high[i], r.low[i]) = twofold::multiple(r.at(i), w);
                     }

@@ -91,12 +91,7 @@ pub fn precondition(
                 t[(i, *column)] = top[(i, place)] / scales[*column];
             }
         }
-        let qr = Qr::new(t.transpose());
-        let l = qr.thin_R().transpose();
-        // X' = L'^-1 V', by L' = R of the factorisation of T'.
-        let mut x = Mat::identity(rank, rank);
-        solve_lower_triangular_in_place(l, x.as_mut(), Par::Seq);
-        (qr.compute_thin_Q() * x, t)
+        (restricted_inverse(&t), t)
     };
     let mut x = Mat::zeros(columns, rank);
     for (row, column) in active.iter().enumerate() {
@@ -106,6 +101,27 @@ pub fn precondition(
     let count = active.iter().filter(|j| is_counted(j)).count();
     let condition = norm(t.get(.., 0..count)) * norm(x.get(0..counted, ..));
     Ok(Preconditioner { x, active, condition: if rank == 0 { 0.0 } else { condition }, norms })
+}
+
+/// `V L^-1` for `T' = V L'`. The rows of T' may be of any scales; with the largest first, and
+/// pivoting, each is factored to its own precision (Cox and Higham, "Stability of Householder QR
+/// factorization for weighted least squares problems", 1998). Pivoting turns the columns of the
+/// result, which does not matter.
+fn restricted_inverse(t: &Mat<f64>) -> Mat<f64> {
+    let (rank, columns) = t.shape();
+    let sizes: Vec<f64> = (0..columns).map(|j| t.col(j).norm_max()).collect();
+    let mut order: Vec<usize> = (0..columns).collect();
+    order.sort_by(|a, b| sizes[*b].total_cmp(&sizes[*a]));
+    let sorted = Mat::from_fn(columns, rank, |i, j| t[(j, order[i])]);
+    let qr = ColPivQr::new(sorted.as_ref());
+    let mut inverse = Mat::identity(rank, rank);
+    solve_lower_triangular_in_place(qr.thin_R().transpose(), inverse.as_mut(), Par::Seq);
+    let product = qr.compute_thin_Q() * inverse;
+    let mut x = Mat::zeros(columns, rank);
+    for (i, place) in order.iter().enumerate() {
+        x.row_mut(*place).copy_from(product.row(i));
+    }
+    x
 }
 
 /// The largest singular value, from below, by power iterations.

@@ -267,8 +267,12 @@ impl Run<'_, '_> {
     ) -> Result<Answer, Error> {
         let (rows, d) = (&self.rows, self.rows.problem.a.columns());
         let k = rows.problem.targets;
-        let zero: Vec<bool> =
-            (0..k).map(|t| rows.problem.b.iter().skip(t).step_by(k).all(|b| *b == 0.0)).collect();
+        let counts = |i: usize| rows.problem.weights.is_none_or(|w| w[i] > 0.0);
+        let is_zero = |t: usize| {
+            let mut column = rows.problem.b.iter().skip(t).step_by(k).enumerate();
+            column.all(|(i, b)| *b == 0.0 || !counts(i))
+        };
+        let zero: Vec<bool> = (0..k).map(is_zero).collect();
         let (mut before, mut status) = (f64::INFINITY, Status::MaxIter);
         let mut answer = None;
         for pass in 1..=self.settings.max_passes {
@@ -317,6 +321,10 @@ impl Run<'_, '_> {
             } else if !is_full {
                 bounds.fill(f64::INFINITY);
             }
+        }
+        if !is_full && rows.problem.intercept {
+            // It goes by the coefficients: c = c' - mu'x.
+            answer.intercept_bounds.fill(f64::INFINITY);
         }
         Ok(answer)
     }
