@@ -3,12 +3,37 @@
 import numpy as np
 import pytest
 
-from sparrot.errors import InvalidInputError
-from sparrot.sparse_coding import debias, fista, iht
+from sparrot.errors import ConvergenceWarning, InvalidInputError
+from sparrot.sparse_coding import SparseCoder, debias, fista, iht
 
 rng = np.random.default_rng(0)
 A = rng.normal(size=(20, 40))
 Y = rng.normal(size=(5, 20))
+
+
+def test_atoms_of_very_different_norms_are_coded_to_the_certificate():
+    for seed in range(5):
+        random = np.random.default_rng(seed)
+        scaled = random.normal(size=(29, 50)) * 10.0 ** random.uniform(-8, 0, 50)
+        signals = random.normal(size=(12, 29))
+        alpha = 1e-8 * np.abs(signals @ scaled).max()
+        coder = SparseCoder(scaled.T, transform_algorithm="lasso_cd", transform_alpha=alpha)
+        assert coder.fit(signals).encode(signals).gap.max() <= 1e-6
+
+
+def test_an_adjoint_of_nan_is_no_certificate():
+    calls = []
+
+    def late(R):
+        calls.append(R)
+        return A.T @ R * (1.0 if len(calls) == 1 else np.nan)
+
+    with pytest.raises(InvalidInputError, match="the adjoint made NaN"):
+        fista((lambda X: A @ X, lambda R: A.T @ R * np.nan), Y, 1.0)
+    with pytest.warns(ConvergenceWarning):
+        result = fista((lambda X: A @ X, late), Y, 1.0, max_iter=20)
+    assert not result.converged
+    assert not np.isfinite(result.gap).any()
 
 
 def test_an_adjoint_that_writes_to_its_argument_leaves_the_signals():
@@ -39,3 +64,11 @@ def test_only_the_support_counts_in_debias():
     assert expected.any()
     for size in (1e-60, 1e60):
         np.testing.assert_array_equal(debias(*single, support * size).codes, expected)
+
+
+def test_pursuit_has_reached_its_residual_as_measured():
+    coder = SparseCoder(A.T, transform_alpha=1e-25).fit(Y)
+    with pytest.warns(ConvergenceWarning, match="squares of the residual above 1e-25"):
+        result = coder.encode(1e3 * Y)
+    reached = result.signal_status == "converged"
+    np.testing.assert_array_equal(reached, 2 * result.objective <= 1e-25)
