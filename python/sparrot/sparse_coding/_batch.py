@@ -359,6 +359,7 @@ def _solve(
         raise InvalidInputError('penalty is "cel0" and A an operator: needs A as a matrix')
     shape = (len(problem.signals), problem.atoms)
     codes = _start(init, shape, problem)
+    _require_feasible(codes, penalty, settings["positive"])
     simd_level()  # raises if SPARROT_SIMD asks for what there is not
     raw = _sparrot.coding_solve(
         problem.dictionary,
@@ -384,4 +385,21 @@ def _start(init: object, shape: tuple[int, int], problem: Problem) -> FloatArray
     if given.shape != needed:
         raise InvalidInputError(f"init has shape {given.shape}: needs {needed}")
     require_finite(given, "init")
+    largest = np.abs(given).max()
+    if largest > np.sqrt(np.finfo(dtype).max):
+        raise InvalidInputError(
+            f"init contains {largest}, whose square overflows {dtype}: scale it"
+        )
     return np.array(np.atleast_2d(given), dtype=dtype, order="C")
+
+
+def _require_feasible(codes: FloatArray, penalty: Penalty, positive: bool) -> None:
+    """Refuse to start from what must not be returned: it is if there is no time to leave it."""
+    if positive and (codes < 0).any():
+        raise InvalidInputError(f"init contains {codes.min()}: positive=True needs none below 0")
+    most = np.count_nonzero(codes, axis=1).max()
+    if penalty.name == "largest" and most > penalty.shape:
+        raise InvalidInputError(
+            f"init has a code with {most} numbers that are not 0: needs at most n_nonzero_coefs, "
+            f"{int(penalty.shape)}"
+        )

@@ -219,7 +219,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Warns
         -----
         sparrot.errors.ConvergenceWarning
-            If a certificate is above ``tol``.
+            If a certificate is above ``tol``, or "omp" does not reach ``transform_alpha``.
         """
         codes = self._encode(X, stacklevel=2)
         found: FloatArray = codes if isinstance(codes, np.ndarray) else codes.codes
@@ -254,7 +254,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Warns
         -----
         sparrot.errors.ConvergenceWarning
-            If a certificate is above ``tol``.
+            If a certificate is above ``tol``, or "omp" does not reach ``transform_alpha``.
         """
         result: CodingResult | FloatArray = self._encode(X, stacklevel=2)
         if isinstance(result, np.ndarray):

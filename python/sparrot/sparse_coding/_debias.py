@@ -81,7 +81,8 @@ def debias(
         raise InvalidInputError(f"codes has shape {given.shape}: needs {needed}")
     if check_finite:
         require_finite(given, "codes")
-    start = np.array(np.atleast_2d(given), dtype=problem.signals.dtype, order="C")
+    # Only the support counts: numbers could over- or underflow in the type of the signals.
+    start = np.array(np.atleast_2d(given) != 0, dtype=problem.signals.dtype, order="C")
     result = encode(
         problem,
         Penalty("refit", 0.0, 0.0),

@@ -63,12 +63,15 @@ def _of_operator(A: Any, signals: FloatArray, is_single: bool) -> Problem:
             f"Y has {features} numbers for each signal, and A has shape {tuple(A.shape)}: needs "
             f"{A.shape[0]}"
         )
-    image = np.asarray(adjoint(signals.T))
+    # A copy: a function may write to its argument.
+    image = np.asarray(adjoint(signals.copy().T))
     if image.ndim != 2 or image.shape[1] != signals.shape[0] or image.shape[0] == 0:
         raise InvalidInputError(
             f"A: the adjoint made an array of shape {image.shape} of one of {signals.T.shape}: "
             f"needs (n_atoms, {signals.shape[0]})"
         )
+    if image.dtype.kind in "fiu" and not np.isfinite(image).all():
+        raise InvalidInputError("A: the adjoint made NaN or infinity of Y: needs finite numbers")
     atoms = image.shape[0]
     pair = (
         by_rows(forward, "A: the forward function", features),

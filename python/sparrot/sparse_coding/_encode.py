@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from sparrot import _sparrot
-from sparrot._native import simd_level
+from sparrot._native import Status, simd_level
 from sparrot._validation import FloatArray
 from sparrot.sparse_coding._dictionary import Problem
 from sparrot.sparse_coding._penalty import Penalty
@@ -41,7 +41,14 @@ def encode(
         problem.dictionary, problem.signals, codes, settings, None, n_threads
     )
     found = codes[0] if problem.is_single else codes
-    result = result_of(raw, found, penalty.is_convex, tol)
-    if penalty.name not in ("largest", "refit"):  # they end when there is nothing left to do
-        warn_unless_converged(result, tol, stacklevel=stacklevel + 1)
+    # Pursuit and least squares end when there is nothing left to do, not at a tolerance.
+    goal = 0.0 if penalty.name in ("largest", "refit") else tol
+    missed = sum(status != Status.CONVERGED.value for status in raw["status"])
+    failure = (
+        f"{missed} of {shape[0]} signals have squares of the residual above {penalty.alpha:g}, and "
+        "no atom is left that makes them smaller: raise transform_alpha"
+    )
+    is_missed = penalty.name == "largest" and missed
+    result = result_of(raw, found, penalty.is_convex, goal, failure if is_missed else None)
+    warn_unless_converged(result, goal, stacklevel=stacklevel + 1)
     return result

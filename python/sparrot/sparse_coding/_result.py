@@ -48,8 +48,14 @@ class CodingResult(Result):
     """
 
 
-def result_of(raw: dict[str, Any], codes: FloatArray, is_convex: bool, tol: float) -> CodingResult:
-    """Make the result, and warn of what has not converged."""
+def result_of(
+    raw: dict[str, Any],
+    codes: FloatArray,
+    is_convex: bool,
+    tol: float,
+    failure: str | None = None,
+) -> CodingResult:
+    """Make the result, which may be told of as a failure of its own."""
     name, figures = ("gap" if is_convex else "stationarity"), raw["certificate"]
     statuses = np.array(raw["status"], dtype=np.str_)
     status, message = _summary(statuses, raw["diverged"], name, figures, tol)
@@ -63,7 +69,7 @@ def result_of(raw: dict[str, Any], codes: FloatArray, is_convex: bool, tol: floa
         diverged=raw["diverged"],
         converged=status is Status.CONVERGED,
         status=status,
-        message=message,
+        message=failure or message,
     )
 
 

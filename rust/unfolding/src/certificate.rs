@@ -46,7 +46,9 @@ impl<T: Scalar> Point<'_, T> {
         let atoms = self.places.iter().zip(self.values);
         let paid: f64 = atoms.map(|(j, v)| penalty.value(*j as usize, v.to_f64())).sum();
         let objective = 0.5 * rr + paid;
-        let value = if yy == 0.0 && objective == 0.0 {
+        let value = if !self.correlations.iter().all(|h| h.is_finite()) {
+            f64::INFINITY // comparisons would pass over a NaN
+        } else if yy == 0.0 && objective == 0.0 {
             0.0
         } else if penalty.is_convex() {
             self.gap(penalty, rr, objective) / (0.5 * yy)

@@ -151,13 +151,13 @@ impl<T: Number> Coder<'_, T> {
                 descend(state, &self.penalty(), Limits { tol, max_iter }, factor, stop)?
             }
             Method::Pursuit(target) => {
-                let reached = pursue(state, target, factor)?;
+                let reached = pursue(state, target, factor, stop)?;
                 let used = state.x.iter().filter(|x| **x != 0.0).count();
                 (if reached { Status::Converged } else { Status::Stalled }, used)
             }
             Method::Refit => {
                 let atoms: Vec<usize> = (0..given.len()).filter(|j| given[*j] != T::ZERO).collect();
-                refit(state, &atoms, factor)?;
+                refit(state, &atoms, factor, stop)?;
                 (Status::Converged, 1)
             }
         };
@@ -174,15 +174,23 @@ impl<T: Number> Coder<'_, T> {
     }
 
     fn judge(&self, point: &Point<'_, T>, ending: Ending) -> Outcome {
-        let Ending { mut status, iterations } = ending;
+        let Ending { status, iterations } = ending;
         let step = if self.gram.largest > 0.0 { 1.0 / self.gram.largest } else { 1.0 };
-        let (Certificate { value, objective }, tol) = match self.method {
-            Method::Descent { tol, .. } => (point.certificate(&self.penalty(), step), tol),
-            Method::Pursuit(_) | Method::Refit => (point.orthogonality(&self.gram.squares), 0.0),
+        let Certificate { value, objective } = match self.method {
+            Method::Descent { .. } => point.certificate(&self.penalty(), step),
+            Method::Pursuit(_) | Method::Refit => point.orthogonality(&self.gram.squares),
         };
-        if status == Status::Converged && tol > 0.0 && value > tol {
-            status = Status::Stalled;
-        }
+        // What the method believed of it came by way of the Gram matrix, before the code was rounded.
+        let is_reached = match self.method {
+            Method::Descent { tol, .. } => value <= tol,
+            Method::Pursuit(Target { squares, .. }) if squares > 0.0 => 2.0 * objective <= squares,
+            Method::Pursuit(_) | Method::Refit => status == Status::Converged,
+        };
+        let status = match status {
+            _ if is_reached => Status::Converged,
+            Status::Converged => Status::Stalled,
+            status => status,
+        };
         Outcome { certificate: value, objective, iterations, step, status, diverged: false }
     }
 }

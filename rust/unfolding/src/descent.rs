@@ -66,7 +66,10 @@ pub fn descend(
         if penalty.penalty == Penalty::L1 {
             support.descend(state, penalty, &mut used, stop)?;
         } else {
-            (0..CYCLES).for_each(|_| cycle(state, penalty, &used));
+            for _ in 0..CYCLES {
+                stop.poll()?;
+                cycle(state, penalty, &used);
+            }
             used.retain(|j| state.x[*j] != 0.0);
         }
         let mut found = look(state, penalty, &mut used);

@@ -8,7 +8,7 @@
 //! **Cost.** k N + k^2 for the k-th atom.
 
 use sparrot_design::factor::Factor;
-use sparrot_foundation::Error;
+use sparrot_foundation::{Error, Stop};
 
 use crate::gram::{Gram, State};
 
@@ -29,14 +29,20 @@ pub struct Target {
 /// Picks atoms until the target; whether it was reached before the atoms left over were of no use.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`].
-pub fn pursue(state: &mut State<'_>, target: Target, factor: &mut Factor) -> Result<bool, Error> {
+/// [`Error::Interrupted`], [`Error::OutOfMemory`].
+pub fn pursue(
+    state: &mut State<'_>,
+    target: Target,
+    factor: &mut Factor,
+    stop: &Stop<'_>,
+) -> Result<bool, Error> {
     let gram = state.gram;
     let mut used: Vec<usize> = vec![];
     let mut x: Vec<f64> = vec![];
     factor.clear();
     let mut closed = vec![false; gram.atoms];
     while used.len() < target.count {
+        stop.poll()?;
         if state.residual_squares(&used) <= target.squares {
             return Ok(true);
         }
@@ -90,11 +96,17 @@ fn join(
 /// The least-squares code of these atoms, without those that depend on atoms before them.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`].
-pub fn refit(state: &mut State<'_>, atoms: &[usize], factor: &mut Factor) -> Result<(), Error> {
+/// [`Error::Interrupted`], [`Error::OutOfMemory`].
+pub fn refit(
+    state: &mut State<'_>,
+    atoms: &[usize],
+    factor: &mut Factor,
+    stop: &Stop<'_>,
+) -> Result<(), Error> {
     let mut used = vec![];
     factor.clear();
     for atom in atoms {
+        stop.poll()?;
         join(factor, &mut used, state.gram, *atom)?;
     }
     // The second time for what rounding left of the residual.

@@ -8,8 +8,8 @@
 //! (Lee, Battle, Raina and Ng, *Efficient sparse coding algorithms*, NIPS 2006).
 //!
 //! **What is ours.** The Cholesky factor of `G_ss` is kept while atoms come and go, k^2 for each, and made
-//! anew where many come at once. Its diagonal is raised a little, so that there is a factor also for
-//! atoms that depend on each other: the direction still leads down, and far along it one of them
+//! anew where many come at once. Its diagonal is raised a little, by a share of each atom's own square
+//! (atoms may be far smaller than others), so that there is a factor also for atoms that depend on each other: the direction still leads down, and far along it one of them
 //! leaves. Atoms for which there is none move by coordinate descent.
 
 use sparrot_design::factor::Factor;
@@ -19,7 +19,7 @@ use crate::descent::cycle;
 use crate::gram::State;
 use crate::penalty::Weighted;
 
-/// What the diagonal is raised by, as a share of its largest entry, for each atom of the dictionary.
+/// What each entry of the diagonal is raised by, as a share of it, for each atom of the dictionary.
 const RAISED: f64 = 1e-14;
 /// Where more than one atom comes for so many that are there the factor is made anew.
 const FEW: usize = 8;
@@ -60,33 +60,34 @@ impl Support<'_> {
         let new: Vec<usize> = used.iter().filter(|j| state.x[**j] == 0.0).copied().collect();
         cycle(state, penalty, &new);
         used.retain(|j| state.x[*j] != 0.0);
-        let without = self.join(state, used)?;
+        let without = self.join(state, used, stop)?;
         while self.step(state, penalty.lambda)? {
             stop.poll()?;
         }
         if !without.is_empty() {
             (0..CYCLES).for_each(|_| cycle(state, penalty, used));
         }
-        for place in (0..self.atoms.len()).rev() {
-            if state.x[self.atoms[place]] == 0.0 {
-                self.leave(place);
-            }
-        }
+        self.leave_zeros(state);
         used.retain(|j| state.x[*j] != 0.0);
         Ok(())
     }
 
     /// Takes the atoms in use into the factor; those for which there is none are left.
-    fn join(&mut self, state: &State<'_>, used: &[usize]) -> Result<Vec<usize>, Error> {
+    fn join(
+        &mut self,
+        state: &State<'_>,
+        used: &[usize],
+        stop: &Stop<'_>,
+    ) -> Result<Vec<usize>, Error> {
         let mut new: Vec<usize> = used.iter().filter(|j| !self.is_member[**j]).copied().collect();
         let gram = state.gram;
-        let raised = RAISED * gram.largest * gram.atoms as f64;
+        let raised = 1.0 + RAISED * gram.atoms as f64;
         if new.len() * FEW > self.atoms.len() {
             let all = [&self.atoms[..], &new].concat();
             let fill = |i: usize, out: &mut [f64]| {
                 let row = gram.row(all[i]);
                 out.iter_mut().zip(&all[i..]).for_each(|(out, j)| *out = row[*j]);
-                out[0] += raised;
+                out[0] *= raised;
             };
             if self.factor.rebuild(all.len(), fill)? {
                 all.iter().for_each(|j| self.is_member[*j] = true);
@@ -99,9 +100,10 @@ impl Support<'_> {
         }
         let mut without = vec![];
         for j in new {
+            stop.poll()?;
             let row = gram.row(j);
             let products = self.atoms.iter().map(|i| row[*i]).collect();
-            if self.factor.push(products, row[j] + raised)? {
+            if self.factor.push(products, row[j] * raised)? {
                 self.atoms.push(j);
                 self.is_member[j] = true;
             } else {
@@ -111,9 +113,16 @@ impl Support<'_> {
         Ok(without)
     }
 
-    fn leave(&mut self, place: usize) {
-        self.factor.remove(place);
-        self.is_member[self.atoms.remove(place)] = false;
+    /// Removes the atoms whose numbers are 0; whether there are any.
+    fn leave_zeros(&mut self, state: &State<'_>) -> bool {
+        let before = self.atoms.len();
+        for place in (0..before).rev() {
+            if state.x[self.atoms[place]] == 0.0 {
+                self.factor.remove(place);
+                self.is_member[self.atoms.remove(place)] = false;
+            }
+        }
+        self.atoms.len() < before
     }
 
     /// A step; whether a sign would have changed, whose atom has left.
@@ -125,22 +134,18 @@ impl Support<'_> {
         if self.moves.iter().any(|d| !d.is_finite()) {
             return Ok(false);
         }
-        let (mut share, mut first) = (1.0, None);
-        for (i, (j, d)) in self.atoms.iter().zip(&self.moves).enumerate() {
-            let until = -state.x[*j] / d;
-            if until > 0.0 && until < share {
-                (share, first) = (until, Some(i));
+        let until = |(j, d): (&usize, &f64)| -state.x[*j] / d;
+        let all = self.atoms.iter().zip(&self.moves);
+        let share = all.map(until).filter(|u| *u > 0.0).fold(1.0, f64::min);
+        for (j, d) in self.atoms.iter().zip(&mut self.moves) {
+            // Several may become 0 at once, and rounding must not carry one of them beyond.
+            let ends = until((j, d)) == share && share < 1.0;
+            *d *= share;
+            if ends || (state.x[*j] + *d) * state.x[*j] < 0.0 {
+                *d = -state.x[*j];
             }
         }
-        self.moves.iter_mut().for_each(|d| *d *= share);
-        if let Some(i) = first {
-            self.moves[i] = -state.x[self.atoms[i]];
-        }
         state.add(&self.atoms, &self.moves);
-        if let Some(i) = first {
-            state.x[self.atoms[i]] = 0.0;
-            self.leave(i);
-        }
-        Ok(first.is_some())
+        Ok(self.leave_zeros(state))
     }
 }

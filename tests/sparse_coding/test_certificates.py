@@ -1,0 +1,74 @@
+"""Certificates and bounds under input that had got past them."""
+
+import numpy as np
+import pytest
+
+from sparrot.errors import ConvergenceWarning, InvalidInputError
+from sparrot.sparse_coding import SparseCoder, debias, fista, iht
+
+rng = np.random.default_rng(0)
+A = rng.normal(size=(20, 40))
+Y = rng.normal(size=(5, 20))
+
+
+def test_atoms_of_very_different_norms_are_coded_to_the_certificate():
+    for seed in range(5):
+        random = np.random.default_rng(seed)
+        scaled = random.normal(size=(29, 50)) * 10.0 ** random.uniform(-8, 0, 50)
+        signals = random.normal(size=(12, 29))
+        alpha = 1e-8 * np.abs(signals @ scaled).max()
+        coder = SparseCoder(scaled.T, transform_algorithm="lasso_cd", transform_alpha=alpha)
+        assert coder.fit(signals).encode(signals).gap.max() <= 1e-6
+
+
+def test_an_adjoint_of_nan_is_no_certificate():
+    calls = []
+
+    def late(R):
+        calls.append(R)
+        return A.T @ R * (1.0 if len(calls) == 1 else np.nan)
+
+    with pytest.raises(InvalidInputError, match="the adjoint made NaN"):
+        fista((lambda X: A @ X, lambda R: A.T @ R * np.nan), Y, 1.0)
+    with pytest.warns(ConvergenceWarning):
+        result = fista((lambda X: A @ X, late), Y, 1.0, max_iter=20)
+    assert not result.converged
+    assert not np.isfinite(result.gap).any()
+
+
+def test_an_adjoint_that_writes_to_its_argument_leaves_the_signals():
+    def adjoint(R):
+        made = A.T @ R
+        R[:] = 0
+        return made
+
+    signals = Y.copy()
+    result = fista((lambda X: A @ X, adjoint), signals, 1.0)
+    np.testing.assert_array_equal(signals, Y)
+    np.testing.assert_allclose(result.objective, fista(A, Y, 1.0).objective, rtol=1e-5)
+
+
+def test_a_start_that_must_not_be_returned_is_refused():
+    with pytest.raises(InvalidInputError, match=r"init contains -0\.9: positive=True"):
+        fista([[1.0]], [-1.0], 0.1, init=[-0.9], positive=True, max_time=0)
+    with pytest.raises(InvalidInputError, match="init has a code with 40 numbers"):
+        iht(A, Y, n_nonzero_coefs=3, init=np.ones((5, 40)))
+    with pytest.raises(InvalidInputError, match="overflows float32"):
+        fista(A.astype("f4"), Y.astype("f4"), 1.0, init=np.full((5, 40), 1e300))
+
+
+def test_only_the_support_counts_in_debias():
+    single = A.astype("f4"), Y.astype("f4")
+    support = np.where(np.arange(40) < 5, 1.0, 0.0) * np.ones((5, 1))
+    expected = debias(*single, support).codes
+    assert expected.any()
+    for size in (1e-60, 1e60):
+        np.testing.assert_array_equal(debias(*single, support * size).codes, expected)
+
+
+def test_pursuit_has_reached_its_residual_as_measured():
+    coder = SparseCoder(A.T, transform_alpha=1e-25).fit(Y)
+    with pytest.warns(ConvergenceWarning, match="squares of the residual above 1e-25"):
+        result = coder.encode(1e3 * Y)
+    reached = result.signal_status == "converged"
+    np.testing.assert_array_equal(reached, 2 * result.objective <= 1e-25)
