@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sparrot.errors import ConvergenceWarning, InvalidInputError
-from sparrot.sparse_coding import SparseCoder, debias, fista, iht
+from sparrot.sparse_coding import SparseCoder, debias, fista, iht, ista
 
 rng = np.random.default_rng(0)
 A = rng.normal(size=(20, 40))
@@ -72,3 +72,27 @@ def test_pursuit_has_reached_its_residual_as_measured():
         result = coder.encode(1e3 * Y)
     reached = result.signal_status == "converged"
     np.testing.assert_array_equal(reached, 2 * result.objective <= 1e-25)
+
+
+@pytest.mark.parametrize("penalty", ["mcp", "scad"])
+def test_a_step_far_too_short_is_not_taken_for_a_fixed_point(penalty):
+    rng = np.random.default_rng(0)
+    A, Y = rng.normal(size=(10, 20)), rng.normal(size=(5, 10))
+    with pytest.warns(ConvergenceWarning):
+        result = ista(A, Y, 0.1, penalty=penalty, step=1e-14, max_iter=20)
+    assert not result.converged
+    assert result.stationarity.min() > 1e-2
+    for unit in (1e-3, 1e3):  # the same without a scale
+        with pytest.warns(ConvergenceWarning):
+            scaled = ista(
+                unit * A, Y, 0.1 * unit, penalty=penalty, step=1e-14 / unit**2, max_iter=20
+            )
+        np.testing.assert_allclose(scaled.stationarity, result.stationarity, rtol=1e-3)
+
+
+@pytest.mark.parametrize("wrong", [{"transform_alpha": -1}, {"tol": -3}, {"transform_max_iter": 0}])
+def test_a_coder_checks_its_parameters_in_fit(wrong):
+    rng = np.random.default_rng(0)
+    coder = SparseCoder(rng.normal(size=(6, 4)), transform_algorithm="lasso_cd").set_params(**wrong)
+    with pytest.raises(InvalidInputError, match=next(iter(wrong))):
+        coder.fit(rng.normal(size=(5, 4)))

@@ -179,6 +179,13 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         del y
         as_choice(self.transform_algorithm, "transform_algorithm", ALGORITHMS)
         as_choice(self.penalty, "penalty", PENALTIES)
+        as_count(self.transform_max_iter, "transform_max_iter")
+        if self.transform_alpha is not None:
+            self._alpha()
+        if self.transform_n_nonzero_coefs is not None:
+            self._count()
+        if self.tol is not None:
+            as_positive(self.tol, "tol", zero=True)
         data = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
         self.components_ = _normalised(data) if self.dictionary is None else self._given()
         if self.components_.shape[1] != data.shape[1]:

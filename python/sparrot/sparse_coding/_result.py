@@ -23,7 +23,8 @@ class CodingResult(Result):
         the objective at 0, measured in double precision on the codes returned.
     stationarity : ndarray of shape (n_signals,)
         For other penalties instead: the length of the move that a step of the method would still
-        make, over ``sqrt(step)`` and the norm of the signal.
+        make, over ``sqrt(step)`` and the norm of the signal. (For steps below ``1 / (A**2).sum()``
+        the move is first scaled up to one of that length.)
     objective : ndarray of shape (n_signals,)
         ``((y - A @ x)**2).sum() / 2 + alpha * penalty(x).sum()``.
     n_iter : ndarray of shape (n_signals,)

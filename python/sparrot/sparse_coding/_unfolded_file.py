@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ def _contents(path: Any) -> dict[str, FloatArray]:
                     f"{path} has no {missing[0]!r}: needs a file of save(), whole"
                 )
             contents = {name: archive[name] for name in (*TEXTS, *ARRAYS)}
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, InvalidInputError):
             raise
         raise InvalidInputError(f"{path} is not a file of save(), or damaged: {error}") from error

@@ -220,7 +220,8 @@ fn with_operator<T: Float>(
     let mut codes: PyReadwriteArray2<'_, T> = codes.extract()?;
     let (y, codes) = (signals.as_slice()?, codes.as_slice_mut()?);
     let start = is_warm.then(|| codes.to_vec());
-    let squares = vec![1.0; operator.atoms];
+    // They are not known.
+    let squares = vec![0.0; operator.atoms];
     let found = guard::call(py, limits, |team, stop| {
         let request = input.request()?;
         let settings = request.settings(request.steps.unwrap_or(Steps::Adaptive), &squares);

@@ -281,7 +281,7 @@ impl<'a, T: Number, D: Dictionary<T>> Block<'a, T, D> {
         if !penalty.is_convex() {
             let moved =
                 signal.moves[0].max(if signal.theta == 1.0 { 0.0 } else { signal.moves[1] });
-            return moved / (signal.operator.size * signal.squares).sqrt();
+            return moved / (penalty.unit(signal.operator.size) * signal.squares.sqrt());
         }
         let (g, base) = (&self.g[row * n..(row + 1) * n], &self.base[row * n..(row + 1) * n]);
         let (places, values) = self.codes.row(row);

@@ -7,7 +7,8 @@
 //! gap = |r|^2 / 2 + lambda |x|_1 - (s y'r - s^2 |r|^2 / 2)
 //! ```
 //!
-//! For the others the residual of the fixed point, `|x - prox(x + t h)| / (sqrt(t) |y|)`. The gap is told
+//! For the others the residual of the fixed point, `|x - prox(x + t h)| / (sqrt(t) |y|)` (steps far too
+//! short: [`Weighted::unit`]). The gap is told
 //! as a share of the objective at 0, `|y|^2 / 2`; both are then without a scale.
 
 use sparrot_foundation::Scalar;
@@ -53,7 +54,7 @@ impl<T: Scalar> Point<'_, T> {
         } else if penalty.is_convex() {
             self.gap(penalty, rr, objective) / (0.5 * yy)
         } else {
-            self.move_of_a_step(penalty, t) / (t.sqrt() * yy.sqrt())
+            self.move_of_a_step(penalty, t) / (penalty.unit(t) * yy.sqrt())
         };
         Certificate { value: if value.is_nan() { f64::INFINITY } else { value }, objective }
     }

@@ -77,7 +77,7 @@ pub struct Weighted<'a> {
     pub lambda: f64,
     /// Whether codes must not be negative.
     pub positive: bool,
-    /// The squared norms of the atoms.
+    /// The squared norms of the atoms; zeros if they are not known.
     pub squares: &'a [f64],
 }
 
@@ -113,6 +113,15 @@ impl Weighted<'_> {
         if let Penalty::Largest(k) = self.penalty {
             keep_largest(u, k);
         }
+    }
+
+    /// What the move of a step t is measured in: its square root; but for steps shorter than any that is
+    /// needed, below 1 over the sum of the squares of A, t itself over that root, or else moves would
+    /// count as small only because the step is.
+    pub fn unit(&self, t: f64) -> f64 {
+        let total: f64 = self.squares.iter().sum();
+        let least = if total > 0.0 { 1.0 / total } else { 0.0 };
+        t / t.max(least).sqrt()
     }
 
     /// The step as lines, if they are the same for every atom.

@@ -9,8 +9,9 @@
 //!
 //! **What is ours.** The Cholesky factor of `G_ss` is kept while atoms come and go, k^2 for each, and made
 //! anew where many come at once. Its diagonal is raised a little, by a share of each atom's own square
-//! (atoms may be far smaller than others), so that there is a factor also for atoms that depend on each other: the direction still leads down, and far along it one of them
-//! leaves. Atoms for which there is none move by coordinate descent.
+//! (atoms may be far smaller than others), so that there is a factor also for atoms that depend on each
+//! other: the direction still leads down, and far along it one of them leaves. Atoms for which there is
+//! none move by coordinate descent.
 
 use sparrot_design::factor::Factor;
 use sparrot_foundation::{Error, Stop};
