@@ -1,12 +1,12 @@
 //! Products of sparse rows with a dense matrix.
 //!
-//! **Layout.** The matrix is cut into panels of columns, [`PANEL_BYTES`] wide and contiguous. A product
-//! takes a block of at most [`BLOCK_ROWS`] rows of a panel, which the first cache holds, while the
-//! rows of numbers go by: each number is multiplied by a row of the block into one of four sets of
+//! **Layout.** The matrix is cut into panels of columns, 256 bytes wide and contiguous. A product
+//! takes a block of at most a hundred rows of a panel, which the first cache holds, while the
+//! rows of numbers go by: each number is multiplied by a row of the block into one of two sets of
 //! registers, and of the rows only what is not 0 is looked at. Crowded rows are multiplied as dense
 //! ones, four at a time, which share each load of the matrix.
 //!
-//! **Cost.** A load of the matrix for each multiplication of a sparse row, half of one for a dense row.
+//! **Cost.** A load of the matrix for each multiplication of a sparse row, a quarter of one for a dense row.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ use crate::sparse_rows::SparseRows;
 
 /// The width of a panel: four registers of the widest level.
 const PANEL_BYTES: usize = 256;
-/// Rows of a panel that are worked on together, 24 KiB.
+/// Rows of a panel that are worked on together, 25 KiB.
 const BLOCK_ROWS: usize = 100;
 /// Sums of a sparse row that run side by side, so that an addition need not wait for the last.
 const CHAINS: usize = 2;

@@ -96,7 +96,7 @@ impl<'a, T: Number> Matrix<'a, T> {
                 Some(Factors { transposed, straight })
             }
         };
-        let gram = if n <= LARGEST_GRAM && n <= 2 * gradients {
+        let gram = if n <= LARGEST_GRAM && n.div_ceil(2) <= gradients {
             memory::check("the Gram matrix", 2 * n, n)?;
             let gram = gram_rows(design, factors.as_ref().map(|f| &f.straight), team, stop)?;
             Some(Panels::new(n, n, |i, j| gram[i * n + j]))

@@ -1,11 +1,13 @@
 //! Gradients of unrolled networks against differences; training lowers the loss, with the same bits for
 //! any number of threads.
 
+use sparrot_design::Design;
 use sparrot_foundation::random::Stream;
 use sparrot_foundation::stop::Unobserved;
 use sparrot_foundation::{Stop, Team, Trace};
+use sparrot_unfolding::Matrix;
 use sparrot_unfolding::training::{
-    Count, Dictionary, Ending, Gate, Gradient, Loss, Network, Schedule, Shrinkage, Signals, fit,
+    Count, Ending, Gate, Gradient, Loss, Network, Schedule, Shrinkage, Signals, fit, plain_step,
     transform,
 };
 
@@ -15,6 +17,7 @@ const COUNT: usize = 53;
 const ALPHA: f64 = 0.05;
 
 struct Data {
+    /// By columns.
     dictionary: Vec<f64>,
     signals: Vec<f64>,
     codes: Vec<f64>,
@@ -27,12 +30,18 @@ fn data() -> Data {
     let dense: Vec<f64> = (0..COUNT * ATOMS).map(|_| centred(4.0)).collect();
     let codes: Vec<f64> = dense.iter().map(|x| if x.abs() > 1.6 { *x } else { 0.0 }).collect();
     let product = |i: usize, f: usize| -> f64 {
-        (0..ATOMS).map(|j| codes[i * ATOMS + j] * dictionary[f * ATOMS + j]).sum()
+        (0..ATOMS).map(|j| codes[i * ATOMS + j] * dictionary[j * FEATURES + f]).sum()
     };
     let signals =
         (0..COUNT).flat_map(|i| (0..FEATURES).map(move |f| (i, f))).map(|(i, f)| product(i, f));
     let signals = signals.collect();
     Data { dictionary, signals, codes }
+}
+
+impl Data {
+    fn design(&self) -> Design<'_, f64> {
+        Design::Dense(self.dictionary.chunks(FEATURES).collect())
+    }
 }
 
 const KINDS: [(Shrinkage, Loss); 4] = [
@@ -46,13 +55,14 @@ const KINDS: [(Shrinkage, Loss); 4] = [
 fn gradients_are_those_of_differences() {
     let (data, team) = (data(), Team::new(Some(2)));
     let stop = Stop::new(&Unobserved, None);
-    let dictionary = Dictionary::new(&data.dictionary, ATOMS, &team, &stop).unwrap();
+    let design = data.design();
+    let dictionary = Matrix::new(&design, "dictionary", usize::MAX, &team, &stop).unwrap();
     let rows: Vec<u32> = (0..COUNT as u32).collect();
     for (shrinkage, loss) in KINDS {
         let codes = (loss == Loss::Supervised).then_some(&data.codes[..]);
         let signals = Signals::new(&dictionary, &data.signals, codes, &team, &stop).unwrap();
         let mut gradient = Gradient::new(&dictionary, &signals, COUNT, 4).unwrap();
-        let mut network = Network::plain(4, 1.3 * dictionary.plain_step().unwrap(), ALPHA);
+        let mut network = Network::plain(4, 1.3 * plain_step(&design, &stop).unwrap(), ALPHA);
         let mut mean = |network: &Network| {
             gradient.mean(&rows, network, (shrinkage, loss), true, &team, &stop).unwrap()
         };
@@ -89,10 +99,11 @@ fn training_lowers_the_loss_with_the_same_bits_for_any_number_of_threads() {
     for (shrinkage, loss) in KINDS {
         let run = |threads| {
             let team = Team::new(Some(threads));
-            let dictionary = Dictionary::new(&data.dictionary, ATOMS, &team, &stop).unwrap();
+            let design = data.design();
+            let dictionary = Matrix::new(&design, "dictionary", usize::MAX, &team, &stop).unwrap();
             let codes = (loss == Loss::Supervised).then_some(&data.codes[..]);
             let signals = Signals::new(&dictionary, &data.signals, codes, &team, &stop).unwrap();
-            let mut network = Network::plain(4, dictionary.plain_step().unwrap(), ALPHA);
+            let mut network = Network::plain(4, plain_step(&design, &stop).unwrap(), ALPHA);
             let mut trace = Trace::default();
             let fitted = fit(
                 &dictionary,
