@@ -15,9 +15,10 @@
 //! **C.** By way of B = fl(M X): with n_j the norm of column j of M, Cauchy's inequality over the columns
 //! gives `| |M||X| |_F <= N = sqrt(p sum_j n_j^2 |e_j X|^2)`, so that `|B - M X|_F <= eta = gamma_(l+4) N`,
 //! l roundings in a product, 4 for the shift and the weights. So the smallest singular value of M X is
-//! at least that of B less eta. What is computed is fl(B'B), wrong by at most `delta = gamma_s |B|_F^2`, s
-//! terms in a sum. By way of G = fl(M'M), eta is 0 and delta has other parts: `|X' (G - M'M) X|_F <= gamma_(s+8) | |X|'n |^2`, and the products with X
-//! on both sides add `gamma_(2p+4)` of the same.
+//! at least that of B less eta. What is computed is fl(B'B), wrong by at most `delta = gamma_s |B|_F^2`,
+//! s terms in a sum. By way of G = fl(M'M), eta is 0 and delta has other parts:
+//! `|X' (G - M'M) X|_F <= gamma_(s+8) | |X|'n |^2`, and the products with X on both sides add
+//! `gamma_(2p+4)` of the same.
 //!
 //! **lambda_min.** If the Cholesky factorisation of `C - t I` runs to its end in floating point, the
 //! smallest eigenvalue of C is at least `t - gamma_(r+4) trace(C)` (Rump, "Verification of positive
