@@ -158,7 +158,7 @@ def test_dense_codes_of_many_atoms(loss, dtype):
     exact = ("exact", 1.0)
     arguments = (*wide[:2], targets, *logs, "l1", 1e-4, exact, exact)
     # The loss is what is left of the squares of the signals: it is known to a rounding of those.
-    unit = np.finfo(dtype).eps * (wide[1] ** 2).sum(axis=1).mean() / 2
+    unit = np.finfo(dtype).eps / 2 * (wide[1] ** 2).sum(axis=1).mean() / 2
     rounding = unit if loss == "unsupervised" else 0.0
     assert value == pytest.approx(reference.loss(*arguments), rel=tolerance, abs=rounding)
     expected = np.array(reference.gradient(*arguments))
