@@ -16,9 +16,7 @@
 //! gives `| |M||X| |_F <= N = sqrt(p sum_j n_j^2 |e_j X|^2)`, so that `|B - M X|_F <= eta = gamma_(l+4) N`,
 //! l roundings in a product, 4 for the shift and the weights. So the smallest singular value of M X is
 //! at least that of B less eta. What is computed is fl(B'B), wrong by at most `delta = gamma_s |B|_F^2`,
-//! s terms in a sum. By way of G = fl(M'M), eta is 0 and delta has other parts:
-//! `|X' (G - M'M) X|_F <= gamma_(s+8) | |X|'n |^2`, and the products with X on both sides add
-//! `gamma_(2p+4)` of the same.
+//! s terms in a sum. By way of products to twice the precision there is neither ([`crate::normal`]).
 //!
 //! **lambda_min.** If the Cholesky factorisation of `C - t I` runs to its end in floating point, the
 //! smallest eigenvalue of C is at least `t - gamma_(r+4) trace(C)` (Rump, "Verification of positive
@@ -40,11 +38,11 @@ use crate::model::Shifted;
 use crate::products::{Products, product_roundings};
 
 /// More than any sum of squares or products loses in plain arithmetic, for less than 2^31 terms.
-const SLACK: f64 = 1.0 + 1e-6;
+pub const SLACK: f64 = 1.0 + 1e-6;
 /// More than underflow can add up to, times any norm that is admitted.
-const TINY: f64 = 1e-290;
+pub const TINY: f64 = 1e-290;
 /// More than the norm of what can be missing in a sum of squares that underflow, of 2^31 terms.
-const VANISHED: f64 = 1e-156;
+pub const VANISHED: f64 = 1e-156;
 
 /// `k u / (1 - k u)`.
 pub fn gamma(k: usize) -> f64 {
@@ -60,7 +58,8 @@ pub struct Certificate {
     pub least: f64,
     most: f64,
     norms: Vec<f64>,
-    scales: Vec<f64>,
+    /// Of columns, in the measure of the tolerance.
+    pub scales: Vec<f64>,
     total: f64,
 }
 
@@ -72,6 +71,8 @@ pub struct Step {
     pub change: Vec<f64>,
     /// `|X'g|`, in plain arithmetic.
     pub size: f64,
+    /// A bound is this times the norm of a row of X.
+    pub factor: f64,
 }
 
 impl Certificate {
@@ -86,26 +87,14 @@ impl Certificate {
         let b = (0..r).map(|i| found.gram[(i, i)]).sum::<f64>().sqrt() * SLACK;
         let with_ridge = gamma(p + 4) * ridge * penalised.squared_norm_l2() * SLACK;
         let delta = gamma(found.summed + 8) * b * b + with_ridge;
-        Certificate::new(rows, x, c, [delta, product], &found.squares)
+        Certificate::new(&rows.means, rows.total, x, c, [delta, product], &found.squares)
     }
 
-    /// By way of the Gram matrix G, with the ridge.
-    pub fn of_gram(
-        rows: &Shifted<'_>,
-        x: Mat<f64>,
-        gram: &Mat<f64>,
-        squares: &[f64],
-        summed: usize,
-    ) -> Option<Certificate> {
-        let c = x.transpose() * (gram * &x);
-        let c = Mat::from_fn(c.nrows(), c.ncols(), |i, j| c[(i.max(j), i.min(j))]);
-        let norms: Vec<f64> = (0..x.nrows()).map(|j| gram[(j, j)].max(squares[j]).sqrt()).collect();
-        let delta = gram_error(&x, &norms, summed);
-        Certificate::new(rows, x, c, [delta, 0.0], squares)
-    }
-
-    fn new(
-        rows: &Shifted<'_>,
+    /// Of C as computed, wrong by at most delta in norm, for a factor that is wrong by at most eta; for
+    /// columns of A and ones whose squared norms, less the means, are those; of so much weight.
+    pub fn new(
+        means: &[f64],
+        total: f64,
         x: Mat<f64>,
         c: Mat<f64>,
         [delta, eta]: [f64; 2],
@@ -114,8 +103,8 @@ impl Certificate {
         let factor = c.llt(Side::Lower).ok()?;
         let trace: f64 = (0..c.nrows()).map(|i| c[(i, i)]).sum();
         let least = (least_eigenvalue(&c) - delta).max(0.0);
-        let root = rows.total.sqrt();
-        let centre = |j: usize| rows.means.get(j).map_or(0.0, |m| m.abs() * root);
+        let root = total.sqrt();
+        let centre = |j: usize| means.get(j).map_or(0.0, |m| m.abs() * root);
         // Of the columns as they are, not shifted.
         let norms =
             squares.iter().enumerate().map(|(j, s)| (s.sqrt() + centre(j)) * SLACK).collect();
@@ -126,7 +115,7 @@ impl Certificate {
             most: ((trace + delta).sqrt() + eta).powi(2) * SLACK,
             norms,
             scales: squares.iter().map(|s| s.sqrt()).collect(),
-            total: rows.total,
+            total,
         })
     }
 
@@ -160,10 +149,8 @@ impl Certificate {
             let (high, low) = sparrot_simd::twofold::sum(at.g.at(j), moved);
             g[(j, 0)] = high + low;
         }
-        let h = self.x.transpose() * &g;
-        let (size, accuracy) = (h.norm_l2(), gradient_error(n, p * rows.problem.targets));
+        let accuracy = gradient_error(n, p * rows.problem.targets);
         let root = self.total.sqrt() * SLACK;
-        let mut spread = 0.0; // of | |X|'t |^2, t what g may be wrong by, and the product with X
         let mut reach = target; // of sqrt(W) (|b| + |A||x| + |c|)
         for j in 0..p {
             let x = point.high[j].abs() * SLACK;
@@ -177,21 +164,11 @@ impl Certificate {
                     (root, 0.0)
                 };
                 let tiny = TINY * (1.0 + norm) * (1.0 + root);
-                gamma(p + 4) * g[(j, 0)].abs() + accuracy * (norm * residual + ridge) + tiny
+                accuracy * (norm * residual + ridge) + tiny
             })
             .collect();
-        for i in 0..self.x.ncols() {
-            let sum: f64 = (0..p).map(|j| self.x[(j, i)].abs() * wrong[j]).sum();
-            spread += sum * sum;
-        }
-        let residual_part =
-            self.most.sqrt() * (residual_error(p) * reach + TINY * (1.0 + root)) * SLACK;
-        let total = ((size + spread.sqrt()) * SLACK + residual_part) * SLACK;
-        let factor = if self.least > 0.0 { total / self.least * SLACK } else { f64::INFINITY };
-        let mut bounds: Vec<f64> =
-            (0..p).map(|j| self.x.row(j).norm_l2() * factor + point.low[j].abs()).collect();
-        let change = self.solve(&h);
-        let mut change: Vec<f64> = (0..p).map(|j| change[(j, 0)]).collect();
+        let residual_part = self.most.sqrt() * (residual_error(p) * reach + TINY * (1.0 + root));
+        let mut step = self.bounded(&g, &wrong, residual_part, &point.low);
         if rows.problem.intercept {
             // c = c' - mu'x
             let mut row = vec![0.0; self.x.ncols()];
@@ -204,18 +181,30 @@ impl Certificate {
                 *row = value.abs() + gamma(d + 4) * size * SLACK;
             }
             let norm = row.iter().map(|v| v * v).sum::<f64>().sqrt();
-            bounds[d] = norm * factor * SLACK + point.low[d].abs();
-            change[d] -= (0..d).map(|j| rows.means[j] * change[j]).sum::<f64>();
+            step.bounds[d] = norm * step.factor * SLACK + point.low[d].abs();
+            step.change[d] -= (0..d).map(|j| rows.means[j] * step.change[j]).sum::<f64>();
         }
-        Step { bounds, change, size }
+        step
     }
-}
 
-/// What `X'G X` may be wrong by, for columns of those norms, in the way of the Gram matrix.
-pub fn gram_error(x: &Mat<f64>, norms: &[f64], summed: usize) -> f64 {
-    let one = |i: usize| -> f64 { (0..x.nrows()).map(|j| x[(j, i)].abs() * norms[j]).sum() };
-    let size: f64 = (0..x.ncols()).map(|i| one(i).powi(2)).sum();
-    (gamma(summed + 12) + gamma(2 * x.nrows() + 4)) * size * SLACK
+    /// Bounds where the gradient is g, wrong by at most so much in each entry and `X'g` by so much more in
+    /// norm; for what is returned without its low part. And a step.
+    pub fn bounded(&self, g: &Mat<f64>, wrong: &[f64], more: f64, low: &[f64]) -> Step {
+        let p = self.x.nrows();
+        let h = self.x.transpose() * g;
+        let size = h.norm_l2();
+        let mut spread = 0.0; // of | |X|'t |^2, t what g may be wrong by, and the product with X
+        for i in 0..self.x.ncols() {
+            let of = |j: usize| self.x[(j, i)].abs() * (wrong[j] + gamma(p + 4) * g[(j, 0)].abs());
+            let sum: f64 = (0..p).map(of).sum();
+            spread += sum * sum;
+        }
+        let total = ((size + spread.sqrt()) * SLACK + more * SLACK) * SLACK;
+        let factor = if self.least > 0.0 { total / self.least * SLACK } else { f64::INFINITY };
+        let bounds = (0..p).map(|j| self.x.row(j).norm_l2() * factor + low[j].abs()).collect();
+        let change = self.solve(&h);
+        Step { bounds, change: (0..p).map(|j| change[(j, 0)]).collect(), size, factor }
+    }
 }
 
 /// A proven lower bound of the smallest eigenvalue of a symmetric matrix, as it is stored; not

@@ -19,6 +19,8 @@
 //! | [`gaussian`], [`scattered`] | normal numbers; sparse signs and CountSketch |
 //! | [`tiles`] | passes by tiles of columns, which is how threads share them |
 //! | [`model`] | weights, the shift by means, the column of ones; slabs of rows |
+//! | [`moments`] | one pass for the products of all columns to twice the working precision; mergeable |
+//! | [`normal`], [`twofold_matrix`] | the solution from those; small matrices to that precision |
 //! | [`mod@precondition`] | rank, condition number and preconditioner from a sketch |
 //! | [`mod@products`] | the pass for `Y'Y`, Y = A or A X |
 //! | [`gradient`] | the pass for residual and gradient to twice the working precision |
@@ -36,6 +38,8 @@ pub mod gradient;
 pub mod kind;
 pub mod leverage;
 pub mod model;
+pub mod moments;
+pub mod normal;
 pub mod pooled;
 pub mod precondition;
 pub mod products;
@@ -45,6 +49,7 @@ pub mod sketch_solve;
 pub mod solve;
 pub mod srht;
 pub mod tiles;
+pub mod twofold_matrix;
 
 pub use kind::{Kind, sketch};
 pub use leverage::leverage_scores;

@@ -40,6 +40,19 @@ impl Preconditioner {
 /// Norms of columns beyond these would over- or underflow where squares are formed.
 const NORMS: std::ops::Range<f64> = 1e-120..1e120;
 
+/// Raises unless squares of the entries of a column of that norm can be formed.
+///
+/// # Errors
+/// [`Error::InvalidInput`].
+pub fn require_norm(column: usize, norm: f64) -> Result<(), Error> {
+    if NORMS.contains(&norm) {
+        return Ok(());
+    }
+    let message =
+        format!("has a column, {column}, of norm {norm:e}: needs 1e-120 to 1e120, or 0; scale it");
+    Err(Error::invalid("A", message))
+}
+
 /// The power of 2 by which a column of that norm is scaled.
 pub fn unit(norm: f64) -> f64 {
     (-norm.log2().round()).exp2()
@@ -59,12 +72,8 @@ pub fn precondition(
     let rows = k.len() / columns.max(1);
     let k = MatRef::from_row_major_slice(k, rows, columns);
     let norms: Vec<f64> = (0..columns).map(|j| k.col(j).norm_l2()).collect();
-    if let Some(j) = norms.iter().position(|n| *n != 0.0 && !NORMS.contains(n)) {
-        let message = format!(
-            "has a column, {j}, of norm {:e}: needs 1e-120 to 1e120, or 0; scale it",
-            norms[j]
-        );
-        return Err(Error::invalid("A", message));
+    for (j, norm) in norms.iter().enumerate().filter(|(_, norm)| **norm != 0.0) {
+        require_norm(j, *norm)?;
     }
     let active: Vec<usize> = (0..columns).filter(|j| norms[*j] != 0.0).collect();
     let scales: Vec<f64> = active.iter().map(|j| unit(norms[*j])).collect();
@@ -107,7 +116,7 @@ pub fn precondition(
 /// pivoting, each is factored to its own precision (Cox and Higham, "Stability of Householder QR
 /// factorization for weighted least squares problems", 1998). Pivoting turns the columns of the
 /// result, which does not matter.
-fn restricted_inverse(t: &Mat<f64>) -> Mat<f64> {
+pub fn restricted_inverse(t: &Mat<f64>) -> Mat<f64> {
     let (rank, columns) = t.shape();
     let sizes: Vec<f64> = (0..columns).map(|j| t.col(j).norm_max()).collect();
     let mut order: Vec<usize> = (0..columns).collect();
@@ -125,7 +134,7 @@ fn restricted_inverse(t: &Mat<f64>) -> Mat<f64> {
 }
 
 /// The largest singular value, from below, by power iterations.
-fn norm(m: MatRef<'_, f64>) -> f64 {
+pub fn norm(m: MatRef<'_, f64>) -> f64 {
     if m.nrows() == 0 || m.ncols() == 0 {
         return 0.0;
     }

@@ -1,36 +1,45 @@
 //! Least squares to nearly all digits, with a bound for each coefficient.
 //!
+//! "gram", where there are not more than some 2000 unknowns:
+//!
+//! 1. One pass for the products of all columns to twice the working precision ([`crate::moments`]).
+//! 2. From those alone the solution, with its bounds ([`crate::normal`]): all digits at condition numbers
+//!    up to some 10^7.
+//! 3. Beyond that, up to some 10^12, passes for residual and gradient to twice the working precision
+//!    ([`crate::gradient`]), each of which bounds the errors ([`crate::certificate`]) and corrects the
+//!    coefficients, until the bounds are within the tolerance. Coefficients are kept to twice the
+//!    precision meanwhile.
+//!
+//! "cholesky-qr", for dependent columns and those that are nearly so, and where it is asked for:
+//!
 //! 1. The means of the columns, if there is an intercept ([`crate::model`]).
 //! 2. A sparse sign sketch of 4 rows for each unknown, or A itself where it has few rows; its QR factors
 //!    give the rank, the condition number and X ([`crate::precondition`]). Cost n d z.
-//! 3. "gram": `G = A'A` by blocks, n d^2 operations, and X anew from its Cholesky factor, where the
-//!    rounding of G can be bounded well below its smallest eigenvalue, at condition numbers up to some
-//!    10^5. Otherwise, or where that fails, "cholesky-qr": `C = (A X)'(A X)`, 2 n d^2 operations with
-//!    triangular X: randomised Cholesky QR, in which rounding does not grow with the condition number
-//!    squared (Higgins, Szyld, Boman and Yamazaki, "Analysis of randomized Householder-Cholesky QR
-//!    factorization with multisketching", 2023).
-//! 4. Passes for residual and gradient to twice the working precision ([`crate::gradient`]), each of
-//!    which bounds the errors ([`crate::certificate`]) and corrects the coefficients, until the bounds
-//!    are within the tolerance. Coefficients are kept to twice the precision meanwhile.
+//! 3. `C = (A X)'(A X)`, 2 n d^2 operations with triangular X: randomised Cholesky QR, in which rounding
+//!    does not grow with the condition number squared (Higgins, Szyld, Boman and Yamazaki, "Analysis of
+//!    randomized Householder-Cholesky QR factorization with multisketching", 2023).
+//! 4. Passes of refinement, as above.
 //!
 //! What we changed: refinement and certificate are one computation, so that the digits of the answer do
 //! not depend on the condition number as long as C can be shown to be positive definite.
 
-use faer::{Mat, Side};
+use faer::Mat;
 use sparrot_foundation::{Error, Status, Stop, Team, memory};
 
-use crate::certificate::{Certificate, gram_error};
+use crate::certificate::{Certificate, Step};
 use crate::gradient::{Twofold, gradients};
 use crate::kind::{Kind, sketch};
 use crate::model::{Problem, Shifted};
-use crate::precondition::{Preconditioner, precondition, unit};
-use crate::products::{products, summed};
+use crate::moments::Moments;
+use crate::normal;
+use crate::precondition::{Preconditioner, precondition};
+use crate::products::products;
 use crate::rows::{Rows, not_finite};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Whether the Gram matrix may be tried.
+    /// Whether the products of the columns may be tried.
     pub gram: bool,
     /// Columns whose part that others do not explain is below this, relative to the largest, are taken
     /// for dependent; columns are scaled to unit norm first.
@@ -77,9 +86,11 @@ const NONZEROS: usize = 4;
 /// Rows of the sketch for each unknown.
 const OVERSAMPLING: usize = 4;
 /// Coefficients that explain less of a right-hand side than this are measured by it.
-const NOTHING: f64 = 1e-8;
-/// The Gram matrix serves where its error is below this share of its smallest eigenvalue.
-const SAFE: f64 = 0.1;
+pub const NOTHING: f64 = 1e-8;
+/// With more unknowns their products take too much memory for one pass.
+const WIDEST: usize = 2048;
+/// The share of the square of a residual's norm that it may be wrong by.
+const RESIDUAL: f64 = 1e-8;
 
 /// See the page.
 ///
@@ -92,10 +103,43 @@ pub fn solve(
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<Answer, Error> {
+    let (n, unknowns) = (problem.a.rows(), problem.a.columns() + usize::from(problem.intercept));
+    let mut passes = 0;
+    if settings.gram && unknowns <= n && unknowns <= WIDEST {
+        passes = 1;
+        if let Some(answer) = by_moments(problem, settings, team, stop)? {
+            return Ok(answer);
+        }
+    }
     let rows = Shifted::new(problem, team, stop)?;
     let (first, sketch_rows) = start(&rows, settings, team, stop)?;
-    let passes = usize::from(problem.intercept) + 1;
+    passes += usize::from(problem.intercept) + 1;
     Run { rows, settings, team, stop, passes }.solve(first, sketch_rows)
+}
+
+/// From one pass, and passes of refinement where that does not reach the tolerance. None if there are
+/// dependent columns, or too nearly so.
+fn by_moments(
+    problem: Problem<'_>,
+    settings: &Settings,
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<Option<Answer>, Error> {
+    let mut moments = Moments::new(problem.a.columns(), problem.targets)?;
+    moments.update(&problem, team, stop)?;
+    let found = normal::solve(&moments, problem.ridge, problem.intercept, settings, stop)?;
+    let Some(normal) = found.filter(|normal| normal.is_full) else { return Ok(None) };
+    let is_sure = |(square, wrong): &(f64, f64)| *wrong <= RESIDUAL * square || *square == 0.0;
+    if normal.error <= settings.tol && normal.residuals.iter().all(is_sure) {
+        return Ok(Some(normal.answer(&moments, problem.intercept, settings)));
+    }
+    drop(moments);
+    let rows = Shifted::unshifted(problem);
+    let mut run = Run { rows, settings, team, stop, passes: 1 };
+    let mut answer = run.refine(normal.certificate, normal.x)?;
+    (answer.rank, answer.condition, answer.method) = (normal.rank, normal.condition, "gram");
+    answer.undetermined(&normal.active, true, problem.intercept);
+    Ok(Some(answer))
 }
 
 /// The preconditioner from a sketch, and how many rows that had; 0 where A was factored itself.
@@ -154,27 +198,17 @@ struct Run<'a, 'b> {
 
 impl Run<'_, '_> {
     fn solve(mut self, start: Preconditioner, sketch_rows: usize) -> Result<Answer, Error> {
-        let (p, n) = (self.rows.columns(), self.rows.rows());
+        let p = self.rows.columns();
         let (rank, condition, is_full) = (start.rank(), start.condition, start.is_full());
         let inactive: Vec<usize> = (0..p).filter(|j| !start.active.contains(j)).collect();
         self.require_zero(&inactive)?;
-        let promises = gram_error(&start.x, &start.norms, summed(n, p)) < 0.5 * SAFE;
-        let mut found = None;
-        if self.settings.gram && is_full && promises && sketch_rows > 0 {
-            found = self.by_gram(&start.active)?.map(|(c, x)| (c, x, "gram"));
-        }
-        let (certificate, x, method) = match found {
-            Some(found) => found,
-            None => {
-                let (certificate, x) = self.by_products(start.x)?;
-                (certificate, x, "cholesky-qr")
-            }
-        };
-        let mut answer = self.refine(certificate, x, is_full, &inactive)?;
+        let (certificate, x) = self.by_products(start.x)?;
+        let mut answer = self.refine(certificate, x)?;
+        answer.undetermined(&start.active, is_full, self.rows.problem.intercept);
         // The column of ones is not one of A.
         answer.rank = rank - usize::from(self.rows.problem.intercept);
         answer.condition = condition;
-        answer.method = method;
+        answer.method = "cholesky-qr";
         answer.sketch_rows = sketch_rows;
         Ok(answer)
     }
@@ -197,36 +231,6 @@ impl Run<'_, '_> {
             }
         }
         Ok(())
-    }
-
-    /// From the Gram matrix: none if it is not safely positive definite.
-    fn by_gram(&mut self, active: &[usize]) -> Result<Option<(Certificate, Vec<Twofold>)>, Error> {
-        let (rows, p) = (&self.rows, self.rows.columns());
-        let found = products(rows, None, self.team, self.stop)?;
-        self.passes += 1;
-        let (d, ridge) = (rows.problem.a.columns(), rows.problem.ridge);
-        let mut gram = found.gram;
-        (0..d).for_each(|j| gram[(j, j)] += ridge);
-        let scales: Vec<f64> = active.iter().map(|j| unit(gram[(*j, *j)].sqrt())).collect();
-        let a = active.len();
-        let scaled =
-            Mat::from_fn(a, a, |i, j| scales[i] * gram[(active[i], active[j])] * scales[j]);
-        let Ok(factor) = scaled.llt(Side::Lower) else { return Ok(None) };
-        let mut inverse = Mat::identity(a, a);
-        factor.L().solve_lower_triangular_in_place(inverse.as_mut());
-        let mut x = Mat::zeros(p, a);
-        for (i, row) in active.iter().enumerate() {
-            // X = D L'^-1, upper triangular.
-            (i..a).for_each(|j| x[(*row, j)] = scales[i] * inverse[(j, i)]);
-        }
-        let error =
-            gram_error(&x, &(0..p).map(|j| gram[(j, j)].sqrt()).collect::<Vec<_>>(), found.summed);
-        let made = Certificate::of_gram(rows, x.clone(), &gram, &found.squares, found.summed);
-        let Some(certificate) = made.filter(|c| c.least > 0.0 && error < SAFE) else {
-            return Ok(None);
-        };
-        let start = self.started(&certificate, &(x.transpose() * found.cross));
-        Ok(Some((certificate, start)))
     }
 
     /// From A X; where not even that has a Cholesky factor, there is no certificate.
@@ -258,13 +262,7 @@ impl Run<'_, '_> {
             .collect()
     }
 
-    fn refine(
-        &mut self,
-        certificate: Certificate,
-        mut x: Vec<Twofold>,
-        is_full: bool,
-        inactive: &[usize],
-    ) -> Result<Answer, Error> {
+    fn refine(&mut self, certificate: Certificate, mut x: Vec<Twofold>) -> Result<Answer, Error> {
         let (rows, d) = (&self.rows, self.rows.problem.a.columns());
         let k = rows.problem.targets;
         let counts = |i: usize| rows.problem.weights.is_none_or(|w| w[i] > 0.0);
@@ -295,7 +293,9 @@ impl Run<'_, '_> {
                 .fold(0.0, f64::max);
             let size: f64 = steps.iter().map(|s| s.size * s.size).sum::<f64>().sqrt();
             if answer.as_ref().is_none_or(|a: &Answer| error <= a.error || a.error.is_nan()) {
-                answer = Some(self.answer(&x, &steps, &found, error));
+                let residuals = found.iter().map(|g| g.residual.sqrt()).collect();
+                let better = assemble(d, rows.problem.intercept, &x, &steps, residuals);
+                answer = Some(Answer { error, ..better });
             }
             if error <= self.settings.tol {
                 status = Status::Converged;
@@ -315,52 +315,61 @@ impl Run<'_, '_> {
         let mut answer = answer.ok_or_else(|| Error::invalid("max_passes", "is 0: needs one"))?;
         answer.status = status;
         answer.passes = self.passes;
-        for (j, bounds) in answer.bounds.chunks_exact_mut(k.max(1)).enumerate() {
-            if inactive.contains(&j) {
+        Ok(answer)
+    }
+}
+
+impl Answer {
+    /// Says which coefficients are 0 for sure, those of columns of zeros, and that no others are sure if
+    /// some columns depend on others.
+    pub fn undetermined(&mut self, active: &[usize], is_full: bool, intercept: bool) {
+        let k = self.residuals.len();
+        for (j, bounds) in self.bounds.chunks_exact_mut(k.max(1)).enumerate() {
+            if !active.contains(&j) {
                 bounds.fill(0.0);
             } else if !is_full {
                 bounds.fill(f64::INFINITY);
             }
         }
-        if !is_full && rows.problem.intercept {
+        if !is_full && intercept {
             // It goes by the coefficients: c = c' - mu'x.
-            answer.intercept_bounds.fill(f64::INFINITY);
+            self.intercept_bounds.fill(f64::INFINITY);
         }
-        Ok(answer)
     }
+}
 
-    fn answer(
-        &self,
-        x: &[Twofold],
-        steps: &[crate::certificate::Step],
-        found: &[crate::gradient::Gradient],
-        error: f64,
-    ) -> Answer {
-        let (d, k) = (self.rows.problem.a.columns(), self.rows.problem.targets);
-        let mut answer = Answer {
-            x: vec![0.0; d * k],
-            bounds: vec![0.0; d * k],
-            intercepts: vec![0.0; k],
-            intercept_bounds: vec![0.0; k],
-            residuals: found.iter().map(|g| g.residual.sqrt()).collect(),
-            rank: 0,
-            condition: 0.0,
-            error,
-            status: Status::MaxIter,
-            method: "",
-            passes: 0,
-            sketch_rows: 0,
-        };
-        for (t, (x, step)) in x.iter().zip(steps).enumerate() {
-            for j in 0..d {
-                answer.x[j * k + t] = x.high[j];
-                answer.bounds[j * k + t] = step.bounds[j];
-            }
-            if self.rows.problem.intercept {
-                answer.intercepts[t] = x.high[d];
-                answer.intercept_bounds[t] = step.bounds[d];
-            }
+/// An answer from coefficients and their bounds, one for each right-hand side.
+pub fn assemble(
+    d: usize,
+    intercept: bool,
+    x: &[Twofold],
+    steps: &[Step],
+    residuals: Vec<f64>,
+) -> Answer {
+    let k = x.len();
+    let mut answer = Answer {
+        x: vec![0.0; d * k],
+        bounds: vec![0.0; d * k],
+        intercepts: vec![0.0; k],
+        intercept_bounds: vec![0.0; k],
+        residuals,
+        rank: 0,
+        condition: 0.0,
+        error: 0.0,
+        status: Status::MaxIter,
+        method: "",
+        passes: 0,
+        sketch_rows: 0,
+    };
+    for (t, (x, step)) in x.iter().zip(steps).enumerate() {
+        for j in 0..d {
+            answer.x[j * k + t] = x.high[j];
+            answer.bounds[j * k + t] = step.bounds[j];
         }
-        answer
+        if intercept {
+            answer.intercepts[t] = x.high[d];
+            answer.intercept_bounds[t] = step.bounds[d];
+        }
     }
+    answer
 }
