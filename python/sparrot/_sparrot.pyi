@@ -23,8 +23,11 @@ __all__ = [
     "set_num_threads",
     "simd_level",
     "simd_levels",
+    "sketching_finalize",
     "sketching_leverage",
     "sketching_lstsq",
+    "sketching_merged",
+    "sketching_moments",
     "sketching_sketch",
     "special_finalize",
     "special_merge",
@@ -150,6 +153,9 @@ def special_topk(
     x: npt.NDArray[Any], axes: list[int], k: int, renormalize: bool, n_threads: int | None
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]: ...
 def special_merge(a: _Matrix, b: _Matrix) -> _Vector: ...
+def sketching_finalize(
+    moments: Mapping[str, Any], input: Mapping[str, Any]
+) -> dict[str, Any] | None: ...
 def sketching_leverage(
     rows: Any,
     input: Mapping[str, Any],
@@ -162,6 +168,10 @@ def sketching_lstsq(
     input: Mapping[str, Any],
     sketched: tuple[tuple[str, int], int, float] | None,
     n_threads: int | None,
+) -> dict[str, Any]: ...
+def sketching_merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]: ...
+def sketching_moments(
+    rows: Any, b: _Matrix, sample_weight: _Vector | None, n_threads: int | None
 ) -> dict[str, Any]: ...
 def sketching_sketch(
     rows: Any,

@@ -79,8 +79,11 @@ def test_all_digits_at_any_condition(condition, method):
     assert result.converged
     assert result.status is Status.CONVERGED
     assert result.rank == 12
-    assert result.sketch_rows == 48
-    assert result.method == ("gram" if method == "auto" and condition <= 1e4 else "cholesky-qr")
+    assert result.sketch_rows == (0 if method == "auto" else 48)
+    assert result.method == ("gram" if method == "auto" else "cholesky-qr")
+    # One pass where that is enough; with its gradient a step proves what it reaches.
+    if method == "auto":
+        assert result.passes == (1 if condition <= 1e4 else 2 if condition <= 1e8 else 3)
     assert 0.1 * condition <= result.condition_estimate <= 10 * condition
     distance, x = require_bounds(result, A, b)
     ours = distance.max() / max(abs(float(v)) for v in x)

@@ -1,6 +1,7 @@
 """The names of other packages, on sparrot's solvers, and ways to them.
 
 ============================  ==================================================================
+:mod:`sparrot.interop.dask`   sketches and least squares of Dask arrays; needs dask
 :mod:`sparrot.interop.pot`    entropic transport with the names and arguments of POT (``import ot``)
 :mod:`sparrot.interop.torch`  trained unrolled networks as modules of torch; needs torch
 ============================  ==================================================================
@@ -15,7 +16,7 @@ __all__ = ["pot"]
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name in {*__all__, "torch"}:
+    if name in {*__all__, "dask", "torch"}:
         return importlib.import_module(f"sparrot.interop.{name}")
     raise AttributeError(f"module 'sparrot.interop' has no attribute {name!r}")
 

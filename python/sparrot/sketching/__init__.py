@@ -4,7 +4,9 @@
 :func:`sketch`                 ``S @ A`` for a random ``S`` of few rows, in one pass
 :class:`Sketcher`              the same of rows that come in blocks, mergeable
 :func:`lstsq`                  least squares for tall matrices, certified
-:class:`LeastSquaresResult`    what it returns
+:func:`lstsq_blocks`           the same in one pass over blocks of rows
+:class:`LeastSquaresState`     the same step by step, mergeable
+:class:`LeastSquaresResult`    what they return
 :func:`leverage_scores`        how much each row decides its own fitted value
 :class:`SketchedRegression`    the same as a scikit-learn estimator
 :class:`SketchedRidge`         with a ridge penalty
@@ -22,17 +24,20 @@ from sparrot.sketching._lstsq import lstsq
 from sparrot.sketching._result import LeastSquaresResult
 from sparrot.sketching._sketch import sketch
 from sparrot.sketching._sketcher import Sketcher
+from sparrot.sketching._stream import LeastSquaresState, lstsq_blocks
 
 if TYPE_CHECKING:
     from sparrot.sketching._estimators import SketchedRegression, SketchedRidge
 
 __all__ = [
     "LeastSquaresResult",
+    "LeastSquaresState",
     "SketchedRegression",
     "SketchedRidge",
     "Sketcher",
     "leverage_scores",
     "lstsq",
+    "lstsq_blocks",
     "sketch",
 ]
 

@@ -19,6 +19,8 @@ from sparrot._validation import FloatArray
 from sparrot._warnings import convergence_warning
 from sparrot.errors import InvalidInputError
 from sparrot.sketching._lstsq import lstsq
+from sparrot.sketching._result import LeastSquaresResult
+from sparrot.sketching._stream import LeastSquaresState, state_for
 
 DTYPES = [np.float64, np.float32]
 
@@ -145,13 +147,8 @@ class SketchedRegression(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         sparrot.errors.ConvergenceWarning
             If the bounds are not within ``tol``.
         """
-        options = {"accept_sparse": "csr", "y_numeric": True, "multi_output": True}
-        data, responses = validate_data(
-            self, X, y, dtype=DTYPES, ensure_all_finite=False, **options
-        )
-        if not np.isfinite(responses).all():
-            # Says what scikit-learn says of y. What is not finite in X is found as it is read.
-            validate_data(self, X, y, **options)
+        self.__dict__.pop("_state", None)
+        data, responses = self._validated(X, y, reset=True)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", convergence_warning())
@@ -172,6 +169,68 @@ class SketchedRegression(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 )
         except InvalidInputError as error:
             raise InvalidInputError(_renamed(str(error))) from error.__cause__
+        return self._take(result)
+
+    def partial_fit(self, X: object, y: object, sample_weight: object = None) -> Self:
+        """Fit the model to all rows that have come, these included.
+
+        What is kept of them is of a size that does not depend on their number: see
+        :class:`LeastSquaresState`, also for how far it goes.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix of shape (n_samples, n_features)
+            Some more rows.
+        y : array_like of shape (n_samples,) or (n_samples, n_targets)
+            Their responses.
+        sample_weight : array_like of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        sparrot.errors.InvalidInputError
+            If a parameter or an argument is not as described, ``method`` is not "auto", or the
+            model comes from ``fit``, which does not keep what is needed to go on.
+
+        Warns
+        -----
+        sparrot.errors.ConvergenceWarning
+            If the bounds are not within ``tol``.
+        """
+        if self.method != "auto":
+            raise InvalidInputError(f"method is {self.method!r}: partial_fit needs 'auto'")
+        state: LeastSquaresState | None = getattr(self, "_state", None)
+        if state is None and hasattr(self, "coef_"):
+            raise InvalidInputError(
+                "partial_fit comes after fit, which does not keep what it needs to go on: call "
+                "partial_fit for all rows, of a clone"
+            )
+        data, responses = self._validated(X, y, reset=state is None)
+        if state is None:
+            state = state_for(data, responses)
+        try:
+            state.update(data, responses, sample_weight, n_threads=self.n_threads)
+            result = state._solve(self._ridge(), self.fit_intercept, self.rcond, self.tol)
+        except InvalidInputError as error:
+            raise InvalidInputError(_renamed(str(error))) from error.__cause__
+        self._state = state
+        return self._take(result)
+
+    def _validated(self, X: object, y: object, *, reset: bool) -> tuple[Any, Any]:
+        options = {"accept_sparse": "csr", "y_numeric": True, "multi_output": True, "reset": reset}
+        data, responses = validate_data(
+            self, X, y, dtype=DTYPES, ensure_all_finite=False, **options
+        )
+        if not np.isfinite(responses).all():
+            # Says what scikit-learn says of y. What is not finite in X is found as it is read.
+            validate_data(self, X, y, **options)
+        return data, responses
+
+    def _take(self, result: LeastSquaresResult) -> Self:
         self.coef_ = np.ascontiguousarray(result.x.T)
         self.coef_bound_ = np.ascontiguousarray(result.coef_bound.T)
         self.intercept_: Any = result.intercept
@@ -182,7 +241,7 @@ class SketchedRegression(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.converged_ = result.converged
         self.n_iter_ = result.passes
         if not result.converged:
-            warnings.warn(result.message, convergence_warning(), stacklevel=2)
+            warnings.warn(result.message, convergence_warning(), stacklevel=3)
         return self
 
     def predict(self, X: object) -> FloatArray:

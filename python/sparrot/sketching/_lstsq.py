@@ -290,11 +290,13 @@ def as_right_hand_sides(value: object, size: int) -> tuple[FloatArray, bool]:
     return targets, array.ndim == 1
 
 
-def as_row_weights(value: object, size: int) -> FloatArray | None:
-    """Take a weight for each row, or none."""
+def as_row_weights(value: object, size: int, *, zero: bool = False) -> FloatArray | None:
+    """Take a weight for each row, or none; all of them 0 if that is said."""
     if value is None:
         return None
     given = as_floats(value, "sample_weight", ndim=(0, 1))
+    if zero and given.shape in ((), (size,)) and not given.any():
+        return np.zeros(size)
     if not given.any():
         raise InvalidInputError("sample_weight is zero everywhere: needs a positive weight")
     weights = as_weights(np.full(size, given) if given.ndim == 0 else given, "sample_weight", size)
@@ -331,7 +333,7 @@ def solve(
         condition_estimate=found["condition_estimate"],
         converged=status is Status.CONVERGED,
         status=status,
-        message=_undetermined(found, settings, plan)
+        message=("" if plan is not None else undetermined(found, settings))
         + _message(status, found["error"], settings, plan),
         method=found["method"],
         passes=found["passes"],
@@ -351,11 +353,9 @@ def shaped(found: dict[str, Any], k: int, *, single: bool) -> dict[str, Any]:
     return out
 
 
-def _undetermined(found: dict[str, Any], settings: Settings, plan: Plan | None) -> str:
+def undetermined(found: dict[str, Any], settings: Settings) -> str:
     """Say that the rank was cut, which no bound covers."""
-    if plan is not None or not (
-        np.isinf(found["coef_bound"]).any() and np.isfinite(found["error"])
-    ):
+    if not (np.isinf(found["coef_bound"]).any() and np.isfinite(found["error"])):
         return ""
     return (
         f"the columns of A have rank {found['rank']} to within rcond={settings.rcond:.1e}: x has "

@@ -1,5 +1,6 @@
 """A sketch of rows that come one block after the other."""
 
+import copy
 from typing import Self
 
 import numpy as np
@@ -116,6 +117,16 @@ class Sketcher:
         self._parts[-1] = (start, end + shape[0])
         self.n_rows += shape[0]
         return self
+
+    def copy(self) -> "Sketcher":
+        """Return a state of its own that has seen the same.
+
+        Returns
+        -------
+        Sketcher
+            What this sees from now on it does not.
+        """
+        return copy.deepcopy(self)
 
     def merge(self, other: "Sketcher") -> Self:
         """Add what another state has seen.

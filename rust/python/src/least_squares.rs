@@ -23,7 +23,13 @@ pub struct LeastSquaresInput<'py> {
 }
 
 impl LeastSquaresInput<'_> {
-    fn settings(&self) -> Settings {
+    /// The ridge, and whether there is an intercept.
+    pub fn penalty(&self) -> (f64, bool) {
+        (self.ridge, self.intercept)
+    }
+
+    /// What is asked for.
+    pub fn settings(&self) -> Settings {
         Settings {
             gram: self.gram,
             rcond: self.rcond,
@@ -93,7 +99,8 @@ pub fn sketching_leverage<'py>(
     Ok(found.into_pyarray(py))
 }
 
-fn result(py: Python<'_>, found: Answer) -> PyResult<Bound<'_, PyDict>> {
+/// As Python sees it.
+pub fn result(py: Python<'_>, found: Answer) -> PyResult<Bound<'_, PyDict>> {
     let result = PyDict::new(py);
     result.set_item("x", found.x.into_pyarray(py))?;
     result.set_item("coef_bound", found.bounds.into_pyarray(py))?;

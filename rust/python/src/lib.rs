@@ -16,6 +16,7 @@ mod graph;
 mod guard;
 mod ksparse;
 mod least_squares;
+mod moments;
 mod observer;
 mod regression;
 mod relatives;
@@ -48,6 +49,8 @@ mod _sparrot {
     };
     #[pymodule_export]
     use super::least_squares::{sketching_leverage, sketching_lstsq};
+    #[pymodule_export]
+    use super::moments::{sketching_finalize, sketching_merged, sketching_moments};
     #[pymodule_export]
     use super::observer::StopFlag;
     #[pymodule_export]

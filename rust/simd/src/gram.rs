@@ -187,6 +187,18 @@ fn add_twofold<V: Vector<Elem = f64>>(a: [V; 2], b: [V; 2]) -> [V; 2] {
     [high, rest.sub(high.sub(sum))]
 }
 
+/// The same with as many fused operations, which processors do beside additions, as additions; `one` is
+/// 1, of which the compiler must not know.
+#[inline(always)]
+fn balanced<V: Vector<Elem = f64>>(a: [V; 2], b: [V; 2], one: V) -> [V; 2] {
+    let sum = one.mul_add(a[0], b[0]);
+    let part = sum.sub(a[0]);
+    let lost = a[0].sub(sum.sub(part)).add(b[0].sub(part));
+    let rest = one.mul_add(a[1], one.mul_add(b[1], lost));
+    let high = one.mul_add(sum, rest);
+    [high, rest.sub(high.sub(sum))]
+}
+
 /// Twofold sums of a few columns of a with a register of columns of b.
 struct Sums<S: Simd> {
     high: [S::F64; TOGETHER],
@@ -223,6 +235,7 @@ impl<S: Simd> Sums<S> {
         first: usize,
         j: usize,
     ) {
+        let one = S::F64::splat(std::hint::black_box(1.0));
         let runs = a.len() / (RUN * TILE);
         let mut run = 0;
         while run < runs {
@@ -251,8 +264,8 @@ impl<S: Simd> Sums<S> {
                 i += TILE;
             }
             for q in 0..TOGETHER {
-                let run = [high[q].sub(seeds[q]), low[q]];
-                [self.high[q], self.low[q]] = add_twofold([self.high[q], self.low[q]], run);
+                let run = [one.mul_add(high[q], S::F64::splat(0.0).sub(seeds[q])), low[q]];
+                [self.high[q], self.low[q]] = balanced([self.high[q], self.low[q]], run, one);
             }
             run += 1;
         }

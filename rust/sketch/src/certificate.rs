@@ -26,6 +26,16 @@
 //! **g.** It comes from [`crate::gradient`] with error bounds. A residual wrong by dr changes `X'g` by
 //! `(M X)' sqrt(W) dr`, at most `sqrt(lambda_max) |sqrt(W) dr|`.
 //!
+//! **A step.** With the C~ that the computed factor belongs to, within gamma_(3r+2) trace(C) of the computed
+//! C (Higham, "Accuracy and stability of numerical algorithms", theorem 10.3), and h the computed X'g, the
+//! step is `s = X C~^-1 h`, and
+//!
+//! ```text
+//! y* - (y + s) = X C^-1 (X'g - h) + X C^-1 (C~ - C) C~^-1 h :
+//! ```
+//!
+//! where C is known well a gradient proves what the step after it reaches, without another pass.
+//!
 //! What is returned is the high part of x, so its low part is added. Underflow is excluded by the
 //! norms that [`crate::precondition`] admits, up to `TINY` and, in the norms of residuals and
 //! right-hand sides, `VANISHED`.
@@ -54,6 +64,8 @@ pub fn gamma(k: usize) -> f64 {
 pub struct Certificate {
     x: Mat<f64>,
     factor: Llt<f64>,
+    /// How far the exact C may be from what the factor belongs to, in norm.
+    loose: f64,
     /// A lower bound of the smallest eigenvalue of the exact C; not positive if none could be proven.
     pub least: f64,
     most: f64,
@@ -64,6 +76,7 @@ pub struct Certificate {
 }
 
 /// For one right-hand side.
+#[derive(Clone)]
 pub struct Step {
     /// A bound of the error of each unknown, shifted intercept aside: the intercept itself is last.
     pub bounds: Vec<f64>,
@@ -71,8 +84,42 @@ pub struct Step {
     pub change: Vec<f64>,
     /// `|X'g|`, in plain arithmetic.
     pub size: f64,
-    /// A bound is this times the norm of a row of X.
+    /// A bound is this times the norm of a row of X, besides low parts.
     pub factor: f64,
+    /// What bounds are after the step, likewise.
+    pub factor_after: f64,
+    /// Bounds after the step, without low parts.
+    pub bounds_after: Vec<f64>,
+    /// By how much the step makes the sum of squares less.
+    pub gain: f64,
+}
+
+impl Step {
+    /// The point that the step leads to from x, and what is known there.
+    pub fn taken(&self, x: &Twofold) -> (Twofold, Step) {
+        let mut next = x.clone();
+        let mut bounds = self.bounds_after.clone();
+        for (j, bound) in bounds.iter_mut().enumerate() {
+            next.add(j, (self.change[j], 0.0));
+            let lost = 8.0 * U * U * (x.high[j].abs() + self.change[j].abs());
+            *bound = (*bound + next.low[j].abs() + lost) * SLACK;
+        }
+        (next, Step { bounds, ..self.clone() })
+    }
+
+    /// At a point that is known to be the solution.
+    pub fn nothing(p: usize) -> Step {
+        let zero = vec![0.0; p];
+        Step {
+            bounds: zero.clone(),
+            change: zero.clone(),
+            size: 0.0,
+            factor: 0.0,
+            factor_after: 0.0,
+            bounds_after: zero,
+            gain: 0.0,
+        }
+    }
 }
 
 impl Certificate {
@@ -108,11 +155,14 @@ impl Certificate {
         // Of the columns as they are, not shifted.
         let norms =
             squares.iter().enumerate().map(|(j, s)| (s.sqrt() + centre(j)) * SLACK).collect();
+        let most = ((trace + delta).sqrt() + eta).powi(2) * SLACK;
+        let factored = gamma(3 * c.nrows() + 2) * trace * SLACK;
         Some(Certificate {
             x,
             factor,
+            loose: (delta + factored + eta * (2.0 * most.sqrt() + eta)) * SLACK,
             least: (least.sqrt() - eta).max(0.0).powi(2) / SLACK,
-            most: ((trace + delta).sqrt() + eta).powi(2) * SLACK,
+            most,
             norms,
             scales: squares.iter().map(|s| s.sqrt()).collect(),
             total,
@@ -182,7 +232,11 @@ impl Certificate {
             }
             let norm = row.iter().map(|v| v * v).sum::<f64>().sqrt();
             step.bounds[d] = norm * step.factor * SLACK + point.low[d].abs();
-            step.change[d] -= (0..d).map(|j| rows.means[j] * step.change[j]).sum::<f64>();
+            let shifts = (0..d).map(|j| rows.means[j] * step.change[j]);
+            let sizes = shifts.clone().map(f64::abs).sum::<f64>() + step.change[d].abs();
+            step.change[d] -= shifts.sum::<f64>();
+            step.bounds_after[d] =
+                (norm * step.factor_after + gamma(d + 4) * sizes * SLACK) * SLACK;
         }
         step
     }
@@ -199,11 +253,26 @@ impl Certificate {
             let sum: f64 = (0..p).map(of).sum();
             spread += sum * sum;
         }
-        let total = ((size + spread.sqrt()) * SLACK + more * SLACK) * SLACK;
-        let factor = if self.least > 0.0 { total / self.least * SLACK } else { f64::INFINITY };
-        let bounds = (0..p).map(|j| self.x.row(j).norm_l2() * factor + low[j].abs()).collect();
-        let change = self.solve(&h);
-        Step { bounds, change: (0..p).map(|j| change[(j, 0)]).collect(), size, factor }
+        let unsure = (spread.sqrt() + more) * SLACK;
+        let bound = |total: f64| {
+            if self.least > 0.0 { total / self.least * SLACK } else { f64::INFINITY }
+        };
+        let factor = bound((size + unsure) * SLACK);
+        let y = self.factor.solve(&h);
+        let length = y.norm_l2() * SLACK;
+        let rounding = gamma(self.x.ncols() + 4) * length;
+        let factor_after = (bound(unsure + self.loose * length) + rounding) * SLACK;
+        let norms: Vec<f64> = (0..p).map(|j| self.x.row(j).norm_l2() * SLACK).collect();
+        let change = &self.x * &y;
+        Step {
+            bounds: norms.iter().zip(low).map(|(norm, low)| norm * factor + low.abs()).collect(),
+            change: (0..p).map(|j| change[(j, 0)]).collect(),
+            size,
+            factor,
+            factor_after,
+            bounds_after: norms.iter().map(|norm| norm * factor_after).collect(),
+            gain: (h.transpose() * y)[(0, 0)],
+        }
     }
 }
 

@@ -90,8 +90,9 @@ impl Moments {
         let parts = team.for_work(n * (q + q * q / 8)).run(stop, slabs(n, q * q), |slab| {
             let mut room = Room::new(q.div_ceil(TILE), problem.weights.is_some())?;
             let mut part = Moments::new(self.d, self.k)?;
+            let mut chunk = Moments::new(self.d, self.k)?;
             for first in slab.clone().step_by(CHUNK) {
-                let mut chunk = Moments::new(self.d, self.k)?;
+                chunk.clear();
                 chunk.add(problem, first..(first + CHUNK).min(slab.end), &mut room, stop)?;
                 part.merge(&chunk);
             }
@@ -120,6 +121,13 @@ impl Moments {
         let sums = if self.rows > 0 && other.rows > 0 { 4.0 } else { 0.0 };
         self.error = self.error.max(other.error) + sums;
         self.rows += other.rows;
+    }
+
+    fn clear(&mut self) {
+        self.high.fill(0.0);
+        self.low.fill(0.0);
+        self.largest.fill(0.0);
+        (self.rows, self.error) = (0, 0.0);
     }
 
     fn add(
@@ -162,8 +170,8 @@ struct Room {
     left: Tiles,
     /// The weighted factors, if there are weights; their low parts.
     right: Option<(Tiles, Vec<f64>)>,
-    /// What a tile that A does not fill takes from it.
-    columns: Vec<f64>,
+    /// A few rows of A.
+    rows: Vec<f64>,
 }
 
 struct Tiles {
@@ -201,7 +209,7 @@ impl Room {
         } else {
             None
         };
-        Ok(Room { left: Tiles::new(tiles)?, right, columns: vec![] })
+        Ok(Room { left: Tiles::new(tiles)?, right, rows: vec![] })
     }
 
     fn fill(&mut self, problem: &Problem<'_>, first: usize, count: usize, largest: &mut [f64]) {
@@ -210,9 +218,9 @@ impl Room {
             problem.weights.map_or(vec![], |w| w[first..first + count].iter().map(split).collect());
         let mut factors = vec![1.0; rows];
         factors.iter_mut().zip(&split).for_each(|(f, (_, v))| *f = *v);
+        self.spread(problem, first, count);
         for (t, largest) in largest.chunks_exact_mut(TILE).enumerate() {
             let (values, seeds) = self.left.tile_mut(t, rows);
-            columns(problem, t, first, &mut values[..count * TILE], &mut self.columns);
             values[count * TILE..].fill(0.0);
             for (row, (scale, _)) in values.chunks_exact_mut(TILE).zip(&split) {
                 row.iter_mut().for_each(|v| *v *= scale);
@@ -223,6 +231,30 @@ impl Room {
                 let low = &mut low[t * PANEL * TILE..][..rows * TILE];
                 gram::weigh(values, &factors, products, low);
                 gram::bounds(products, seeds, &mut [0.0; TILE]);
+            }
+        }
+    }
+
+    /// Writes rows of `[A, 1, b]` into the tiles; a few whole rows at a time, as they lie in memory.
+    fn spread(&mut self, problem: &Problem<'_>, first: usize, count: usize) {
+        let (d, k) = (problem.a.columns(), problem.targets);
+        let full = d / TILE;
+        for top in (0..count).step_by(RUN) {
+            let height = RUN.min(count - top);
+            self.rows.resize(height * d, 0.0);
+            problem.a.fill(first + top, 0..d, &mut self.rows);
+            for i in 0..height {
+                let (row, place) = (&self.rows[i * d..(i + 1) * d], (top + i) * TILE);
+                let (whole, rest) = row.split_at(full * TILE);
+                for (t, values) in whole.chunks_exact(TILE).enumerate() {
+                    self.left.values[t * PANEL * TILE + place..][..TILE].copy_from_slice(values);
+                }
+                let b = &problem.b[(first + top + i) * k..][..k];
+                let rest = rest.iter().chain(std::iter::once(&1.0)).chain(b);
+                for (j, value) in rest.enumerate() {
+                    let (t, lane) = (full + j / TILE, j % TILE);
+                    self.left.values[t * PANEL * TILE + place + lane] = *value;
+                }
             }
         }
     }
@@ -253,22 +285,66 @@ fn split(w: &f64) -> (f64, f64) {
     (e.exp2(), w * (-e).exp2() * (-e).exp2())
 }
 
-/// Some rows of a tile of `[A, 1, b]`, row-major.
-fn columns(problem: &Problem<'_>, t: usize, first: usize, out: &mut [f64], room: &mut Vec<f64>) {
-    let (d, k) = (problem.a.columns(), problem.targets);
-    let start = t * TILE;
-    if start + TILE <= d {
-        return problem.a.fill(first, start..start + TILE, out);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::Dense;
+    use sparrot_foundation::stop::Unobserved;
+
+    fn whole(k: usize) -> f64 {
+        ((k * 7919) % 2001) as f64 - 1000.0
     }
-    let inner = start.min(d)..d;
-    let width = inner.len();
-    room.resize(out.len() / TILE * width, 0.0);
-    problem.a.fill(first, inner, room);
-    for (i, row) in out.chunks_exact_mut(TILE).enumerate() {
-        row[..width].copy_from_slice(&room[i * width..(i + 1) * width]);
-        let b = &problem.b[(first + i) * k..(first + i + 1) * k];
-        for (column, v) in (start + width..).zip(&mut row[width..]) {
-            *v = if column == d { 1.0 } else { b.get(column - d - 1).copied().unwrap_or(0.0) };
+
+    #[test]
+    fn integers_are_summed_exactly_however_they_come() {
+        let (team, stop) = (Team::new(Some(2)), Stop::new(&Unobserved, None));
+        for (n, d, k) in [(1, 1, 1), (300, 3, 2), (5000, 17, 1), (4500, 7, 0)] {
+            let q = d + 1 + k;
+            let a: Vec<f64> = (0..n * d).map(whole).collect();
+            let b: Vec<f64> = (0..n * k).map(|i| whole(i + 5)).collect();
+            let weights: Vec<f64> = (0..n).map(|i| ((i * 31) % 7) as f64).collect();
+            let z = |i: usize, j: usize| match j {
+                j if j < d => a[i * d + j],
+                j if j == d => 1.0,
+                j => b[i * k + j - d - 1],
+            };
+            for w in [None, Some(&weights)] {
+                let mut state = Moments::new(d, k).unwrap();
+                let mut first = 0;
+                for length in [1, n / 3, n - 1 - n / 3].into_iter().filter(|l| *l > 0) {
+                    let end = (first + length).min(n);
+                    let part = Dense::new(&a[first * d..end * d], end - first, d, false);
+                    let problem = Problem {
+                        a: &part,
+                        b: &b[first * k..end * k],
+                        targets: k,
+                        weights: w.map(|w| &w[first..end]),
+                        ridge: 0.0,
+                        intercept: true,
+                    };
+                    state.update(&problem, &team, &stop).unwrap();
+                    first = end;
+                }
+                assert_eq!(state.rows, n as u64);
+                for i in 0..q {
+                    for j in 0..=i {
+                        let weight = |r: usize| w.map_or(1.0, |w| w[r]);
+                        let exact: f64 = (0..n).map(|r| weight(r) * z(r, i) * z(r, j)).sum();
+                        assert_eq!(state.at(j, i), (exact, 0.0), "{n} {i} {j}");
+                    }
+                }
+            }
         }
+    }
+
+    #[test]
+    fn weights_are_split_into_a_power_of_four_and_a_rest() {
+        for w in [1.0, 3.9, 4.0, 1e-300, 5e-324, 1e300, 0.7] {
+            let (scale, rest) = split(&w);
+            assert!((0.99..4.01).contains(&rest), "{w} {rest}");
+            assert_eq!(scale * rest * scale, w);
+            assert_eq!(scale.log2().fract(), 0.0);
+        }
+        assert_eq!(split(&0.0), (0.0, 0.0));
     }
 }

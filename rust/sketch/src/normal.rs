@@ -64,7 +64,7 @@ struct System<'a> {
 ///
 /// # Errors
 /// [`Error::InvalidInput`] for a column whose norm is out of range; [`Error::Interrupted`]. None if
-/// nothing can be proven of C.
+/// C has no Cholesky factor.
 pub fn solve(
     moments: &Moments,
     ridge: f64,
@@ -241,7 +241,7 @@ impl System<'_> {
         let squares: Vec<f64> = (0..self.p).map(|j| self.moments.at(j, j).0.max(0.0)).collect();
         let total = self.moments.at(self.moments.d, self.moments.d).0;
         let made = Certificate::new(&[], total, all, c, [delta, 0.0], &squares);
-        Ok(made.filter(|c| c.least > 0.0).map(|mut certificate| {
+        Ok(made.map(|mut certificate| {
             // Of centred columns, if there is an intercept.
             certificate.scales = vec![0.0; self.p];
             for (place, column) in active.iter().enumerate() {
@@ -286,9 +286,7 @@ impl System<'_> {
     ) -> (Twofold, Step, f64) {
         let d = self.moments.d;
         if self.target(t) == 0.0 && self.moments.largest[d + 1 + t] == 0.0 {
-            let zero = vec![0.0; self.p];
-            let step = Step { bounds: zero.clone(), change: zero, size: 0.0, factor: 0.0 };
-            return (Twofold::zeros(self.p), step, 0.0);
+            return (Twofold::zeros(self.p), Step::nothing(self.p), 0.0);
         }
         let mut best: Option<(Twofold, Step, f64)> = None;
         let mut x = Twofold::zeros(self.p);

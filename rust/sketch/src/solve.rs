@@ -31,7 +31,7 @@ use crate::gradient::{Twofold, gradients};
 use crate::kind::{Kind, sketch};
 use crate::model::{Problem, Shifted};
 use crate::moments::Moments;
-use crate::normal;
+use crate::normal::{self, Normal};
 use crate::precondition::{Preconditioner, precondition};
 use crate::products::products;
 use crate::rows::{Rows, not_finite};
@@ -128,7 +128,8 @@ fn by_moments(
     let mut moments = Moments::new(problem.a.columns(), problem.targets)?;
     moments.update(&problem, team, stop)?;
     let found = normal::solve(&moments, problem.ridge, problem.intercept, settings, stop)?;
-    let Some(normal) = found.filter(|normal| normal.is_full) else { return Ok(None) };
+    let is_known = |normal: &Normal| normal.is_full && normal.certificate.least > 0.0;
+    let Some(normal) = found.filter(is_known) else { return Ok(None) };
     let is_sure = |(square, wrong): &(f64, f64)| *wrong <= RESIDUAL * square || *square == 0.0;
     if normal.error <= settings.tol && normal.residuals.iter().all(is_sure) {
         return Ok(Some(normal.answer(&moments, problem.intercept, settings)));
@@ -283,14 +284,16 @@ impl Run<'_, '_> {
             let mut steps: Vec<_> =
                 (0..k).map(|t| certificate.step(rows, &x[t], &found[t])).collect();
             for step in steps.iter_mut().enumerate().filter(|(t, _)| zero[*t]).map(|(_, s)| s) {
-                step.bounds.fill(0.0); // and so are the coefficients, exactly
+                *step = Step::nothing(rows.columns()); // the coefficients are 0, exactly
             }
-            let error = (0..k)
-                .map(|t| {
+            let measured = |x: &[Twofold], steps: &[Step]| {
+                let one = |t: usize| {
                     let least = NOTHING * found[t].target.sqrt();
                     certificate.relative(&steps[t].bounds[..d], &x[t].high[..d], least)
-                })
-                .fold(0.0, f64::max);
+                };
+                (0..k).map(one).fold(0.0, f64::max)
+            };
+            let error = measured(&x, &steps);
             let size: f64 = steps.iter().map(|s| s.size * s.size).sum::<f64>().sqrt();
             if answer.as_ref().is_none_or(|a: &Answer| error <= a.error || a.error.is_nan()) {
                 let residuals = found.iter().map(|g| g.residual.sqrt()).collect();
@@ -308,9 +311,24 @@ impl Run<'_, '_> {
                 break;
             }
             before = size;
-            for (x, step) in x.iter_mut().zip(&steps) {
-                (0..step.change.len()).for_each(|j| x.add(j, (step.change[j], 0.0)));
+            let (next, after): (Vec<Twofold>, Vec<Step>) =
+                x.iter().zip(&steps).map(|(x, step)| step.taken(x)).unzip();
+            // Where C is known well enough this gradient proves what the step has reached.
+            let error = measured(&next, &after);
+            let residual = |t: usize| {
+                let penalty = |x: &Twofold| x.high[..d].iter().map(|v| v * v).sum::<f64>();
+                let ridge = rows.problem.ridge * (penalty(&x[t]) - penalty(&next[t]));
+                let square = found[t].residual - steps[t].gain + ridge;
+                (square >= 0.5 * found[t].residual).then(|| square.sqrt())
+            };
+            let residuals: Option<Vec<f64>> = (0..k).map(residual).collect();
+            if let (true, Some(residuals)) = (error <= self.settings.tol, residuals) {
+                let better = assemble(d, rows.problem.intercept, &next, &after, residuals);
+                answer = Some(Answer { error, ..better });
+                status = Status::Converged;
+                break;
             }
+            x = next;
         }
         let mut answer = answer.ok_or_else(|| Error::invalid("max_passes", "is 0: needs one"))?;
         answer.status = status;

@@ -203,6 +203,7 @@ pub fn times(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sparrot_foundation::stop::Unobserved;
 
     fn whole(k: usize) -> f64 {
         ((k * 7919) % 31) as f64 - 15.0
@@ -213,7 +214,7 @@ mod tests {
         for (p, r, c) in [(1, 1, 1), (5, 3, 9), (40, 17, 8)] {
             let a = Mat::from_fn(p, r, |i, j| whole(i * r + j));
             let b = TwofoldMatrix::from_fn(p, c, |i, j| (whole(i * c + j + 5), (-60f64).exp2()));
-            let found = b.after(&a, &Stop::never()).unwrap().top(r, c);
+            let found = b.after(&a, &Stop::new(&Unobserved, None)).unwrap().top(r, c);
             for i in 0..r {
                 let tilted: f64 = (0..p).map(|m| a[(m, i)]).sum::<f64>() * (-60f64).exp2();
                 for j in 0..c {
@@ -230,7 +231,7 @@ mod tests {
         let n = 12;
         let hilbert =
             TwofoldMatrix::from_fn(n, n, |i, j| quotient((1.0, 0.0), ((i + j + 1) as f64, 0.0)));
-        let found = factor(&hilbert, &[3], |_, _| 1e-30, &Stop::never()).unwrap();
+        let found = factor(&hilbert, &[3], |_, _| 1e-30, &Stop::new(&Unobserved, None)).unwrap();
         assert_eq!((found.t.nrows(), found.order[0]), (n, 3));
         let again = found.t.transpose() * &found.t;
         for i in 0..n {
@@ -247,7 +248,8 @@ mod tests {
             let ((i, f), (j, g)) = (twice(i), twice(j));
             (f * g * if i == j { 3.0 } else { 1.0 / (1 + i + j) as f64 }, 0.0)
         });
-        let found = factor(&singular, &[], |_, left| 1e-25 * left, &Stop::never()).unwrap();
+        let found =
+            factor(&singular, &[], |_, left| 1e-25 * left, &Stop::new(&Unobserved, None)).unwrap();
         assert_eq!(found.t.nrows(), 4);
     }
 }
