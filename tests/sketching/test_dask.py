@@ -23,7 +23,7 @@ def data(n=3000, d=5):
 @pytest.mark.parametrize("rows", [3000, 1000, 7, (1, 2000, 999)])
 def test_agrees_with_one_machine_for_any_chunks(rows):
     A, b, weights = data()
-    chunks = (rows if isinstance(rows, tuple) else rows, 2)
+    chunks = (rows, 2)
     options = {"fit_intercept": True, "ridge": 0.3}
     found = interop.lstsq(da.from_array(A, chunks=chunks), b, sample_weight=weights, **options)
     whole = lstsq(A, b, sample_weight=weights, **options)
@@ -42,7 +42,7 @@ def test_bad_input_is_named():
     array = da.from_array(A, chunks=(1000, 5))
     bad = A.copy()
     bad[2345, 3] = np.nan
-    place = r"A contains nan at index \(345, 3\).*\(block 2, from row 2000 on\)"
+    place = r"A: contains NaN at index \(345, 3\).*\(block 2, from row 2000 on\)"
     with pytest.raises(InvalidInputError, match=place):
         interop.lstsq(da.from_array(bad, chunks=(1000, 5)), b)
     for given, message in (

@@ -10,12 +10,14 @@ holds it; states are merged by pairs, in an order that the blocks alone decide. 
 same bits for any number of workers, and what a lost worker had done is done again by Dask.
 """
 
+import importlib
 import warnings
 from typing import Any
 
 try:
-    import dask
-    import dask.array as da
+    # Not all of Dask is typed.
+    dask: Any = importlib.import_module("dask")
+    da: Any = importlib.import_module("dask.array")
 except ImportError as error:
     raise ImportError("sparrot.interop.dask needs dask: pip install 'sparrot[dask]'") from error
 
@@ -155,7 +157,8 @@ def sketch(
         "size": as_count(size, "size"),
         "n_features": matrix.shape[1],
         "kind": as_choice(kind, "kind", KINDS),
-        "rng": as_seed(rng),
+        # Drawn once, for all blocks; an integer stays what it is, to give what it gives elsewhere.
+        "rng": rng if isinstance(rng, int | np.integer) else as_seed(rng),
         "nonzeros": nonzeros,
     }
     Sketcher(**options)  # says what is wrong with them, here

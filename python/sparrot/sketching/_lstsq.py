@@ -65,12 +65,13 @@ def lstsq(
     b : array_like of shape (n,) or (n, k)
         The right-hand sides.
     method : {"auto", "precondition", "sketch-solve"}, default="auto"
-        A random sketch of ``A`` tells its rank and condition. "precondition": it also makes ``A``
-        well-conditioned, then come randomised Cholesky QR factors [3]_. "auto": where the condition
-        number allows for it, some 1e5, the Gram matrix instead, which takes half the time. Both
-        refine the coefficients with residuals to twice the working precision until they are within
-        ``tol``. "sketch-solve": approximate, in one pass: the solution for a sketch of ``A`` and
-        ``b``; where that would have as many rows as ``A``, "auto" instead.
+        "auto": the products of all columns, formed to twice the working precision in one pass, give
+        the coefficients to all digits up to condition numbers of some 1e7; up to 1e12 each further
+        pass, for residuals to twice the working precision, gains more digits than it needs to.
+        "precondition", and "auto" where columns are dependent or nearly so: a random sketch of
+        ``A`` tells its rank and makes it well-conditioned, then come randomised Cholesky QR factors
+        [3]_, and the same passes. "sketch-solve": approximate, in one pass: the solution for a
+        sketch of ``A`` and ``b``; where that would have as many rows as ``A``, "auto" instead.
     ridge : float, default=0.0
         The penalty, at least 0; scikit-learn's ``alpha``.
     sample_weight : float or array_like of shape (n,), optional
@@ -86,7 +87,7 @@ def lstsq(
         The error to reach: the largest bound relative to the largest coefficient, each times the
         norm of its column; or to 1e-8 of the norm of ``b``, if that is more.
     max_iter : int, default=10
-        Passes of refinement, at most; two are usual.
+        Passes of refinement, at most; none to two are usual.
     eps : float, default=0.5
         For "sketch-solve": errors of coefficients of at most about ``eps / sqrt(d)`` times the
         residual's norm over the smallest singular value of ``A``, and a sum of squares above its
@@ -131,14 +132,13 @@ def lstsq(
     -----
     The bound holds for the exact solution of the problem as stored, all rounding included, and
     needs neither luck nor a theorem about sketches: with any matrix X, ``C = (A X)' (A X)`` and the
-    gradient ``g`` at x, the error is ``X C^-1 X' g``; X comes from the sketch, C is shown to be
-    positive definite by a Cholesky factorisation [1]_, and ``g`` is computed to twice the working
-    precision [2]_. What the data do not determine has the bound ``inf``, except that coefficients
+    gradient ``g`` at x, the error is ``X C^-1 X' g``; C is shown to be positive definite by a
+    Cholesky factorisation [1]_, and ``g`` is computed to twice the working precision [2]_. What the data do not determine has the bound ``inf``, except that coefficients
     of zero columns are 0. When ``A`` holds rounded measurements the solution is uncertain by far
     more than that: by ``condition_estimate`` times their relative error.
 
-    Time is that of one or two products ``A.T @ A``. With fewer than 8 rows for each column ``A``
-    itself is factored, which takes memory of its size.
+    Time is about that of one product ``A.T @ A``, of two for "precondition". Where that has fewer
+    than 8 rows for each column ``A`` itself is factored, which takes memory of its size.
 
     References
     ----------
@@ -159,6 +159,47 @@ def lstsq(
     >>> result.rank, bool(result.coef_bound.max() < 1e-14)
     (5, True)
     """
+    result, _ = solved(
+        A,
+        b,
+        method=method,
+        ridge=ridge,
+        sample_weight=sample_weight,
+        fit_intercept=fit_intercept,
+        rcond=rcond,
+        tol=tol,
+        max_iter=max_iter,
+        eps=eps,
+        delta=delta,
+        size=size,
+        kind=kind,
+        rng=rng,
+        n_threads=n_threads,
+    )
+    if not result.converged:
+        warnings.warn(result.message, convergence_warning(), stacklevel=2)
+    return result
+
+
+def solved(
+    A: object,
+    b: object,
+    *,
+    method: object,
+    ridge: object,
+    sample_weight: object,
+    fit_intercept: object,
+    rcond: object,
+    tol: object,
+    max_iter: object,
+    eps: object,
+    delta: object,
+    size: object,
+    kind: object,
+    rng: object,
+    n_threads: object,
+) -> tuple[LeastSquaresResult, dict[str, Any] | None]:
+    """Do the same without a warning, and return the products of columns, if they were formed."""
     rows, shape, _ = as_rows(A, "A")
     targets, single = as_right_hand_sides(b, shape[0])
     is_sketched = as_choice(method, "method", METHODS) == "sketch-solve"
@@ -176,10 +217,7 @@ def lstsq(
     asked = (eps, delta, size, kind)
     plan = as_plan(*asked, shape, targets.shape[1], settings) if is_sketched else None
     threads = as_threads(n_threads)
-    result = solve(rows, targets, weights, settings, threads, single=single, plan=plan)
-    if not result.converged:
-        warnings.warn(result.message, convergence_warning(), stacklevel=2)
-    return result
+    return solve(rows, targets, weights, settings, threads, single=single, plan=plan)
 
 
 @dataclass(frozen=True)
@@ -316,8 +354,8 @@ def solve(
     *,
     single: bool,
     plan: Plan | None = None,
-) -> LeastSquaresResult:
-    """Call the native side; warns of nothing."""
+) -> tuple[LeastSquaresResult, dict[str, Any] | None]:
+    """Call the native side."""
     started = time.perf_counter()
     found = _sparrot.sketching_lstsq(
         rows,
@@ -327,7 +365,7 @@ def solve(
         n_threads,
     )
     status = Status(found["status"])
-    return LeastSquaresResult(
+    result = LeastSquaresResult(
         **shaped(found, targets.shape[1], single=single),
         rank=found["rank"],
         condition_estimate=found["condition_estimate"],
@@ -341,6 +379,7 @@ def solve(
         tol=settings.tol,
         timings={"solve": time.perf_counter() - started},
     )
+    return result, found["moments"]
 
 
 def shaped(found: dict[str, Any], k: int, *, single: bool) -> dict[str, Any]:

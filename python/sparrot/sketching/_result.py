@@ -42,7 +42,7 @@ class LeastSquaresResult(Result):
     passes : int
         Passes over the rows of ``A``.
     sketch_rows : int
-        Rows of the sketch; 0 if ``A`` was factored itself.
+        Rows of the sketch; 0 if there was none.
     tol : float
         The relative error that was asked for.
     timings : dict
@@ -51,6 +51,7 @@ class LeastSquaresResult(Result):
     See Also
     --------
     lstsq
+    LeastSquaresState.finalize
     """
 
     x: FloatArray

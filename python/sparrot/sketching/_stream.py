@@ -25,12 +25,13 @@ from sparrot.sketching._result import LeastSquaresResult
 
 
 class LeastSquaresState:
-    """All that least squares need to know of rows that come in blocks, of a size free of their number.
+    """All that least squares need to know of rows that come in blocks.
 
-    The products of all columns, kept to twice the working precision, so that the coefficients have
-    all their digits up to condition numbers of some 1e7, and a proven bound up to some 1e12. Blocks
-    can have any length. Parts of the rows can be taken elsewhere and merged; states can be pickled.
-    The penalty, and whether there is an intercept, are chosen at the end.
+    Of a size that does not depend on how many they are: the products of all columns, kept to twice
+    the working precision, so that the coefficients have all their digits up to condition numbers of
+    some 1e7, and a proven bound up to some 1e12. Blocks can have any length. Parts of the rows can
+    be taken elsewhere and merged; states can be pickled. The penalty, and whether there is an
+    intercept, are chosen at the end.
 
     Parameters
     ----------
@@ -70,6 +71,14 @@ class LeastSquaresState:
         self._moments: dict[str, Any] | None = None
         self.n_rows = 0
         self.n_blocks = 0
+
+    @classmethod
+    def _of(cls, moments: dict[str, Any], *, single: bool) -> Self:
+        """Make the state of one block from what the native side knows of it."""
+        state = cls(moments["d"], None if single else moments["k"])
+        state._add(moments)
+        state.n_blocks = 1
+        return state
 
     def update(
         self, A: object, b: object, sample_weight: object = None, *, n_threads: int | None = None
@@ -112,16 +121,18 @@ class LeastSquaresState:
             raise InvalidInputError(f"A has {shape[1]} columns: needs {self._columns}")
         targets, single = as_right_hand_sides(b, shape[0])
         if single != (self._targets is None) or targets.shape[1] != (self._targets or 1):
+            given = targets.shape[:1] if single else targets.shape
             wanted = "(n,)" if self._targets is None else f"(n, {self._targets})"
-            raise InvalidInputError(f"b has shape {np.shape(b)}: needs {wanted}")
+            raise InvalidInputError(f"b has shape {given}: needs {wanted}")
         weights = as_row_weights(sample_weight, shape[0], zero=True)
         self._add(_sparrot.sketching_moments(rows, targets, weights, threads))
         self.n_blocks += 1
 
     def _add(self, moments: dict[str, Any]) -> None:
-        known = self._moments
-        self._moments = moments if known is None else _sparrot.sketching_merged(known, moments)
-        self.n_rows = self._moments["n_rows"]
+        if self._moments is not None:
+            moments = _sparrot.sketching_merged(_aligned(self._moments), _aligned(moments))
+        self._moments = moments
+        self.n_rows = moments["n_rows"]
 
     def copy(self) -> "LeastSquaresState":
         """Return a state of its own that has seen the same.
@@ -227,7 +238,7 @@ class LeastSquaresState:
             raise InvalidInputError("no rows have come: call update first")
         if self._moments["largest"][self._columns] == 0:
             raise InvalidInputError("sample_weight was zero everywhere: needs a positive weight")
-        found = _sparrot.sketching_finalize(self._moments, settings.native(None))
+        found = _sparrot.sketching_finalize(_aligned(self._moments), settings.native(None))
         status = Status(found["status"])
         return LeastSquaresResult(
             **shaped(found, self._targets or 1, single=self._targets is None),
@@ -244,6 +255,14 @@ class LeastSquaresState:
         )
 
 
+def _aligned(moments: dict[str, Any]) -> dict[str, Any]:
+    """Copy arrays that lie between words, as what comes over a network may."""
+    return {
+        name: np.require(value, requirements="CA") if isinstance(value, np.ndarray) else value
+        for name, value in moments.items()
+    }
+
+
 def _message(error: float, settings: Settings) -> str:
     if not np.isfinite(error):
         return (
@@ -254,8 +273,8 @@ def _message(error: float, settings: Settings) -> str:
     if error <= settings.tol:
         return reached
     return (
-        f"{reached}, tol={settings.tol:g} asks for less, and one pass allows for no more: raise tol, "
-        "or call lstsq, which takes several"
+        f"{reached}, tol={settings.tol:g} asks for less, and one pass allows for no more: "
+        "raise tol, or call lstsq, which takes several"
     )
 
 
@@ -345,7 +364,7 @@ def lstsq_blocks(
     return result
 
 
-def state_for(A: object, b: object) -> LeastSquaresState:
+def state_for(A: object, b: Any) -> LeastSquaresState:
     """Make a state for blocks like these."""
-    shape, targets = as_rows(A, "A")[1], np.shape(b)  # type: ignore[arg-type]
+    shape, targets = as_rows(A, "A")[1], np.shape(b)
     return LeastSquaresState(shape[1], targets[1] if len(targets) == 2 else None)

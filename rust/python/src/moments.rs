@@ -39,7 +39,8 @@ impl MomentsInput<'_> {
     }
 }
 
-fn state(py: Python<'_>, moments: Moments) -> PyResult<Bound<'_, PyDict>> {
+/// As Python keeps it.
+pub fn state(py: Python<'_>, moments: Moments) -> PyResult<Bound<'_, PyDict>> {
     let state = PyDict::new(py);
     state.set_item("d", moments.d)?;
     state.set_item("k", moments.k)?;
@@ -87,18 +88,18 @@ pub fn sketching_merged<'py>(
     state(py, moments)
 }
 
-/// What a state knows of the coefficients: as `sketching_lstsq`; nothing if nothing can be proven.
+/// What a state knows of the coefficients: as `sketching_lstsq`.
 #[pyfunction]
 pub fn sketching_finalize<'py>(
     py: Python<'py>,
     moments: MomentsInput<'py>,
     input: LeastSquaresInput<'py>,
-) -> PyResult<Option<Bound<'py, PyDict>>> {
+) -> PyResult<Bound<'py, PyDict>> {
     let (moments, settings) = (moments.moments()?, input.settings());
     let (ridge, intercept) = input.penalty();
     let found = guard::call(py, Limits::threads(Some(1)), |_, stop| {
         let found = normal::solve(&moments, ridge, intercept, &settings, stop)?;
-        Ok::<_, Error>(found.map(|normal| normal.answer(&moments, intercept, &settings)))
+        Ok::<_, Error>(found.answer(&moments, intercept, &settings))
     })?;
-    found.map(|answer| result(py, answer)).transpose()
+    result(py, found)
 }

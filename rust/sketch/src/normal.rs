@@ -63,15 +63,14 @@ struct System<'a> {
 /// Solves for all right-hand sides.
 ///
 /// # Errors
-/// [`Error::InvalidInput`] for a column whose norm is out of range; [`Error::Interrupted`]. None if
-/// C has no Cholesky factor.
+/// [`Error::InvalidInput`] for a column whose norm is out of range; [`Error::Interrupted`].
 pub fn solve(
     moments: &Moments,
     ridge: f64,
     intercept: bool,
     settings: &Settings,
     stop: &Stop<'_>,
-) -> Result<Option<Normal>, Error> {
+) -> Result<Normal, Error> {
     let p = moments.d + usize::from(intercept);
     let mut system = System { moments, ridge, p, norms: vec![] };
     system.norms = (0..p).map(|j| system.at(j, j).0.max(0.0).sqrt()).collect();
@@ -88,28 +87,26 @@ pub fn solve(
         (scales[i] * high * scales[j], scales[i] * low * scales[j])
     });
     let leading: Vec<usize> = if intercept { vec![a - 1] } else { vec![] };
-    let noise = moments.error * U * U;
-    let least = |_: usize, left: f64| (settings.rcond * settings.rcond * left).max(noise);
-    let found = factor(&g, &leading, least, stop)?;
-    let is_full = found.t.nrows() == a;
-    let ones = leading.len();
-    let rank = found.t.nrows() - ones;
-    let (x, condition) = inverse(&found, &scales, ones);
-    let Some(certificate) =
-        system.certificate(&g, &active, &scales, &x, &found.left, ones, stop)?
-    else {
-        return Ok(None);
-    };
-    let mut normal = Normal {
-        x: vec![],
-        steps: vec![],
-        certificate,
-        error: 0.0,
-        residuals: vec![],
-        rank,
-        condition,
-        active,
-        is_full,
+    let mut noise = moments.error * U * U;
+    let mut normal = loop {
+        let least = |left: f64| (settings.rcond * settings.rcond * left).max(noise);
+        let found = factor(&g, &leading, least, stop)?;
+        let (x, condition) = inverse(&found, &scales, leading.len());
+        if let Some(certificate) = system.certificate(&g, &active, &scales, &x, &found, stop)? {
+            break Normal {
+                x: vec![],
+                steps: vec![],
+                certificate,
+                error: 0.0,
+                residuals: vec![],
+                rank: found.t.nrows() - leading.len(),
+                condition,
+                is_full: found.t.nrows() == a,
+                active,
+            };
+        }
+        // Pivots that were noise: more of what is left is taken for dependent.
+        noise *= 16.0;
     };
     for t in 0..moments.k {
         stop.poll()?;
@@ -119,7 +116,7 @@ pub fn solve(
         normal.x.push(x);
         normal.steps.push(step);
     }
-    Ok(Some(normal))
+    Ok(normal)
 }
 
 impl Normal {
@@ -207,15 +204,13 @@ impl System<'_> {
         (self.moments.error + 8.0 * self.p as f64 + 32.0) * U * U
     }
 
-    #[allow(clippy::too_many_arguments, reason = "what one factorisation has found")]
     fn certificate(
         &self,
         g: &TwofoldMatrix,
         active: &[usize],
         scales: &[f64],
         x: &Mat<f64>,
-        left: &[f64],
-        ones: usize,
+        found: &Factor,
         stop: &Stop<'_>,
     ) -> Result<Option<Certificate>, Error> {
         let (a, r) = x.shape();
@@ -245,9 +240,7 @@ impl System<'_> {
             // Of centred columns, if there is an intercept.
             certificate.scales = vec![0.0; self.p];
             for (place, column) in active.iter().enumerate() {
-                let share = if ones > 0 { left[place] } else { 1.0 };
-                certificate.scales[*column] =
-                    if ones > 0 { share.sqrt() / scales[place] } else { self.norms[*column] };
+                certificate.scales[*column] = found.left[place].sqrt() / scales[place];
             }
             certificate
         }))

@@ -108,6 +108,7 @@ pub fn sketch_solve(
         method: "sketch-solve",
         passes: 1,
         sketch_rows: size,
+        moments: None,
         ..found
     };
     for t in 0..k {

@@ -31,7 +31,7 @@ use crate::gradient::{Twofold, gradients};
 use crate::kind::{Kind, sketch};
 use crate::model::{Problem, Shifted};
 use crate::moments::Moments;
-use crate::normal::{self, Normal};
+use crate::normal;
 use crate::precondition::{Preconditioner, precondition};
 use crate::products::products;
 use crate::rows::{Rows, not_finite};
@@ -79,6 +79,8 @@ pub struct Answer {
     pub passes: usize,
     /// Rows of the sketch; 0 if A was taken itself.
     pub sketch_rows: usize,
+    /// The products of all columns, if they were formed: more rows can be added.
+    pub moments: Option<Moments>,
 }
 
 /// Entries in each column of the sketch.
@@ -104,37 +106,41 @@ pub fn solve(
     stop: &Stop<'_>,
 ) -> Result<Answer, Error> {
     let (n, unknowns) = (problem.a.rows(), problem.a.columns() + usize::from(problem.intercept));
-    let mut passes = 0;
+    let (mut passes, mut kept) = (0, None);
     if settings.gram && unknowns <= n && unknowns <= WIDEST {
         passes = 1;
-        if let Some(answer) = by_moments(problem, settings, team, stop)? {
+        let mut moments = Moments::new(problem.a.columns(), problem.targets)?;
+        moments.update(&problem, team, stop)?;
+        if let Some(mut answer) = by_moments(problem, &moments, settings, team, stop)? {
+            answer.moments = Some(moments);
             return Ok(answer);
         }
+        kept = Some(moments);
     }
     let rows = Shifted::new(problem, team, stop)?;
     let (first, sketch_rows) = start(&rows, settings, team, stop)?;
     passes += usize::from(problem.intercept) + 1;
-    Run { rows, settings, team, stop, passes }.solve(first, sketch_rows)
+    let answer = Run { rows, settings, team, stop, passes }.solve(first, sketch_rows)?;
+    Ok(Answer { moments: kept, ..answer })
 }
 
-/// From one pass, and passes of refinement where that does not reach the tolerance. None if there are
-/// dependent columns, or too nearly so.
+/// From those of one pass, and passes of refinement where they do not reach the tolerance. None if there
+/// are dependent columns, or too nearly so.
 fn by_moments(
     problem: Problem<'_>,
+    moments: &Moments,
     settings: &Settings,
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<Option<Answer>, Error> {
-    let mut moments = Moments::new(problem.a.columns(), problem.targets)?;
-    moments.update(&problem, team, stop)?;
-    let found = normal::solve(&moments, problem.ridge, problem.intercept, settings, stop)?;
-    let is_known = |normal: &Normal| normal.is_full && normal.certificate.least > 0.0;
-    let Some(normal) = found.filter(is_known) else { return Ok(None) };
+    let normal = normal::solve(moments, problem.ridge, problem.intercept, settings, stop)?;
+    if !normal.is_full || normal.certificate.least == 0.0 {
+        return Ok(None);
+    }
     let is_sure = |(square, wrong): &(f64, f64)| *wrong <= RESIDUAL * square || *square == 0.0;
     if normal.error <= settings.tol && normal.residuals.iter().all(is_sure) {
-        return Ok(Some(normal.answer(&moments, problem.intercept, settings)));
+        return Ok(Some(normal.answer(moments, problem.intercept, settings)));
     }
-    drop(moments);
     let rows = Shifted::unshifted(problem);
     let mut run = Run { rows, settings, team, stop, passes: 1 };
     let mut answer = run.refine(normal.certificate, normal.x)?;
@@ -378,6 +384,7 @@ pub fn assemble(
         method: "",
         passes: 0,
         sketch_rows: 0,
+        moments: None,
     };
     for (t, (x, step)) in x.iter().zip(steps).enumerate() {
         for j in 0..d {

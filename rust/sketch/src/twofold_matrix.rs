@@ -98,8 +98,8 @@ pub struct Factor {
     pub left: Vec<f64>,
 }
 
-/// Factors a symmetric matrix with pivots of at least `least(j, left_j)` of column j, `left_j` what was
-/// left of it after the first `leading` columns, which are pivots whatever they are. a^3 / 3 twofold
+/// Factors a symmetric matrix with pivots of at least `least(left_j)` of column j, `left_j` what was left
+/// of it after the first `leading` columns, which are pivots whatever they are. a^3 / 3 twofold
 /// operations.
 ///
 /// # Errors
@@ -107,7 +107,7 @@ pub struct Factor {
 pub fn factor(
     g: &TwofoldMatrix,
     leading: &[usize],
-    least: impl Fn(usize, f64) -> f64,
+    least: impl Fn(f64) -> f64,
     stop: &Stop<'_>,
 ) -> Result<Factor, Error> {
     let a = g.high.nrows();
@@ -124,10 +124,7 @@ pub fn factor(
         let pivot = match leading.get(rank) {
             Some(column) => (rank..a).find(|place| order[*place] == *column),
             None => (rank..a)
-                .filter(|place| {
-                    let column = order[*place];
-                    high[*place][*place] > least(column, left[column])
-                })
+                .filter(|place| high[*place][*place] > least(left[order[*place]]))
                 .max_by(|i, j| share(i).total_cmp(&share(j))),
         };
         let Some(pivot) = pivot.filter(|place| high[*place][*place] > 0.0) else { break };
@@ -231,7 +228,7 @@ mod tests {
         let n = 12;
         let hilbert =
             TwofoldMatrix::from_fn(n, n, |i, j| quotient((1.0, 0.0), ((i + j + 1) as f64, 0.0)));
-        let found = factor(&hilbert, &[3], |_, _| 1e-30, &Stop::new(&Unobserved, None)).unwrap();
+        let found = factor(&hilbert, &[3], |_| 1e-30, &Stop::new(&Unobserved, None)).unwrap();
         assert_eq!((found.t.nrows(), found.order[0]), (n, 3));
         let again = found.t.transpose() * &found.t;
         for i in 0..n {
@@ -249,7 +246,7 @@ mod tests {
             (f * g * if i == j { 3.0 } else { 1.0 / (1 + i + j) as f64 }, 0.0)
         });
         let found =
-            factor(&singular, &[], |_, left| 1e-25 * left, &Stop::new(&Unobserved, None)).unwrap();
+            factor(&singular, &[], |left| 1e-25 * left, &Stop::new(&Unobserved, None)).unwrap();
         assert_eq!(found.t.nrows(), 4);
     }
 }
