@@ -133,9 +133,10 @@ def lstsq(
     The bound holds for the exact solution of the problem as stored, all rounding included, and
     needs neither luck nor a theorem about sketches: with any matrix X, ``C = (A X)' (A X)`` and the
     gradient ``g`` at x, the error is ``X C^-1 X' g``; C is shown to be positive definite by a
-    Cholesky factorisation [1]_, and ``g`` is computed to twice the working precision [2]_. What the data do not determine has the bound ``inf``, except that coefficients
-    of zero columns are 0. When ``A`` holds rounded measurements the solution is uncertain by far
-    more than that: by ``condition_estimate`` times their relative error.
+    Cholesky factorisation [1]_, and ``g`` is computed to twice the working precision [2]_. What the
+    data do not determine has the bound ``inf``, except that coefficients of zero columns are 0.
+    When ``A`` holds rounded measurements the solution is uncertain by far more than that: by
+    ``condition_estimate`` times their relative error.
 
     Time is about that of one product ``A.T @ A``, of two for "precondition". Where that has fewer
     than 8 rows for each column ``A`` itself is factored, which takes memory of its size.
