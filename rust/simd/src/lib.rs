@@ -23,6 +23,7 @@
 //! | [`gibbs`] | rows of `exp(phi_i + psi_j - c_ij)`, the kernel of entropic transport |
 //! | [`hadamard`] | the fast Walsh-Hadamard transform of the columns of a block, signed sums of rows |
 //! | [`points`] | a row of distances from one point to many |
+//! | [`gram`] | `Y = A X` and `Y'Y` of blocks of rows of a tall matrix |
 //! | [`twofold`] | residuals and gradients of least squares to twice the working precision |
 //! | [`select`] | the k-th largest of many values, and collecting what exceeds a threshold |
 //!
@@ -43,6 +44,7 @@ pub mod exp;
 pub mod extexp;
 pub mod frame;
 pub mod gibbs;
+pub mod gram;
 pub mod hadamard;
 pub mod linear;
 pub mod panels;

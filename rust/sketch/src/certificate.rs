@@ -12,8 +12,8 @@
 //! matter. If lambda_min(C) > 0 then X is nonsingular and M has full rank. It remains to bound three
 //! things, with u = 2^-53 and `gamma_k = k u / (1 - k u)`:
 //!
-//! **C.** By way of B = fl(M X): with n_j the norm of column j of M, Cauchy's inequality over the columns
-//! gives `| |M||X| |_F <= N = sqrt(p sum_j n_j^2 |e_j X|^2)`, so that `|B - M X|_F <= eta = gamma_(l+4) N`,
+//! **C.** By way of B = fl(M X): with n_j the norm of column j of M, the triangle inequality gives
+//! `| |M||X| |_F <= N = | |X|'n |`, so that `|B - M X|_F <= eta = gamma_(l+4) N`,
 //! l roundings in a product, 4 for the shift and the weights. So the smallest singular value of M X is
 //! at least that of B less eta. What is computed is fl(B'B), wrong by at most `delta = gamma_s |B|_F^2`,
 //! s terms in a sum. By way of G = fl(M'M), eta is 0 and delta has other parts:
@@ -23,17 +23,33 @@
 //! **lambda_min.** If the Cholesky factorisation of `C - t I` runs to its end in floating point, the
 //! smallest eigenvalue of C is at least `t - gamma_(r+4) trace(C)` (Rump, "Verification of positive
 //! definiteness", BIT 2006). So lambda_min of the exact C is at least
-//! `(sqrt(t - gamma_(r+4) trace(C) - delta) - eta)^2`.
+//! `(sqrt(t - gamma_(r+4) trace(C) - delta) - eta)^2`. Likewise its lambda_max is at most
+//! `(sqrt(t + gamma_(r+4) (r t + trace(C)) + delta) + eta)^2` where the factorisation of `t I - C` runs to its
+//! end; and t = trace(C) is large enough without.
 //!
-//! **g.** It comes from [`crate::gradient`] with error bounds. A residual wrong by dr changes `X'g` by
-//! `(M X)' sqrt(W) dr`, at most `sqrt(lambda_max) |sqrt(W) dr|`.
+//! **g.** It comes from [`crate::gradient`] with error bounds, and `h = X'g` from it likewise, to twice
+//! the working precision: plain sums would lose u times the condition number. A residual wrong by dr
+//! changes h by `(M X)' sqrt(W) dr`, at most `sqrt(lambda_max) |sqrt(W) dr|`. Let h be wrong by at most s.
+//!
+//! **After a step.** With z near `C^-1 h`, the point `y + X z` is corrected without another look at the
+//! rows, and what is left is bounded, too: `y* - y - X z = X C^-1 (h - C z)`, and for the C' and h' that
+//! were computed
+//!
+//! ```text
+//! |h - C z| <= |h' - C' z| + s + |C - C'| |z|,   |C - C'| <= delta + 2 sqrt(lambda_max) eta + eta^2
+//! ```
+//!
+//! to which come the rounding of the first term, at most `gamma_(r+4) (|h'| + |C'|_F |z|)`, and of X z, at
+//! most `gamma_(r+4) |e_j X| |z|`. The objective falls by `2 h'z - z'C z`, which is `h'z` but for rounding.
 //!
 //! What is returned is the high part of x, so its low part is added. Underflow is excluded by the
 //! norms that [`crate::precondition`] admits, up to `TINY` and, in the norms of residuals and
-//! right-hand sides, `VANISHED`.
+//! right-hand sides, `VANISHED`, in steps `VANISHED_STEP`.
 
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Mat, Side};
+
+use sparrot_simd::twofold;
 
 use crate::gradient::{Gradient, Twofold, U, gradient_error, residual_error};
 use crate::model::Shifted;
@@ -45,6 +61,8 @@ const SLACK: f64 = 1.0 + 1e-6;
 const TINY: f64 = 1e-290;
 /// More than the norm of what can be missing in a sum of squares that underflow, of 2^31 terms.
 const VANISHED: f64 = 1e-156;
+/// More than underflow takes from a coefficient's step.
+const VANISHED_STEP: f64 = 1e-300;
 
 /// `k u / (1 - k u)`.
 pub fn gamma(k: usize) -> f64 {
@@ -55,10 +73,17 @@ pub fn gamma(k: usize) -> f64 {
 /// X, its C, and what is proven of it.
 pub struct Certificate {
     x: Mat<f64>,
+    /// Its columns, one after the other, and the norms of its rows.
+    columns: Vec<f64>,
+    row_norms: Vec<f64>,
+    /// C as computed.
+    c: Mat<f64>,
     factor: Llt<f64>,
     /// A lower bound of the smallest eigenvalue of the exact C; not positive if none could be proven.
     pub least: f64,
     most: f64,
+    /// What C may be wrong by.
+    error: f64,
     norms: Vec<f64>,
     scales: Vec<f64>,
     total: f64,
@@ -70,8 +95,13 @@ pub struct Step {
     pub bounds: Vec<f64>,
     /// What to add to x and c.
     pub change: Vec<f64>,
-    /// `|X'g|`, in plain arithmetic.
+    /// `|X'g|`, rounded.
     pub size: f64,
+    /// Bounds after the change, as long as x and c are kept to twice the precision: what is lost when
+    /// they are rounded comes on top.
+    pub after: Vec<f64>,
+    /// What the change takes from the objective `|sqrt(W) (b - A x - c)|^2 + ridge |x|^2`.
+    pub decrease: f64,
 }
 
 impl Certificate {
@@ -81,8 +111,8 @@ impl Certificate {
         let d = rows.problem.a.columns();
         let penalised = x.get(0..d, ..);
         let c = &found.gram + faer::Scale(ridge) * (penalised.transpose() * penalised);
-        let squares: f64 = (0..p).map(|j| found.squares[j] * x.row(j).squared_norm_l2()).sum();
-        let product = gamma(product_roundings(p) + 4) * (p as f64 * squares).sqrt() * SLACK;
+        let norms: Vec<f64> = found.squares.iter().map(|s| s.sqrt()).collect();
+        let product = gamma(product_roundings(p) + 4) * reach(&x, &norms).sqrt() * SLACK;
         let b = (0..r).map(|i| found.gram[(i, i)]).sum::<f64>().sqrt() * SLACK;
         let with_ridge = gamma(p + 4) * ridge * penalised.squared_norm_l2() * SLACK;
         let delta = gamma(found.summed + 8) * b * b + with_ridge;
@@ -113,17 +143,24 @@ impl Certificate {
     ) -> Option<Certificate> {
         let factor = c.llt(Side::Lower).ok()?;
         let trace: f64 = (0..c.nrows()).map(|i| c[(i, i)]).sum();
-        let least = (least_eigenvalue(&c) - delta).max(0.0);
+        let least = (least_eigenvalue(&c, &factor) - delta).max(0.0);
         let root = rows.total.sqrt();
         let centre = |j: usize| rows.means.get(j).map_or(0.0, |m| m.abs() * root);
         // Of the columns as they are, not shifted.
         let norms =
             squares.iter().enumerate().map(|(j, s)| (s.sqrt() + centre(j)) * SLACK).collect();
+        let most = ((largest_eigenvalue(&c, trace) + delta).sqrt() + eta).powi(2) * SLACK;
+        let mut columns = Vec::with_capacity(x.nrows() * x.ncols());
+        (0..x.ncols()).for_each(|i| columns.extend(x.col(i).iter()));
         Some(Certificate {
+            columns,
+            row_norms: (0..x.nrows()).map(|j| x.row(j).norm_l2() * SLACK).collect(),
             x,
+            c,
             factor,
             least: (least.sqrt() - eta).max(0.0).powi(2) / SLACK,
-            most: ((trace + delta).sqrt() + eta).powi(2) * SLACK,
+            most,
+            error: (delta + 2.0 * most.sqrt() * eta + eta * eta) * SLACK,
             norms,
             scales: squares.iter().map(|s| s.sqrt()).collect(),
             total: rows.total,
@@ -153,14 +190,13 @@ impl Certificate {
         let [residual, target] = [at.residual, at.target].map(|s| s.sqrt() * SLACK + VANISHED);
         // In the shifted unknowns: T'g, T = [I, 0; -mu', 1].
         let intercept = if rows.problem.intercept { at.g.at(d) } else { (0.0, 0.0) };
-        let mut g = Mat::zeros(p, 1);
+        let mut g = Twofold::zeros(p);
         for j in 0..p {
             let shift = if j < d { rows.means[j] } else { 0.0 };
-            let moved = sparrot_simd::twofold::multiple(intercept, -shift);
-            let (high, low) = sparrot_simd::twofold::sum(at.g.at(j), moved);
-            g[(j, 0)] = high + low;
+            g.add(j, at.g.at(j));
+            g.add(j, twofold::multiple(intercept, -shift));
         }
-        let h = self.x.transpose() * &g;
+        let h = self.products(&g);
         let (size, accuracy) = (h.norm_l2(), gradient_error(n, p * rows.problem.targets));
         let root = self.total.sqrt() * SLACK;
         let mut spread = 0.0; // of | |X|'t |^2, t what g may be wrong by, and the product with X
@@ -177,7 +213,7 @@ impl Certificate {
                     (root, 0.0)
                 };
                 let tiny = TINY * (1.0 + norm) * (1.0 + root);
-                gamma(p + 4) * g[(j, 0)].abs() + accuracy * (norm * residual + ridge) + tiny
+                residual_error(p) * g.high[j].abs() + accuracy * (norm * residual + ridge) + tiny
             })
             .collect();
         for i in 0..self.x.ncols() {
@@ -186,12 +222,21 @@ impl Certificate {
         }
         let residual_part =
             self.most.sqrt() * (residual_error(p) * reach + TINY * (1.0 + root)) * SLACK;
-        let total = ((size + spread.sqrt()) * SLACK + residual_part) * SLACK;
-        let factor = if self.least > 0.0 { total / self.least * SLACK } else { f64::INFINITY };
-        let mut bounds: Vec<f64> =
-            (0..p).map(|j| self.x.row(j).norm_l2() * factor + point.low[j].abs()).collect();
-        let change = self.solve(&h);
+        let error = (spread.sqrt() * SLACK + residual_part) * SLACK;
+        let total = (size * SLACK + error) * SLACK;
+        let z = self.factor.solve(&h);
+        let (left, z_size) = self.left(&h, &z);
+        let left = (left + size * U + error) * SLACK;
+        let share = |total: f64| {
+            if self.least > 0.0 { total / self.least * SLACK } else { f64::INFINITY }
+        };
+        let (factor, rounding) = (share(total), gamma(self.x.ncols() + 4) * z_size * SLACK);
+        let after = share(left) + rounding;
+        let mut norms = self.row_norms.clone();
+        let change = &self.x * &z;
         let mut change: Vec<f64> = (0..p).map(|j| change[(j, 0)]).collect();
+        // Of the change in c for that of x, and of adding it up.
+        let mut moved = 0.0;
         if rows.problem.intercept {
             // c = c' - mu'x
             let mut row = vec![0.0; self.x.ncols()];
@@ -203,37 +248,109 @@ impl Certificate {
                 }
                 *row = value.abs() + gamma(d + 4) * size * SLACK;
             }
-            let norm = row.iter().map(|v| v * v).sum::<f64>().sqrt();
-            bounds[d] = norm * factor * SLACK + point.low[d].abs();
+            norms[d] = row.iter().map(|v| v * v).sum::<f64>().sqrt() * SLACK;
+            let weight = |j: usize| if j < d { rows.means[j].abs() } else { 1.0 };
+            for j in 0..p {
+                let sum = gamma(d + 4) * change[j].abs() + rounding * self.row_norms[j];
+                moved += weight(j) * sum * SLACK;
+            }
             change[d] -= (0..d).map(|j| rows.means[j] * change[j]).sum::<f64>();
         }
-        Step { bounds, change, size }
+        let bounds = (0..p).map(|j| norms[j] * factor * SLACK + point.low[j].abs()).collect();
+        let after = (0..p)
+            .map(|j| {
+                let added = 4.0 * U * U * (point.high[j].abs() + change[j].abs()) + VANISHED_STEP;
+                let moved = if j == d { moved } else { 0.0 };
+                (norms[j] * after + moved + added) * SLACK
+            })
+            .collect();
+        Step { bounds, change, size, after, decrease: (h.transpose() * &z)[(0, 0)] }
+    }
+
+    /// X'g.
+    fn products(&self, g: &Twofold) -> Mat<f64> {
+        let mut h = Twofold::zeros(self.x.ncols());
+        twofold::subtract_products(&self.columns, &g.high, &g.low, &mut h.high, &mut h.low);
+        Mat::from_fn(self.x.ncols(), 1, |i, _| -(h.high[i] + h.low[i]))
+    }
+
+    /// A bound of `|h - C z|` but for what h is wrong by, and `|z|`.
+    fn left(&self, h: &Mat<f64>, z: &Mat<f64>) -> (f64, f64) {
+        let size = z.norm_l2() * SLACK;
+        let rounding = gamma(h.nrows() + 4) * (h.norm_l2() + self.c.norm_l2() * size);
+        let left = (h - &self.c * z).norm_l2();
+        ((left + (rounding + self.error * size) * SLACK) * SLACK, size)
     }
 }
 
 /// What `X'G X` may be wrong by, for columns of those norms, in the way of the Gram matrix.
 pub fn gram_error(x: &Mat<f64>, norms: &[f64], summed: usize) -> f64 {
-    let one = |i: usize| -> f64 { (0..x.nrows()).map(|j| x[(j, i)].abs() * norms[j]).sum() };
-    let size: f64 = (0..x.ncols()).map(|i| one(i).powi(2)).sum();
-    (gamma(summed + 12) + gamma(2 * x.nrows() + 4)) * size * SLACK
+    (gamma(summed + 12) + gamma(2 * x.nrows() + 4)) * reach(x, norms) * SLACK
 }
 
-/// A proven lower bound of the smallest eigenvalue of a symmetric matrix, as it is stored; not
-/// positive if there is none to be had.
-fn least_eigenvalue(c: &Mat<f64>) -> f64 {
+/// `| |X|'n |^2`.
+fn reach(x: &Mat<f64>, norms: &[f64]) -> f64 {
+    let one = |i: usize| -> f64 { x.col(i).iter().zip(norms).map(|(x, n)| x.abs() * n).sum() };
+    (0..x.ncols()).map(|i| one(i).powi(2)).sum()
+}
+
+/// Steps of inverse iteration: the smallest eigenvalue of what a sketch has conditioned lies close to
+/// others, of which any will do.
+const INVERSE_STEPS: usize = 20;
+/// Likewise of the power method, for the largest.
+const POWER_STEPS: usize = 20;
+
+/// A proven lower bound of the smallest eigenvalue of a symmetric matrix, as it is stored, of which
+/// that is a Cholesky factor; not positive if there is none to be had.
+fn least_eigenvalue(c: &Mat<f64>, factor: &Llt<f64>) -> f64 {
     let r = c.nrows();
     if r == 0 {
         return 1.0;
     }
     let trace: f64 = (0..r).map(|i| c[(i, i)].abs()).sum::<f64>() * SLACK;
-    let Ok(values) = c.self_adjoint_eigenvalues(Side::Lower) else { return 0.0 };
-    let guess = values.iter().copied().fold(f64::INFINITY, f64::min);
-    for share in [0.99, 0.9, 0.5] {
+    // From above, but for rounding.
+    let mut guess = f64::INFINITY;
+    let mut v = Mat::from_fn(r, 1, |i, _| 1.0 + ((i * 7919) % 101) as f64 / 101.0);
+    for _ in 0..INVERSE_STEPS {
+        let size = v.norm_l2();
+        let next = factor.solve(&v);
+        guess = size / next.norm_l2();
+        if !(guess > 0.0 && guess.is_finite()) {
+            return 0.0;
+        }
+        v = faer::Scale(1.0 / next.norm_l2()) * next;
+    }
+    for share in [0.99, 0.9, 0.7, 0.4, 0.1] {
         let shift = share * guess;
-        let shifted = Mat::from_fn(r, r, |i, j| if i == j { c[(i, i)] - shift } else { c[(i, j)] });
-        if shift > 0.0 && shifted.llt(Side::Lower).is_ok() {
+        let mut shifted = c.clone();
+        (0..r).for_each(|i| shifted[(i, i)] = c[(i, i)] - shift);
+        if shifted.llt(Side::Lower).is_ok() {
             return shift - gamma(r + 4) * trace;
         }
     }
     0.0
+}
+
+/// A proven upper bound of the largest eigenvalue.
+fn largest_eigenvalue(c: &Mat<f64>, trace: f64) -> f64 {
+    let r = c.nrows();
+    let mut v = Mat::from_fn(r, 1, |i, _| 1.0 + ((i * 7919) % 101) as f64 / 101.0);
+    let mut guess = 0.0;
+    for _ in 0..POWER_STEPS {
+        let size = v.norm_l2();
+        let next = c * v;
+        guess = next.norm_l2() / size;
+        v = faer::Scale(1.0 / next.norm_l2()) * next;
+    }
+    for share in [1.1, 2.0] {
+        let shift = share * guess;
+        if shift < trace {
+            let mut shifted = -c;
+            (0..r).for_each(|i| shifted[(i, i)] = shift - c[(i, i)]);
+            if shifted.llt(Side::Lower).is_ok() {
+                return (shift + gamma(r + 4) * (r as f64 * shift + trace)) * SLACK;
+            }
+        }
+    }
+    trace * SLACK
 }

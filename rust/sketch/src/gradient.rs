@@ -45,6 +45,11 @@ impl Twofold {
         (self.high[j], self.low[j])
     }
 
+    /// Adds others, one by one.
+    pub fn add_all(&mut self, other: &Twofold) {
+        twofold::add(&other.high, &other.low, &mut self.high, &mut self.low);
+    }
+
     /// Adds to one of them.
     pub fn add(&mut self, j: usize, other: (f64, f64)) {
         (self.high[j], self.low[j]) = twofold::sum(self.at(j), other);
@@ -62,9 +67,11 @@ pub struct Gradient {
     pub target: f64,
 }
 
-/// A residual is wrong by at most this times `|b_i| + sum_j |a_ij x_j| + |c|`, for p unknowns.
+/// A residual is wrong by at most this times `|b_i| + sum_j |a_ij x_j| + |c|`, for p unknowns: each of at
+/// least 4 lanes sums its share of m terms, wrong by `(m + 4)^2 u^2 / 2`; at most 8 of them and two more
+/// numbers are added up, each time wrong by `4 u^2`.
 pub fn residual_error(p: usize) -> f64 {
-    ((p + 8) as f64 * U).powi(2)
+    (((p.div_ceil(4) + 6) as f64).powi(2) + 64.0) * U * U
 }
 
 /// An entry of the gradient is wrong by at most this times `sum_i w_i |a_ij r_i|` (and `ridge |x_j|`),
@@ -133,9 +140,10 @@ pub fn gradients(
                 for (block, (r, r_low)) in block.chunks(LOCAL * d).zip(parts) {
                     local.clear();
                     twofold::add_transposed(block, r, r_low, &mut local.high, &mut local.low);
-                    (0..d).for_each(|j| partial.add(j, local.at(j)));
+                    let (high, low) = (&mut partial.high[..d], &mut partial.low[..d]);
+                    twofold::add(&local.high, &local.low, high, low);
                 }
-                (0..p).for_each(|j| sum.g.add(j, partial.at(j)));
+                sum.g.add_all(&partial);
                 partial.clear();
             }
         }
@@ -144,7 +152,7 @@ pub fn gradients(
     let mut all: Vec<Gradient> = (0..k).map(|_| zero()).collect();
     for part in parts {
         for (sum, part) in all.iter_mut().zip(part?) {
-            (0..p).for_each(|j| sum.g.add(j, part.g.at(j)));
+            sum.g.add_all(&part.g);
             sum.residual += part.residual;
             sum.target += part.target;
         }

@@ -19,8 +19,8 @@
 use faer::{Mat, Side};
 use sparrot_foundation::{Error, Status, Stop, Team, memory};
 
-use crate::certificate::{Certificate, gram_error};
-use crate::gradient::{Twofold, gradients};
+use crate::certificate::{Certificate, Step, gram_error};
+use crate::gradient::{Gradient, Twofold, gradients};
 use crate::kind::{Kind, sketch};
 use crate::model::{Problem, Shifted};
 use crate::precondition::{Preconditioner, precondition, unit};
@@ -285,32 +285,47 @@ impl Run<'_, '_> {
             let mut steps: Vec<_> =
                 (0..k).map(|t| certificate.step(rows, &x[t], &found[t])).collect();
             for step in steps.iter_mut().enumerate().filter(|(t, _)| zero[*t]).map(|(_, s)| s) {
-                step.bounds.fill(0.0); // and so are the coefficients, exactly
+                // And so are the coefficients, exactly.
+                step.bounds.fill(0.0);
+                step.after.fill(0.0);
             }
-            let error = (0..k)
-                .map(|t| {
-                    let least = NOTHING * found[t].target.sqrt();
-                    certificate.relative(&steps[t].bounds[..d], &x[t].high[..d], least)
-                })
-                .fold(0.0, f64::max);
-            let size: f64 = steps.iter().map(|s| s.size * s.size).sum::<f64>().sqrt();
-            if answer.as_ref().is_none_or(|a: &Answer| error <= a.error || a.error.is_nan()) {
-                answer = Some(self.answer(&x, &steps, &found, error));
+            let next: Vec<Point> =
+                (0..k).map(|t| Point::after(rows, &x[t], &steps[t], &found[t])).collect();
+            let here: Vec<Point> = x
+                .into_iter()
+                .enumerate()
+                .map(|(t, x)| Point::at(x, &steps[t], &found[t]))
+                .collect();
+            let error = |points: &[Point]| {
+                let one = |(point, found): (&Point, &Gradient)| {
+                    let least = NOTHING * found.target.sqrt();
+                    certificate.relative(&point.bounds[..d], &point.x.high[..d], least)
+                };
+                points.iter().zip(&found).map(one).fold(0.0, f64::max)
+            };
+            // What the step leads to is known as well as it will be, unless hardly anything is left of
+            // the residual's norm to tell it from.
+            let is_known = (0..k).all(|t| next[t].residual >= 0.5 * here[t].residual);
+            for (points, _) in [(&here, true), (&next, is_known)].iter().filter(|(_, known)| *known)
+            {
+                let error = error(points);
+                if answer.as_ref().is_none_or(|a: &Answer| error <= a.error || a.error.is_nan()) {
+                    answer = Some(self.answer(points, error));
+                }
             }
-            if error <= self.settings.tol {
+            if answer.as_ref().is_some_and(|a| a.error <= self.settings.tol) {
                 status = Status::Converged;
                 break;
             }
             // What is left no longer falls: neither the bounds nor the gradient get better.
+            let size: f64 = steps.iter().map(|s| s.size * s.size).sum::<f64>().sqrt();
             let falls = size < 0.5 * before;
             if pass > 2 && !falls {
                 status = Status::Stalled;
                 break;
             }
             before = size;
-            for (x, step) in x.iter_mut().zip(&steps) {
-                (0..step.change.len()).for_each(|j| x.add(j, (step.change[j], 0.0)));
-            }
+            x = next.into_iter().map(|point| point.x).collect();
         }
         let mut answer = answer.ok_or_else(|| Error::invalid("max_passes", "is 0: needs one"))?;
         answer.status = status;
@@ -329,20 +344,14 @@ impl Run<'_, '_> {
         Ok(answer)
     }
 
-    fn answer(
-        &self,
-        x: &[Twofold],
-        steps: &[crate::certificate::Step],
-        found: &[crate::gradient::Gradient],
-        error: f64,
-    ) -> Answer {
+    fn answer(&self, points: &[Point], error: f64) -> Answer {
         let (d, k) = (self.rows.problem.a.columns(), self.rows.problem.targets);
         let mut answer = Answer {
             x: vec![0.0; d * k],
             bounds: vec![0.0; d * k],
             intercepts: vec![0.0; k],
             intercept_bounds: vec![0.0; k],
-            residuals: found.iter().map(|g| g.residual.sqrt()).collect(),
+            residuals: points.iter().map(|point| point.residual).collect(),
             rank: 0,
             condition: 0.0,
             error,
@@ -351,16 +360,43 @@ impl Run<'_, '_> {
             passes: 0,
             sketch_rows: 0,
         };
-        for (t, (x, step)) in x.iter().zip(steps).enumerate() {
+        for (t, point) in points.iter().enumerate() {
             for j in 0..d {
-                answer.x[j * k + t] = x.high[j];
-                answer.bounds[j * k + t] = step.bounds[j];
+                answer.x[j * k + t] = point.x.high[j];
+                answer.bounds[j * k + t] = point.bounds[j];
             }
             if self.rows.problem.intercept {
-                answer.intercepts[t] = x.high[d];
-                answer.intercept_bounds[t] = step.bounds[d];
+                answer.intercepts[t] = point.x.high[d];
+                answer.intercept_bounds[t] = point.bounds[d];
             }
         }
         answer
+    }
+}
+
+/// Coefficients of a right-hand side, and what is known of them.
+struct Point {
+    x: Twofold,
+    bounds: Vec<f64>,
+    residual: f64,
+}
+
+impl Point {
+    /// Where the gradient was computed.
+    fn at(x: Twofold, step: &Step, found: &Gradient) -> Point {
+        Point { x, bounds: step.bounds.clone(), residual: found.residual.sqrt() }
+    }
+
+    /// After the step from there.
+    fn after(rows: &Shifted<'_>, from: &Twofold, step: &Step, found: &Gradient) -> Point {
+        let mut x = from.clone();
+        (0..step.change.len()).for_each(|j| x.add(j, (step.change[j], 0.0)));
+        let bounds = step.after.iter().zip(&x.low).map(|(b, low)| b + low.abs()).collect();
+        // Of the penalty, |x + dx|^2 - |x|^2.
+        let grown: f64 = (0..rows.problem.a.columns())
+            .map(|j| step.change[j] * (2.0 * from.high[j] + step.change[j]))
+            .sum();
+        let left = found.residual - step.decrease - rows.problem.ridge * grown;
+        Point { x, bounds, residual: left.max(0.0).sqrt() }
     }
 }
