@@ -10,6 +10,7 @@
 
 use std::ops::Range;
 
+use crate::ahead::Ahead;
 use crate::dispatch::kernel;
 use crate::lanes::{Simd, Vector};
 
@@ -27,19 +28,24 @@ pub fn padded(columns: usize) -> usize {
     columns.next_multiple_of(PANEL)
 }
 
+/// Rows that are packed together.
+const PACKED: usize = 8;
+
 /// Puts a row-major block into panels of as many rows.
 pub fn pack(block: &[f64], columns: usize, panels: &mut [f64]) {
     let rows = block.len() / columns.max(1);
-    for (c, panel) in panels.as_chunks_mut::<PANEL>().0.chunks_exact_mut(rows).enumerate() {
-        let width = PANEL.min(columns - c * PANEL);
-        if width == PANEL {
-            for (line, row) in panel.iter_mut().zip(block[c * PANEL..].chunks(columns)) {
-                line.copy_from_slice(&row[..PANEL]);
-            }
-        } else {
-            for (line, row) in panel.iter_mut().zip(block[c * PANEL..].chunks(columns)) {
-                *line = [0.0; PANEL];
-                line[..width].copy_from_slice(&row[..width]);
+    let panels = panels.as_chunks_mut::<PANEL>().0;
+    for (k, group) in block.chunks(PACKED * columns).enumerate() {
+        for (c, panel) in panels.chunks_exact_mut(rows).enumerate() {
+            let width = PANEL.min(columns - c * PANEL);
+            let rows = group.chunks_exact(columns).map(|row| &row[c * PANEL..]);
+            for (line, row) in panel[k * PACKED..].iter_mut().zip(rows) {
+                if width == PANEL {
+                    line.copy_from_slice(&row[..PANEL]);
+                } else {
+                    *line = [0.0; PANEL];
+                    line[..width].copy_from_slice(&row[..width]);
+                }
             }
         }
     }
@@ -47,10 +53,13 @@ pub fn pack(block: &[f64], columns: usize, panels: &mut [f64]) {
 
 kernel! {
     /// Adds `Y'Y` to `gram`, row-major with [`padded`] columns: on and below the diagonal, and what else
-    /// is in the tiles there. Y is given by panels of so many rows.
-    pub fn add_gram<'a, S>(panels: &'a [f64], rows: usize, gram: &'a mut [f64]) {
+    /// is in the tiles there. Y is given by panels of so many rows. What comes next is asked for
+    /// meanwhile.
+    pub fn add_gram<'a, S>(panels: &'a [f64], rows: usize, gram: &'a mut [f64], next: &'a [f64]) {
         let (lines, _) = panels.as_chunks::<PANEL>();
         let count = lines.len() / rows;
+        let groups = count.div_ceil(WIDE);
+        let mut ahead = Ahead::new(next, WIDE * groups * (groups + 1) / 2);
         let size = count * PANEL;
         let panel = |c: usize| &lines[c * rows..(c + 1) * rows];
         let mut group = 0;
@@ -60,6 +69,7 @@ kernel! {
             for j in group..count {
                 let mut k = group;
                 let left = panel(j);
+                ahead.next();
                 while k <= j && k < end {
                     let width = (j + 1).min(end) - k;
                     let out = &mut gram[j * PANEL * size + k * PANEL..];
@@ -162,20 +172,26 @@ kernel! {
     }
 }
 
+/// Rows whose squares are added up together.
+const SQUARED: usize = 4;
+
 kernel! {
     /// Adds the squares of the entries of a row-major block to sums, one for each of its columns.
     pub fn add_squares<'a, S>(block: &'a [f64], sums: &'a mut [f64]) {
         let (n, lanes) = (sums.len(), S::F64::LANES);
-        let mut j = 0;
-        while j < n {
-            let width = lanes.min(n - j);
-            let mut sum = S::F64::load_tail(&sums[j..j + width], 0.0);
-            for row in block.chunks_exact(n) {
-                let v = if width == lanes { S::F64::load(&row[j..]) } else { S::F64::load_tail(&row[j..], 0.0) };
-                sum = v.mul_add(v, sum);
+        // A few rows at a time, in the order in which they are stored.
+        for rows in block.chunks(SQUARED * n) {
+            let mut j = 0;
+            while j < n {
+                let end = (j + lanes).min(n);
+                let mut sum = S::F64::load_tail(&sums[j..end], 0.0);
+                for row in rows.chunks_exact(n) {
+                    let v = S::F64::load_tail(&row[j..end], 0.0);
+                    sum = v.mul_add(v, sum);
+                }
+                sum.store_tail(&mut sums[j..end], 0.0);
+                j = end;
             }
-            sum.store_tail(&mut sums[j..j + width], 0.0);
-            j += width;
         }
     }
 }
@@ -372,7 +388,7 @@ mod tests {
                     assert_eq!(panels, packed);
                     let m = padded(r);
                     let mut gram = vec![1.0; m * m];
-                    add_gram::at(level, &panels, rows, &mut gram);
+                    add_gram::at(level, &panels, rows, &mut gram, &block);
                     let factors: Vec<f64> = (0..rows).map(|i| whole(i + 5)).collect();
                     let mut sums = vec![2.0; m];
                     add_multiples::at(level, &panels, &factors, &mut sums);

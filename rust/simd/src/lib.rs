@@ -10,6 +10,7 @@
 //! | `lanes` | the vector operations a kernel may use |
 //! | `dispatch` | the macro that compiles a kernel for each level, and the choice among them |
 //! | `portable`, `x86` | those operations for plain arrays (SSE2, NEON), AVX2+FMA and AVX-512 |
+//! | `ahead` | asking for memory ahead of its use |
 //! | [`exp`] | the exponential, for f32 and f64, at most 1 unit in the last place from the truth |
 //! | [`frame`] | exponentials relative to a power of two near the maximum |
 //! | [`tally`] | sums that lose nothing, whatever their order |
@@ -31,6 +32,7 @@
 //! fixed by the length of the data and the level, never by the number of threads, so that the same
 //! input gives the same bits.
 
+mod ahead;
 mod dispatch;
 mod lanes;
 pub mod level;

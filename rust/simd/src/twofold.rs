@@ -6,6 +6,7 @@
 //! in step k is at most `u (1 + k u)` of the sum so far, and these are added up in plain arithmetic. That
 //! is besides what underflows, which the callers keep away by the scale of the data.
 
+use crate::ahead::Ahead;
 use crate::dispatch::kernel;
 use crate::lanes::{Simd, Vector};
 
@@ -83,15 +84,17 @@ const LANES: usize = 8;
 
 kernel! {
     /// `high_i + low_i -= sum_j block_ij (x_j + x_low_j)` for the rows of a block. What each lane has
-    /// summed is added up in the order of the lanes.
+    /// summed is added up in the order of the lanes. What comes next is asked for meanwhile.
     pub fn subtract_products<'a, S>(
         block: &'a [f64],
         x: &'a [f64],
         x_low: &'a [f64],
         high: &'a mut [f64],
         low: &'a mut [f64],
+        next: &'a [f64],
     ) {
         let (n, count, lanes) = (x.len(), high.len(), S::F64::LANES);
+        let mut ahead = Ahead::new(next, count.div_ceil(lanes) * (lanes / TOGETHER));
         let low = &mut low[..count];
         let mut i = 0;
         while i < count {
@@ -103,6 +106,7 @@ kernel! {
                     let at = (i + first + q).min(count - 1);
                     &block[at * n..(at + 1) * n]
                 });
+                ahead.next();
                 let found = products::<S>(rows, x, x_low);
                 for q in 0..TOGETHER {
                     found[q][0].store(parts[first + q][0].as_mut());
@@ -193,12 +197,15 @@ kernel! {
         r_low: &'a [f64],
         high: &'a mut [f64],
         low: &'a mut [f64],
+        next: &'a [f64],
     ) {
         let (n, lanes) = (high.len(), S::F64::LANES);
+        let mut ahead = Ahead::new(next, r.len() / TOGETHER);
         let low = &mut low[..n];
         let whole = r.len() - r.len() % TOGETHER;
         let mut i = 0;
         while i < whole {
+            ahead.next();
             let rows: [&[f64]; TOGETHER] = std::array::from_fn(|q| &block[(i + q) * n..(i + q + 1) * n]);
             let factors: [S::F64; TOGETHER] = std::array::from_fn(|q| S::F64::splat(r[i + q]));
             let minus: [S::F64; TOGETHER] = std::array::from_fn(|q| S::F64::splat(-r[i + q]));
@@ -259,7 +266,7 @@ mod tests {
             let x_low: Vec<f64> = (0..n).map(|j| (j % 5) as f64 - 2.0).collect();
             for level in Level::available() {
                 let (mut high, mut low) = (vec![0.0; rows], vec![0.0; rows]);
-                subtract_products::at(level, &block, &x, &x_low, &mut high, &mut low);
+                subtract_products::at(level, &block, &x, &x_low, &mut high, &mut low, &x);
                 for i in 0..rows {
                     let terms = (0..n)
                         .map(|j| block[i * n + j] as i128 * (x[j] as i128 + x_low[j] as i128));
@@ -272,7 +279,7 @@ mod tests {
                 let (mut high, mut low) = (vec![0.0; n], vec![0.0; n]);
                 let r: Vec<f64> = (0..rows).map(|i| long(i + 77)).collect();
                 let r_low: Vec<f64> = (0..rows).map(|i| (i % 3) as f64 - 1.0).collect();
-                add_transposed::at(level, &block, &r, &r_low, &mut high, &mut low);
+                add_transposed::at(level, &block, &r, &r_low, &mut high, &mut low, &x);
                 for j in 0..n {
                     let terms = (0..rows)
                         .map(|i| block[i * n + j] as i128 * (r[i] as i128 + r_low[i] as i128));

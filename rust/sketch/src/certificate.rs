@@ -270,7 +270,7 @@ impl Certificate {
     /// X'g.
     fn products(&self, g: &Twofold) -> Mat<f64> {
         let mut h = Twofold::zeros(self.x.ncols());
-        twofold::subtract_products(&self.columns, &g.high, &g.low, &mut h.high, &mut h.low);
+        twofold::subtract_products(&self.columns, &g.high, &g.low, &mut h.high, &mut h.low, &[]);
         Mat::from_fn(self.x.ncols(), 1, |i, _| -(h.high[i] + h.low[i]))
     }
 

@@ -11,6 +11,7 @@ use sparrot_foundation::{Error, Stop, Team};
 use sparrot_simd::twofold;
 
 use crate::model::{Problem, slabs};
+use crate::rows::ahead;
 
 /// Rows that are read at a time.
 const BLOCK: usize = 128;
@@ -84,6 +85,12 @@ pub fn gradient_error(n: usize, sum: usize) -> f64 {
     (((LOCAL + 8) as f64).powi(2) + 32.0 + 8.0 * merges as f64) * U * U
 }
 
+/// The part `q` of so many.
+fn part(values: &[f64], q: usize, parts: usize) -> &[f64] {
+    let at = |q: usize| q.min(parts) * values.len() / parts;
+    &values[at(q)..at(q + 1)]
+}
+
 /// Of each right-hand side.
 ///
 /// # Errors
@@ -107,6 +114,8 @@ pub fn gradients(
             let count = BLOCK.min(slab.end - first);
             let block = &mut room[..count * d];
             problem.a.fill(first, 0..d, block);
+            let next = ahead(problem.a, first + BLOCK, BLOCK, slab.end);
+            let (soon, later) = next.split_at(next.len() / 2);
             for (t, (sum, x)) in all.iter_mut().zip(x).enumerate() {
                 let mut r = Twofold::zeros(count);
                 let c = if problem.intercept { x.at(d) } else { (0.0, 0.0) };
@@ -120,6 +129,7 @@ pub fn gradients(
                     &x.low[..d],
                     &mut r.high,
                     &mut r.low,
+                    soon,
                 );
                 for i in 0..count {
                     let (b, w) = (
@@ -137,9 +147,11 @@ pub fn gradients(
                     }
                 }
                 let parts = r.high.chunks(LOCAL).zip(r.low.chunks(LOCAL));
-                for (block, (r, r_low)) in block.chunks(LOCAL * d).zip(parts) {
+                let later = (0..).map(|q| part(later, q, BLOCK / LOCAL));
+                for ((block, (r, r_low)), next) in block.chunks(LOCAL * d).zip(parts).zip(later) {
                     local.clear();
-                    twofold::add_transposed(block, r, r_low, &mut local.high, &mut local.low);
+                    let (high, low) = (&mut local.high, &mut local.low);
+                    twofold::add_transposed(block, r, r_low, high, low, next);
                     let (high, low) = (&mut partial.high[..d], &mut partial.low[..d]);
                     twofold::add(&local.high, &local.low, high, low);
                 }

@@ -9,7 +9,7 @@ use sparrot_foundation::{Error, Stop, Team, memory};
 use sparrot_simd::{gram, linear};
 
 use crate::model::{Shifted, slabs};
-use crate::rows::Rows;
+use crate::rows::{Rows, ahead};
 
 /// Rows that are multiplied together.
 const BLOCK: usize = 128;
@@ -70,7 +70,8 @@ pub fn products(
         for first in slab.clone().step_by(BLOCK) {
             stop.poll()?;
             let count = BLOCK.min(slab.end - first);
-            let (block, panels) = (&mut room[..count * p], &mut panels[..count * width]);
+            let panels = &mut panels[..count * width];
+            let block = &mut room[..count * p];
             rows.fill(first, 0..p, block);
             match &right {
                 None => gram::pack(block, p, panels),
@@ -79,7 +80,7 @@ pub fn products(
                     gram::multiply(block, right, panels);
                 }
             }
-            part.add(rows, first, count, panels);
+            part.add(rows, first, count, panels, ahead(rows, first + BLOCK, BLOCK, slab.end));
         }
         Ok(part)
     })?;
@@ -101,12 +102,19 @@ pub fn products(
 }
 
 impl Part {
-    /// Adds the products of a block of so many rows of Y.
-    fn add(&mut self, rows: &Shifted<'_>, first: usize, count: usize, panels: &[f64]) {
+    /// Adds the products of a block of so many rows of Y; asks for what comes next.
+    fn add(
+        &mut self,
+        rows: &Shifted<'_>,
+        first: usize,
+        count: usize,
+        panels: &[f64],
+        next: &[f64],
+    ) {
         if panels.is_empty() {
             return;
         }
-        gram::add_gram(panels, count, &mut self.gram);
+        gram::add_gram(panels, count, &mut self.gram, next);
         let (k, width) = (rows.problem.targets, panels.len() / count);
         let mut targets = [0.0; BLOCK];
         for (t, cross) in self.cross.chunks_exact_mut(width).enumerate() {
