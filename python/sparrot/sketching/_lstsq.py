@@ -65,10 +65,10 @@ def lstsq(
     b : array_like of shape (n,) or (n, k)
         The right-hand sides.
     method : {"auto", "precondition", "sketch-solve"}, default="auto"
-        A random sketch of ``A`` tells its rank and condition. "precondition": it also makes ``A``
-        well-conditioned, then come randomised Cholesky QR factors [3]_. "auto": where the condition
-        number allows for it, some 1e5, the Gram matrix instead, which takes half the time. Both
-        refine the coefficients with residuals to twice the working precision until they are within
+        "precondition": a random sketch of ``A`` tells its rank and condition, and makes it
+        well-conditioned; then come randomised Cholesky QR factors [3]_. "auto": where the condition
+        number allows for it, some 1e5, the Gram matrix instead, without a sketch if a few rows of
+        ``A`` look like that, which takes half the time. Both refine the coefficients with residuals to twice the working precision until they are within
         ``tol``. "sketch-solve": approximate, in one pass: the solution for a sketch of ``A`` and
         ``b``; where that would have as many rows as ``A``, "auto" instead.
     ridge : float, default=0.0
@@ -86,7 +86,7 @@ def lstsq(
         The error to reach: the largest bound relative to the largest coefficient, each times the
         norm of its column; or to 1e-8 of the norm of ``b``, if that is more.
     max_iter : int, default=10
-        Passes of refinement, at most; two are usual.
+        Passes of refinement, at most; one to three are usual.
     eps : float, default=0.5
         For "sketch-solve": errors of coefficients of at most about ``eps / sqrt(d)`` times the
         residual's norm over the smallest singular value of ``A``, and a sum of squares above its
@@ -331,8 +331,10 @@ def solve(
         condition_estimate=found["condition_estimate"],
         converged=status is Status.CONVERGED,
         status=status,
-        message=_undetermined(found, settings, plan)
-        + _message(status, found["error"], settings, plan),
+        message=_undetermined(found, settings)
+        + _message(status, found["error"], settings)
+        if plan is None
+        else _sketched_message(status, found, settings, plan),
         method=found["method"],
         passes=found["passes"],
         sketch_rows=found["sketch_rows"],
@@ -351,11 +353,9 @@ def shaped(found: dict[str, Any], k: int, *, single: bool) -> dict[str, Any]:
     return out
 
 
-def _undetermined(found: dict[str, Any], settings: Settings, plan: Plan | None) -> str:
+def _undetermined(found: dict[str, Any], settings: Settings) -> str:
     """Say that the rank was cut, which no bound covers."""
-    if plan is not None or not (
-        np.isinf(found["coef_bound"]).any() and np.isfinite(found["error"])
-    ):
+    if not (np.isinf(found["coef_bound"]).any() and np.isfinite(found["error"])):
         return ""
     return (
         f"the columns of A have rank {found['rank']} to within rcond={settings.rcond:.1e}: x has "
@@ -363,10 +363,20 @@ def _undetermined(found: dict[str, Any], settings: Settings, plan: Plan | None) 
     )
 
 
-def _message(status: Status, error: float, settings: Settings, plan: Plan | None) -> str:
-    if plan is not None:
-        return f"solved for a sketch of {plan[1]} rows: coef_bound is an estimate"
-    reached = f"the coefficients are within {error:.1e} of the exact ones, relative to the largest"
+def _sketched_message(
+    status: Status, found: dict[str, Any], settings: Settings, plan: Plan
+) -> str:
+    told = f"solved for a sketch of {plan[1]} rows: coef_bound is an estimate"
+    if status is Status.CONVERGED:
+        return told
+    return f"{told}; of the sketched problem: {_message(status, found['error'], settings)}"
+
+
+def _message(status: Status, error: float, settings: Settings) -> str:
+    reached = (
+        f"the coefficients are within {error:.1e} of the exact ones, relative to the largest, or to "
+        "1e-8 of b where they explain less of it than that"
+    )
     if status is Status.CONVERGED:
         return reached
     wanted = f"tol={settings.tol:g} asks for less"

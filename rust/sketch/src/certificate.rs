@@ -141,9 +141,10 @@ impl Certificate {
         [delta, eta]: [f64; 2],
         squares: &[f64],
     ) -> Option<Certificate> {
-        let factor = c.llt(Side::Lower).ok()?;
         let trace: f64 = (0..c.nrows()).map(|i| c[(i, i)]).sum();
-        let least = (least_eigenvalue(&c, &factor) - delta).max(0.0);
+        let (factor, is_definite) = factored(&c, trace)?;
+        let smallest = if is_definite { least_eigenvalue(&c, &factor) } else { 0.0 };
+        let least = (smallest - delta).max(0.0);
         let root = rows.total.sqrt();
         let centre = |j: usize| rows.means.get(j).map_or(0.0, |m| m.abs() * root);
         // Of the columns as they are, not shifted.
@@ -292,6 +293,23 @@ pub fn gram_error(x: &Mat<f64>, norms: &[f64], summed: usize) -> f64 {
 fn reach(x: &Mat<f64>, norms: &[f64]) -> f64 {
     let one = |i: usize| -> f64 { x.col(i).iter().zip(norms).map(|(x, n)| x.abs() * n).sum() };
     (0..x.ncols()).map(|i| one(i).powi(2)).sum()
+}
+
+/// The Cholesky factor of C, and whether that is it; if C is not positive definite, of C plus as little
+/// of the identity as makes it so: good for steps, of which nothing is proven.
+fn factored(c: &Mat<f64>, trace: f64) -> Option<(Llt<f64>, bool)> {
+    if let Ok(factor) = c.llt(Side::Lower) {
+        return Some((factor, true));
+    }
+    for digits in [14, 12, 10, 8, 6, 4] {
+        let shift = 10f64.powi(-digits) * trace;
+        let mut shifted = c.clone();
+        (0..c.nrows()).for_each(|i| shifted[(i, i)] += shift);
+        if let Ok(factor) = shifted.llt(Side::Lower) {
+            return Some((factor, false));
+        }
+    }
+    None
 }
 
 /// Steps of inverse iteration: the smallest eigenvalue of what a sketch has conditioned lies close to

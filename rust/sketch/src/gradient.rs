@@ -77,12 +77,14 @@ pub fn residual_error(p: usize) -> f64 {
 
 /// An entry of the gradient is wrong by at most this times `sum_i w_i |a_ij r_i|` (and `ridge |x_j|`),
 /// besides what the residuals are wrong by.
-/// Sums of LOCAL rows are added up within a block, those of blocks within a slab, those of slabs; `sum`
-/// as for [`slabs`].
+/// Sums of LOCAL rows, wrong by `(LOCAL + 4)^2 u^2 / 2`, are added up within a block, those of blocks within
+/// a slab, those of slabs, each time wrong by `4 u^2`; for an intercept the rows of a block are; and there
+/// are weights, the ridge and the shift. `sum` as for [`slabs`].
 pub fn gradient_error(n: usize, sum: usize) -> f64 {
-    let slab = slabs(n, sum).first().map_or(0, |slab| slab.len());
-    let merges = slab.div_ceil(BLOCK) + BLOCK + 16;
-    (((LOCAL + 8) as f64).powi(2) + 32.0 + 8.0 * merges as f64) * U * U
+    let slabs = slabs(n, sum);
+    let blocks = slabs.first().map_or(0, |slab| slab.len().div_ceil(BLOCK));
+    let block = ((LOCAL + 4).pow(2) / 2 + 4 * BLOCK / LOCAL).max(4 * BLOCK);
+    (block + 4 * (blocks + slabs.len()) + 64) as f64 * U * U
 }
 
 /// The part `q` of so many.

@@ -20,6 +20,7 @@
 //! | [`tiles`] | passes by tiles of columns, which is how threads share them |
 //! | [`model`] | weights, the shift by means, the column of ones; slabs of rows |
 //! | [`mod@precondition`] | rank, condition number and preconditioner from a sketch |
+//! | [`mod@triangle`] | the triangle of QR factors, interruptible |
 //! | [`mod@products`] | the pass for `Y'Y`, Y = A or A X |
 //! | [`gradient`] | the pass for residual and gradient to twice the working precision |
 //! | [`certificate`] | the proof of the bounds |
@@ -45,6 +46,7 @@ pub mod sketch_solve;
 pub mod solve;
 pub mod srht;
 pub mod tiles;
+pub mod triangle;
 
 pub use kind::{Kind, sketch};
 pub use leverage::leverage_scores;

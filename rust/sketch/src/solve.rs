@@ -1,8 +1,10 @@
 //! Least squares to nearly all digits, with a bound for each coefficient.
 //!
 //! 1. The means of the columns, if there is an intercept ([`crate::model`]).
-//! 2. A sparse sign sketch of 4 rows for each unknown, or A itself where it has few rows; its QR factors
-//!    give the rank, the condition number and X ([`crate::precondition`]). Cost n d z.
+//! 2. A few rows tell whether the problem looks well-conditioned; if so, "gram" is tried without a
+//!    sketch, which proves it or not. Otherwise a sparse sign sketch of 4 rows for each unknown, or A
+//!    itself where it has few rows; its QR factors give the rank, the condition number and X
+//!    ([`crate::precondition`]). Cost n d z. Where that sketch misses a direction, another of 8 rows.
 //! 3. "gram": `G = A'A` by blocks, n d^2 operations, and X anew from its Cholesky factor, where the
 //!    rounding of G can be bounded well below its smallest eigenvalue, at condition numbers up to some
 //!    10^5. Otherwise, or where that fails, "cholesky-qr": `C = (A X)'(A X)`, 2 n d^2 operations with
@@ -16,14 +18,14 @@
 //! What we changed: refinement and certificate are one computation, so that the digits of the answer do
 //! not depend on the condition number as long as C can be shown to be positive definite.
 
-use faer::{Mat, Side};
+use faer::{Mat, MatRef, Side};
 use sparrot_foundation::{Error, Status, Stop, Team, memory};
 
 use crate::certificate::{Certificate, Step, gram_error};
 use crate::gradient::{Gradient, Twofold, gradients};
 use crate::kind::{Kind, sketch};
 use crate::model::{Problem, Shifted};
-use crate::precondition::{Preconditioner, precondition, unit};
+use crate::precondition::{NORMS, Preconditioner, condition, precondition, unit};
 use crate::products::{products, summed};
 use crate::rows::{Rows, not_finite};
 
@@ -72,10 +74,12 @@ pub struct Answer {
     pub sketch_rows: usize,
 }
 
-/// Entries in each column of the sketch.
+/// Entries in each column of the sketch, and so many rows for each unknown.
 const NONZEROS: usize = 4;
-/// Rows of the sketch for each unknown.
-const OVERSAMPLING: usize = 4;
+/// The same of the sketch that follows where that one has missed a direction.
+const THOROUGH: usize = 8;
+/// Rows for each unknown that tell whether the Gram matrix should be tried first.
+const SAMPLED: usize = 2;
 /// Coefficients that explain less of a right-hand side than this are measured by it.
 const NOTHING: f64 = 1e-8;
 /// The Gram matrix serves where its error is below this share of its smallest eigenvalue.
@@ -93,9 +97,8 @@ pub fn solve(
     stop: &Stop<'_>,
 ) -> Result<Answer, Error> {
     let rows = Shifted::new(problem, team, stop)?;
-    let (first, sketch_rows) = start(&rows, settings, team, stop)?;
-    let passes = usize::from(problem.intercept) + 1;
-    Run { rows, settings, team, stop, passes }.solve(first, sketch_rows)
+    let passes = usize::from(problem.intercept);
+    Run { rows, settings, team, stop, passes }.solve()
 }
 
 /// The preconditioner from a sketch, and how many rows that had; 0 where A was factored itself.
@@ -108,12 +111,23 @@ pub fn start(
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<(Preconditioner, usize), Error> {
+    start_with(rows, NONZEROS, settings, team, stop)
+}
+
+/// The same with so many rows for each unknown, and entries in each column.
+fn start_with(
+    rows: &Shifted<'_>,
+    nonzeros: usize,
+    settings: &Settings,
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<(Preconditioner, usize), Error> {
     let problem = rows.problem;
     let (n, p, d) = (rows.rows(), rows.columns(), problem.a.columns());
-    let size = OVERSAMPLING * p;
+    let size = nonzeros * p;
     let sketch_rows = if n <= 2 * size { 0 } else { size };
     let mut k = if sketch_rows > 0 {
-        let kind = Kind::SparseSign { nonzeros: NONZEROS };
+        let kind = Kind::SparseSign { nonzeros };
         sketch(rows, kind, size, settings.seed, 0, team, stop)
             .map_err(|error| renamed(error, rows))?
     } else {
@@ -133,7 +147,7 @@ pub fn start(
         }
     }
     stop.poll()?;
-    Ok((precondition(&k, p, d, settings.rcond)?, sketch_rows))
+    Ok((precondition(&k, p, d, settings.rcond, stop)?, sketch_rows))
 }
 
 /// The error of a sketch of the shifted matrix, in terms of the matrix.
@@ -153,30 +167,88 @@ struct Run<'a, 'b> {
 }
 
 impl Run<'_, '_> {
-    fn solve(mut self, start: Preconditioner, sketch_rows: usize) -> Result<Answer, Error> {
-        let (p, n) = (self.rows.columns(), self.rows.rows());
-        let (rank, condition, is_full) = (start.rank(), start.condition, start.is_full());
-        let inactive: Vec<usize> = (0..p).filter(|j| !start.active.contains(j)).collect();
-        self.require_zero(&inactive)?;
-        let promises = gram_error(&start.x, &start.norms, summed(n, p)) < 0.5 * SAFE;
-        let mut found = None;
-        if self.settings.gram && is_full && promises && sketch_rows > 0 {
-            found = self.by_gram(&start.active)?.map(|(c, x)| (c, x, "gram"));
-        }
-        let (certificate, x, method) = match found {
-            Some(found) => found,
-            None => {
-                let (certificate, x) = self.by_products(start.x)?;
-                (certificate, x, "cholesky-qr")
+    fn solve(mut self) -> Result<Answer, Error> {
+        let p = self.rows.columns();
+        if self.settings.gram && self.looks_well_conditioned() {
+            let all: Vec<usize> = (0..p).collect();
+            if let Some(found) = self.by_gram(&all)? {
+                let answer = self.refine(found.certificate, found.x, true, &[])?;
+                return Ok(self.told(answer, p, found.condition, "gram", 0));
             }
-        };
-        let mut answer = self.refine(certificate, x, is_full, &inactive)?;
-        // The column of ones is not one of A.
-        answer.rank = rank - usize::from(self.rows.problem.intercept);
-        answer.condition = condition;
-        answer.method = method;
-        answer.sketch_rows = sketch_rows;
-        Ok(answer)
+        }
+        let (mut start, mut sketch_rows) = self.sketched(NONZEROS)?;
+        let (mut inactive, promises) = (self.inactive(&start)?, self.promises(&start));
+        if self.settings.gram && start.is_full() && promises && sketch_rows > 0 {
+            if let Some(found) = self.by_gram(&start.active)? {
+                let answer = self.refine(found.certificate, found.x, true, &inactive)?;
+                return Ok(self.told(answer, start.rank(), start.condition, "gram", sketch_rows));
+            }
+        }
+        let mut found = self.by_products(start.x.clone())?;
+        if found.0.least == 0.0 && sketch_rows > 0 {
+            let (other, more_rows) = self.sketched(THOROUGH)?;
+            let other_found = self.by_products(other.x.clone())?;
+            if other_found.0.least > 0.0 {
+                inactive = self.inactive(&other)?;
+                (start, sketch_rows, found) = (other, more_rows, other_found);
+            }
+        }
+        let answer = self.refine(found.0, found.1, start.is_full(), &inactive)?;
+        Ok(self.told(answer, start.rank(), start.condition, "cholesky-qr", sketch_rows))
+    }
+
+    /// The answer with what is known besides; the column of ones is not one of A.
+    fn told(
+        &self,
+        answer: Answer,
+        rank: usize,
+        condition: f64,
+        method: &'static str,
+        sketch_rows: usize,
+    ) -> Answer {
+        let rank = rank - usize::from(self.rows.problem.intercept);
+        Answer { rank, condition, method, sketch_rows, ..answer }
+    }
+
+    fn sketched(&mut self, nonzeros: usize) -> Result<(Preconditioner, usize), Error> {
+        self.passes += 1;
+        start_with(&self.rows, nonzeros, self.settings, self.team, self.stop)
+    }
+
+    /// The columns that are 0.
+    fn inactive(&self, start: &Preconditioner) -> Result<Vec<usize>, Error> {
+        let inactive: Vec<usize> =
+            (0..self.rows.columns()).filter(|j| !start.active.contains(j)).collect();
+        self.require_zero(&inactive)?;
+        Ok(inactive)
+    }
+
+    /// Whether the Gram matrix will probably serve, by what is known from a sketch.
+    fn promises(&self, start: &Preconditioner) -> bool {
+        let summed = summed(self.rows.rows(), self.rows.columns());
+        gram_error(&start.x, &start.norms, summed) < 0.5 * SAFE
+    }
+
+    /// The same by a few rows: nothing is read off them but that.
+    fn looks_well_conditioned(&self) -> bool {
+        let (rows, n, p) = (&self.rows, self.rows.rows(), self.rows.columns());
+        let count = SAMPLED * p;
+        if n <= 2 * NONZEROS * p {
+            return false;
+        }
+        let scale = (n as f64 / count as f64).sqrt();
+        let mut sample = vec![0.0; count * p];
+        for (q, row) in sample.chunks_exact_mut(p).enumerate() {
+            rows.fill(q * n / count, 0..p, row);
+            row.iter_mut().for_each(|v| *v *= scale);
+        }
+        let sample = MatRef::from_row_major_slice(&sample, count, p);
+        let mut gram = sample.transpose() * sample;
+        (0..rows.problem.a.columns()).for_each(|j| gram[(j, j)] += rows.problem.ridge);
+        let norms: Vec<f64> = (0..p).map(|j| gram[(j, j)].sqrt()).collect();
+        let all: Vec<usize> = (0..p).collect();
+        let x = inverse_factor(&gram, &all).map(|(x, _)| x);
+        x.is_some_and(|x| gram_error(&x, &norms, summed(n, p)) < 0.5 * SAFE)
     }
 
     /// Raises unless these columns, whose sketch is 0, are 0 in every row that counts.
@@ -200,42 +272,37 @@ impl Run<'_, '_> {
     }
 
     /// From the Gram matrix: none if it is not safely positive definite.
-    fn by_gram(&mut self, active: &[usize]) -> Result<Option<(Certificate, Vec<Twofold>)>, Error> {
+    fn by_gram(&mut self, active: &[usize]) -> Result<Option<ByGram>, Error> {
         let (rows, p) = (&self.rows, self.rows.columns());
         let found = products(rows, None, self.team, self.stop)?;
         self.passes += 1;
         let (d, ridge) = (rows.problem.a.columns(), rows.problem.ridge);
         let mut gram = found.gram;
         (0..d).for_each(|j| gram[(j, j)] += ridge);
-        let scales: Vec<f64> = active.iter().map(|j| unit(gram[(*j, *j)].sqrt())).collect();
-        let a = active.len();
-        let scaled =
-            Mat::from_fn(a, a, |i, j| scales[i] * gram[(active[i], active[j])] * scales[j]);
-        let Ok(factor) = scaled.llt(Side::Lower) else { return Ok(None) };
-        let mut inverse = Mat::identity(a, a);
-        factor.L().solve_lower_triangular_in_place(inverse.as_mut());
-        let mut x = Mat::zeros(p, a);
-        for (i, row) in active.iter().enumerate() {
-            // X = D L'^-1, upper triangular.
-            (i..a).for_each(|j| x[(*row, j)] = scales[i] * inverse[(j, i)]);
+        let norms: Vec<f64> = (0..p).map(|j| gram[(j, j)].sqrt()).collect();
+        if active.iter().any(|j| !NORMS.contains(&norms[*j])) {
+            return Ok(None);
         }
-        let error =
-            gram_error(&x, &(0..p).map(|j| gram[(j, j)].sqrt()).collect::<Vec<_>>(), found.summed);
+        let Some((x, t)) = inverse_factor(&gram, active) else { return Ok(None) };
+        self.stop.poll()?;
+        let error = gram_error(&x, &norms, found.summed);
         let made = Certificate::of_gram(rows, x.clone(), &gram, &found.squares, found.summed);
         let Some(certificate) = made.filter(|c| c.least > 0.0 && error < SAFE) else {
             return Ok(None);
         };
-        let start = self.started(&certificate, &(x.transpose() * found.cross));
-        Ok(Some((certificate, start)))
+        let counted = active.iter().filter(|j| **j < d).count();
+        let condition = condition(t.get(.., 0..counted), x.get(0..d, ..));
+        let x = self.started(&certificate, &(x.transpose() * found.cross));
+        Ok(Some(ByGram { certificate, x, condition }))
     }
 
-    /// From A X; where not even that has a Cholesky factor, there is no certificate.
+    /// From A X.
     fn by_products(&mut self, x: Mat<f64>) -> Result<(Certificate, Vec<Twofold>), Error> {
         let found = products(&self.rows, Some(&x), self.team, self.stop)?;
         self.passes += 1;
-        let certificate = Certificate::of_products(&self.rows, x, &found).ok_or_else(|| {
-            Error::invalid("A", "cannot be factorised: its sketch misses a direction; change rng")
-        })?;
+        let certificate = Certificate::of_products(&self.rows, x, &found)
+            .ok_or_else(|| Error::invalid("A", "has products that are not finite: scale it"))?;
+        self.stop.poll()?;
         let start = self.started(&certificate, &found.cross);
         Ok((certificate, start))
     }
@@ -328,7 +395,8 @@ impl Run<'_, '_> {
             x = next.into_iter().map(|point| point.x).collect();
         }
         let mut answer = answer.ok_or_else(|| Error::invalid("max_passes", "is 0: needs one"))?;
-        answer.status = status;
+        // Where nothing can be proven, more passes would not help.
+        answer.status = if answer.error.is_finite() { status } else { Status::Stalled };
         answer.passes = self.passes;
         for (j, bounds) in answer.bounds.chunks_exact_mut(k.max(1)).enumerate() {
             if inactive.contains(&j) {
@@ -372,6 +440,30 @@ impl Run<'_, '_> {
         }
         answer
     }
+}
+
+/// What the Gram matrix gives: also coefficients to begin with, and the condition number.
+struct ByGram {
+    certificate: Certificate,
+    x: Vec<Twofold>,
+    condition: f64,
+}
+
+/// With `L L' = D G D` for some of the columns, D powers of 2: `X = D L'^-1`, upper triangular, zero in
+/// the rows of the others; and `T = L' D^-1`. None if G is not positive definite.
+fn inverse_factor(gram: &Mat<f64>, active: &[usize]) -> Option<(Mat<f64>, Mat<f64>)> {
+    let a = active.len();
+    let scales: Vec<f64> = active.iter().map(|j| unit(gram[(*j, *j)].sqrt())).collect();
+    let scaled = Mat::from_fn(a, a, |i, j| scales[i] * gram[(active[i], active[j])] * scales[j]);
+    let factor = scaled.llt(Side::Lower).ok()?;
+    let mut inverse = Mat::identity(a, a);
+    factor.L().solve_lower_triangular_in_place(inverse.as_mut());
+    let mut x = Mat::zeros(gram.nrows(), a);
+    for (i, row) in active.iter().enumerate() {
+        (i..a).for_each(|j| x[(*row, j)] = scales[i] * inverse[(j, i)]);
+    }
+    let t = Mat::from_fn(a, a, |i, j| if i <= j { factor.L()[(j, i)] / scales[j] } else { 0.0 });
+    Some((x, t))
 }
 
 /// Coefficients of a right-hand side, and what is known of them.
