@@ -372,8 +372,7 @@ def solve(
         condition_estimate=found["condition_estimate"],
         converged=status is Status.CONVERGED,
         status=status,
-        message=("" if plan is not None else undetermined(found, settings))
-        + _message(status, found["error"], settings, plan),
+        message=_message(status, found, settings, plan),
         method=found["method"],
         passes=found["passes"],
         sketch_rows=found["sketch_rows"],
@@ -403,18 +402,31 @@ def undetermined(found: dict[str, Any], settings: Settings) -> str:
     )
 
 
-def _message(status: Status, error: float, settings: Settings, plan: Plan | None) -> str:
+def reached(error: float) -> str:
+    """Say what is known of the coefficients."""
+    return (
+        f"the coefficients are within {error:.1e} of the exact ones, relative to the largest, or "
+        "to 1e-8 of b where they explain less of it than that"
+    )
+
+
+def _message(
+    status: Status, found: dict[str, Any], settings: Settings, plan: Plan | None = None
+) -> str:
     if plan is not None:
-        return f"solved for a sketch of {plan[1]} rows: coef_bound is an estimate"
-    reached = f"the coefficients are within {error:.1e} of the exact ones, relative to the largest"
-    if status is Status.CONVERGED:
-        return reached
-    wanted = f"tol={settings.tol:g} asks for less"
-    if not np.isfinite(error):
+        told = f"solved for a sketch of {plan[1]} rows: coef_bound is an estimate"
+        if status is Status.CONVERGED:
+            return told
+        return f"{told}; of the sketched problem: {_message(status, found, settings)}"
+    if not np.isfinite(found["error"]):
         return (
             "nothing could be proven of the coefficients: the columns of A are dependent to nearly "
             "all digits; a larger rcond drops those that are, ridge= makes up for them"
         )
+    told = undetermined(found, settings) + reached(found["error"])
+    if status is Status.CONVERGED:
+        return told
+    wanted = f"tol={settings.tol:g} asks for less"
     if status is Status.MAX_ITER:
-        return f"{reached}, {wanted}, and max_iter={settings.max_iter} is used up: raise either"
-    return f"{reached}, {wanted}, and rounding allows for no more: raise tol"
+        return f"{told}, {wanted}, and max_iter={settings.max_iter} is used up: raise either"
+    return f"{told}, {wanted}, and rounding allows for no more: raise tol"

@@ -27,10 +27,12 @@ class LeastSquaresResult(Result):
     residual_norm : float or ndarray of shape (k,)
         ``sqrt(sum(w * (b - A @ x - intercept)**2))``; of "sketch-solve" an estimate.
     rank : int
-        The number of independent columns; with an intercept, of the centred ones.
+        The number of independent columns; with an intercept, of the centred ones; with a ridge, of
+        ``A`` with ``sqrt(ridge)`` times the identity below it, which is all of them unless the
+        ridge is small.
     condition_estimate : float
         About the ratio of the largest to the smallest nonzero singular value, of ``A`` weighted and
-        centred, and with the ridge.
+        centred, and with ``sqrt(ridge)`` times the identity below it.
     converged : bool
         Whether all bounds are within ``tol``.
     status : sparrot.Status

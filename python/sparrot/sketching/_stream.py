@@ -17,6 +17,7 @@ from sparrot.sketching._lstsq import (
     Settings,
     as_right_hand_sides,
     as_row_weights,
+    reached,
     shaped,
     undetermined,
 )
@@ -246,7 +247,7 @@ class LeastSquaresState:
             condition_estimate=found["condition_estimate"],
             converged=status is Status.CONVERGED,
             status=status,
-            message=undetermined(found, settings) + _message(found["error"], settings),
+            message=_message(found, settings),
             method=found["method"],
             passes=1,
             sketch_rows=0,
@@ -258,22 +259,22 @@ class LeastSquaresState:
 def _aligned(moments: dict[str, Any]) -> dict[str, Any]:
     """Copy arrays that lie between words, as what comes over a network may."""
     return {
-        name: np.require(value, requirements="CA") if isinstance(value, np.ndarray) else value
+        name: np.require(value, requirements=["C", "A"]) if isinstance(value, np.ndarray) else value
         for name, value in moments.items()
     }
 
 
-def _message(error: float, settings: Settings) -> str:
-    if not np.isfinite(error):
+def _message(found: dict[str, Any], settings: Settings) -> str:
+    if not np.isfinite(found["error"]):
         return (
             "nothing could be proven of the coefficients: the columns of A are dependent to nearly "
             "all digits of one pass; ridge= makes up for them, lstsq takes several passes"
         )
-    reached = f"the coefficients are within {error:.1e} of the exact ones, relative to the largest"
-    if error <= settings.tol:
-        return reached
+    told = undetermined(found, settings) + reached(found["error"])
+    if found["error"] <= settings.tol:
+        return told
     return (
-        f"{reached}, tol={settings.tol:g} asks for less, and one pass allows for no more: "
+        f"{told}; tol={settings.tol:g} asks for less, and one pass allows for no more: "
         "raise tol, or call lstsq, which takes several"
     )
 

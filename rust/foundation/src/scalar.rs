@@ -6,6 +6,10 @@ pub trait Scalar: Copy + Send + Sync + PartialOrd + 'static {
     fn to_f64(self) -> f64;
     /// Rounded to the nearest.
     fn from_f64(x: f64) -> Self;
+    /// The same numbers, if they are f64.
+    fn as_doubles(_: &[Self]) -> Option<&[f64]> {
+        None
+    }
 }
 
 impl Scalar for f32 {
@@ -27,5 +31,9 @@ impl Scalar for f64 {
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
         x
+    }
+    #[inline(always)]
+    fn as_doubles(x: &[f64]) -> Option<&[f64]> {
+        Some(x)
     }
 }

@@ -97,13 +97,14 @@ kernel! {
 }
 
 kernel! {
-    /// Row `places_i` of `out` += `factors_i` times row `i / per_row` of `x`; rows of `width` values.
-    pub fn scatter<'a, S>(x: &'a [f64], width: usize, per_row: usize, places: &'a [u32], factors: &'a [f64], out: &'a mut [f64]) {
+    /// Row `places_i` of `out` += `factors_i` times row `i / per_row` of `x`; rows of `width` values, which
+    /// in `x` begin `stride` values apart.
+    pub fn scatter<'a, S>(x: &'a [f64], stride: usize, width: usize, per_row: usize, places: &'a [u32], factors: &'a [f64], out: &'a mut [f64]) {
         let (places, factors) = (places.chunks_exact(per_row), factors.chunks_exact(per_row));
-        for ((x, places), factors) in x.chunks_exact(width).zip(places).zip(factors) {
+        for ((x, places), factors) in x.chunks(stride).zip(places).zip(factors) {
             for (place, factor) in places.iter().zip(factors) {
                 let start = *place as usize * width;
-                add_multiple::<S>(*factor, x, &mut out[start..start + width]);
+                add_multiple::<S>(*factor, &x[..width], &mut out[start..start + width]);
             }
         }
     }
@@ -170,7 +171,7 @@ mod tests {
                     assert_eq!(*out, 1.0 + factors[row] * x[places[row] as usize * width + c]);
                 }
                 let (mut out, mut expected) = (vec![0.0; 4 * width], vec![0.0; 4 * width]);
-                scatter::at(level, &x, width, 2, &places, &factors, &mut out);
+                scatter::at(level, &x, width, width, 2, &places, &factors, &mut out);
                 for i in 0..8 {
                     for c in 0..width {
                         expected[places[i] as usize * width + c] +=

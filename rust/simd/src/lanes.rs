@@ -149,6 +149,8 @@ pub(crate) trait Vector: Copy {
 pub(crate) trait Simd {
     type F64: Vector<Elem = f64>;
     type F32: Vector<Elem = f32>;
+    /// Whether it has 32 registers of a line of the cache each: room for tiles of 8 by 3.
+    const WIDE: bool = false;
 
     /// The lower and the upper half of the lanes, exactly.
     fn widen(x: Self::F32) -> [Self::F64; 2];

@@ -10,6 +10,7 @@
 //! | `lanes` | the vector operations a kernel may use |
 //! | `dispatch` | the macro that compiles a kernel for each level, and the choice among them |
 //! | `portable`, `x86` | those operations for plain arrays (SSE2, NEON), AVX2+FMA and AVX-512 |
+//! | `ahead` | asking for memory ahead of its use |
 //! | [`exp`] | the exponential, for f32 and f64, at most 1 unit in the last place from the truth |
 //! | [`frame`] | exponentials relative to a power of two near the maximum |
 //! | [`tally`] | sums that lose nothing, whatever their order |
@@ -24,6 +25,7 @@
 //! | [`gram`] | products of columns to twice the working precision, at half the speed of plain ones |
 //! | [`hadamard`] | the fast Walsh-Hadamard transform of the columns of a block, signed sums of rows |
 //! | [`points`] | a row of distances from one point to many |
+//! | [`tall`] | `Y = A X` and `Y'Y` of blocks of rows of a tall matrix |
 //! | [`twofold`] | residuals and gradients of least squares to twice the working precision |
 //! | [`select`] | the k-th largest of many values, and collecting what exceeds a threshold |
 //!
@@ -31,6 +33,7 @@
 //! fixed by the length of the data and the level, never by the number of threads, so that the same
 //! input gives the same bits.
 
+mod ahead;
 mod dispatch;
 mod lanes;
 pub mod level;
@@ -55,6 +58,7 @@ pub mod row;
 pub mod select;
 pub mod softmax;
 pub mod sparse_rows;
+pub mod tall;
 pub mod tally;
 pub mod twofold;
 

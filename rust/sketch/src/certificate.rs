@@ -12,36 +12,42 @@
 //! matter. If lambda_min(C) > 0 then X is nonsingular and M has full rank. It remains to bound three
 //! things, with u = 2^-53 and `gamma_k = k u / (1 - k u)`:
 //!
-//! **C.** By way of B = fl(M X): with n_j the norm of column j of M, Cauchy's inequality over the columns
-//! gives `| |M||X| |_F <= N = sqrt(p sum_j n_j^2 |e_j X|^2)`, so that `|B - M X|_F <= eta = gamma_(l+4) N`,
+//! **C.** By way of B = fl(M X): with n_j the norm of column j of M, the triangle inequality gives
+//! `| |M||X| |_F <= N = | |X|'n |`, so that `|B - M X|_F <= eta = gamma_(l+4) N`,
 //! l roundings in a product, 4 for the shift and the weights. So the smallest singular value of M X is
 //! at least that of B less eta. What is computed is fl(B'B), wrong by at most `delta = gamma_s |B|_F^2`,
-//! s terms in a sum. By way of products to twice the precision there is neither ([`crate::normal`]).
+//! s terms in a sum. From products to twice the precision eta is 0, and delta another ([`crate::normal`]).
 //!
 //! **lambda_min.** If the Cholesky factorisation of `C - t I` runs to its end in floating point, the
 //! smallest eigenvalue of C is at least `t - gamma_(r+4) trace(C)` (Rump, "Verification of positive
 //! definiteness", BIT 2006). So lambda_min of the exact C is at least
-//! `(sqrt(t - gamma_(r+4) trace(C) - delta) - eta)^2`.
+//! `(sqrt(t - gamma_(r+4) trace(C) - delta) - eta)^2`. Likewise its lambda_max is at most
+//! `(sqrt(t + gamma_(r+4) (r t + trace(C)) + delta) + eta)^2` where the factorisation of `t I - C` runs to its
+//! end; and t = trace(C) is large enough without.
 //!
-//! **g.** It comes from [`crate::gradient`] with error bounds. A residual wrong by dr changes `X'g` by
-//! `(M X)' sqrt(W) dr`, at most `sqrt(lambda_max) |sqrt(W) dr|`.
+//! **g.** It comes from [`crate::gradient`] with error bounds, and `h = X'g` from it likewise, to twice
+//! the working precision: plain sums would lose u times the condition number. A residual wrong by dr
+//! changes h by `(M X)' sqrt(W) dr`, at most `sqrt(lambda_max) |sqrt(W) dr|`. Let h be wrong by at most s.
 //!
-//! **A step.** With the C~ that the computed factor belongs to, within gamma_(3r+2) trace(C) of the computed
-//! C (Higham, "Accuracy and stability of numerical algorithms", theorem 10.3), and h the computed X'g, the
-//! step is `s = X C~^-1 h`, and
+//! **After a step.** With z near `C^-1 h`, the point `y + X z` is corrected without another look at the
+//! rows, and what is left is bounded, too: `y* - y - X z = X C^-1 (h - C z)`, and for the C' and h' that
+//! were computed
 //!
 //! ```text
-//! y* - (y + s) = X C^-1 (X'g - h) + X C^-1 (C~ - C) C~^-1 h :
+//! |h - C z| <= |h' - C' z| + s + |C - C'| |z|,   |C - C'| <= delta + 2 sqrt(lambda_max) eta + eta^2
 //! ```
 //!
-//! where C is known well a gradient proves what the step after it reaches, without another pass.
+//! to which come the rounding of the first term, at most `gamma_(r+4) (|h'| + |C'|_F |z|)`, and of X z, at
+//! most `gamma_(r+4) |e_j X| |z|`. The objective falls by `2 h'z - z'C z`, which is `h'z` but for rounding.
 //!
 //! What is returned is the high part of x, so its low part is added. Underflow is excluded by the
 //! norms that [`crate::precondition`] admits, up to `TINY` and, in the norms of residuals and
-//! right-hand sides, `VANISHED`.
+//! right-hand sides, `VANISHED`, in steps `VANISHED_STEP`.
 
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Mat, Side};
+
+use sparrot_simd::twofold;
 
 use crate::gradient::{Gradient, Twofold, U, gradient_error, residual_error};
 use crate::model::Shifted;
@@ -53,6 +59,8 @@ pub const SLACK: f64 = 1.0 + 1e-6;
 pub const TINY: f64 = 1e-290;
 /// More than the norm of what can be missing in a sum of squares that underflow, of 2^31 terms.
 pub const VANISHED: f64 = 1e-156;
+/// More than underflow takes from a coefficient's step.
+const VANISHED_STEP: f64 = 1e-300;
 
 /// `k u / (1 - k u)`.
 pub fn gamma(k: usize) -> f64 {
@@ -63,12 +71,17 @@ pub fn gamma(k: usize) -> f64 {
 /// X, its C, and what is proven of it.
 pub struct Certificate {
     x: Mat<f64>,
+    /// Its columns, one after the other, and the norms of its rows.
+    columns: Vec<f64>,
+    row_norms: Vec<f64>,
+    /// C as computed.
+    c: Mat<f64>,
     factor: Llt<f64>,
-    /// How far the exact C may be from what the factor belongs to, in norm.
-    loose: f64,
     /// A lower bound of the smallest eigenvalue of the exact C; not positive if none could be proven.
     pub least: f64,
     most: f64,
+    /// What C may be wrong by.
+    error: f64,
     norms: Vec<f64>,
     /// Of columns, in the measure of the tolerance.
     pub scales: Vec<f64>,
@@ -82,43 +95,21 @@ pub struct Step {
     pub bounds: Vec<f64>,
     /// What to add to x and c.
     pub change: Vec<f64>,
-    /// `|X'g|`, in plain arithmetic.
+    /// `|X'g|`, rounded.
     pub size: f64,
-    /// A bound is this times the norm of a row of X, besides low parts.
-    pub factor: f64,
-    /// What bounds are after the step, likewise.
-    pub factor_after: f64,
-    /// Bounds after the step, without low parts.
-    pub bounds_after: Vec<f64>,
-    /// By how much the step makes the sum of squares less.
-    pub gain: f64,
+    /// Bounds after the change, as long as x and c are kept to twice the precision: what is lost when
+    /// they are rounded comes on top.
+    pub after: Vec<f64>,
+    /// What the change takes from the objective `|sqrt(W) (b - A x - c)|^2 + ridge |x|^2`.
+    pub decrease: f64,
 }
 
 impl Step {
-    /// The point that the step leads to from x, and what is known there.
-    pub fn taken(&self, x: &Twofold) -> (Twofold, Step) {
-        let mut next = x.clone();
-        let mut bounds = self.bounds_after.clone();
-        for (j, bound) in bounds.iter_mut().enumerate() {
-            next.add(j, (self.change[j], 0.0));
-            let lost = 8.0 * U * U * (x.high[j].abs() + self.change[j].abs());
-            *bound = (*bound + next.low[j].abs() + lost) * SLACK;
-        }
-        (next, Step { bounds, ..self.clone() })
-    }
-
     /// At a point that is known to be the solution.
     pub fn nothing(p: usize) -> Step {
         let zero = vec![0.0; p];
-        Step {
-            bounds: zero.clone(),
-            change: zero.clone(),
-            size: 0.0,
-            factor: 0.0,
-            factor_after: 0.0,
-            bounds_after: zero,
-            gain: 0.0,
-        }
+        let (bounds, change, after) = (zero.clone(), zero.clone(), zero);
+        Step { bounds, change, size: 0.0, after, decrease: 0.0 }
     }
 }
 
@@ -129,16 +120,16 @@ impl Certificate {
         let d = rows.problem.a.columns();
         let penalised = x.get(0..d, ..);
         let c = &found.gram + faer::Scale(ridge) * (penalised.transpose() * penalised);
-        let squares: f64 = (0..p).map(|j| found.squares[j] * x.row(j).squared_norm_l2()).sum();
-        let product = gamma(product_roundings(p) + 4) * (p as f64 * squares).sqrt() * SLACK;
+        let norms: Vec<f64> = found.squares.iter().map(|s| s.sqrt()).collect();
+        let product = gamma(product_roundings(p) + 4) * reach(&x, &norms).sqrt() * SLACK;
         let b = (0..r).map(|i| found.gram[(i, i)]).sum::<f64>().sqrt() * SLACK;
         let with_ridge = gamma(p + 4) * ridge * penalised.squared_norm_l2() * SLACK;
         let delta = gamma(found.summed + 8) * b * b + with_ridge;
         Certificate::new(&rows.means, rows.total, x, c, [delta, product], &found.squares)
     }
 
-    /// Of C as computed, wrong by at most delta in norm, for a factor that is wrong by at most eta; for
-    /// columns of A and ones whose squared norms, less the means, are those; of so much weight.
+    /// Of C as computed, wrong by at most delta in norm, for M X wrong by at most eta; for columns of
+    /// these squared norms, less means, and rows of so much weight. None if C is not finite.
     pub fn new(
         means: &[f64],
         total: f64,
@@ -147,22 +138,27 @@ impl Certificate {
         [delta, eta]: [f64; 2],
         squares: &[f64],
     ) -> Option<Certificate> {
-        let factor = c.llt(Side::Lower).ok()?;
         let trace: f64 = (0..c.nrows()).map(|i| c[(i, i)]).sum();
-        let least = (least_eigenvalue(&c) - delta).max(0.0);
+        let (factor, is_definite) = factored(&c, trace)?;
+        let smallest = if is_definite { least_eigenvalue(&c, &factor) } else { 0.0 };
+        let least = (smallest - delta).max(0.0);
         let root = total.sqrt();
         let centre = |j: usize| means.get(j).map_or(0.0, |m| m.abs() * root);
         // Of the columns as they are, not shifted.
         let norms =
             squares.iter().enumerate().map(|(j, s)| (s.sqrt() + centre(j)) * SLACK).collect();
-        let most = ((trace + delta).sqrt() + eta).powi(2) * SLACK;
-        let factored = gamma(3 * c.nrows() + 2) * trace * SLACK;
+        let most = ((largest_eigenvalue(&c, trace) + delta).sqrt() + eta).powi(2) * SLACK;
+        let mut columns = Vec::with_capacity(x.nrows() * x.ncols());
+        (0..x.ncols()).for_each(|i| columns.extend(x.col(i).iter()));
         Some(Certificate {
+            columns,
+            row_norms: (0..x.nrows()).map(|j| x.row(j).norm_l2() * SLACK).collect(),
             x,
+            c,
             factor,
-            loose: (delta + factored + eta * (2.0 * most.sqrt() + eta)) * SLACK,
             least: (least.sqrt() - eta).max(0.0).powi(2) / SLACK,
             most,
+            error: (delta + 2.0 * most.sqrt() * eta + eta * eta) * SLACK,
             norms,
             scales: squares.iter().map(|s| s.sqrt()).collect(),
             total,
@@ -192,12 +188,11 @@ impl Certificate {
         let [residual, target] = [at.residual, at.target].map(|s| s.sqrt() * SLACK + VANISHED);
         // In the shifted unknowns: T'g, T = [I, 0; -mu', 1].
         let intercept = if rows.problem.intercept { at.g.at(d) } else { (0.0, 0.0) };
-        let mut g = Mat::zeros(p, 1);
+        let mut g = Twofold::zeros(p);
         for j in 0..p {
             let shift = if j < d { rows.means[j] } else { 0.0 };
-            let moved = sparrot_simd::twofold::multiple(intercept, -shift);
-            let (high, low) = sparrot_simd::twofold::sum(at.g.at(j), moved);
-            g[(j, 0)] = high + low;
+            g.add(j, at.g.at(j));
+            g.add(j, twofold::multiple(intercept, -shift));
         }
         let accuracy = gradient_error(n, p * rows.problem.targets);
         let root = self.total.sqrt() * SLACK;
@@ -217,81 +212,173 @@ impl Certificate {
                 accuracy * (norm * residual + ridge) + tiny
             })
             .collect();
-        let residual_part = self.most.sqrt() * (residual_error(p) * reach + TINY * (1.0 + root));
-        let mut step = self.bounded(&g, &wrong, residual_part, &point.low);
-        if rows.problem.intercept {
+        let residual_part =
+            self.most.sqrt() * (residual_error(p) * reach + TINY * (1.0 + root)) * SLACK;
+        let means = rows.problem.intercept.then_some(&rows.means[..]);
+        self.step_by(&g, &wrong, residual_part, point, means)
+    }
+
+    /// The same where the gradient in the shifted unknowns is g, an entry wrong by at most so much, and
+    /// X'g by more in norm; with the means by which columns are shifted.
+    pub fn step_by(
+        &self,
+        g: &Twofold,
+        wrong: &[f64],
+        more: f64,
+        point: &Twofold,
+        means: Option<&[f64]>,
+    ) -> Step {
+        let p = self.x.nrows();
+        let h = self.products(g);
+        let size = h.norm_l2();
+        let mut spread = 0.0; // of | |X|'t |^2, t what g may be wrong by, and the product with X
+        for i in 0..self.x.ncols() {
+            let of = |j: usize| wrong[j] + residual_error(p) * g.high[j].abs();
+            let sum: f64 = (0..p).map(|j| self.x[(j, i)].abs() * of(j)).sum();
+            spread += sum * sum;
+        }
+        let error = (spread.sqrt() * SLACK + more) * SLACK;
+        let total = (size * SLACK + error) * SLACK;
+        let z = self.factor.solve(&h);
+        let (left, z_size) = self.left(&h, &z);
+        let left = (left + size * U + error) * SLACK;
+        let share = |total: f64| {
+            if self.least > 0.0 { total / self.least * SLACK } else { f64::INFINITY }
+        };
+        let (factor, rounding) = (share(total), gamma(self.x.ncols() + 4) * z_size * SLACK);
+        let after = share(left) + rounding;
+        let mut norms = self.row_norms.clone();
+        let change = &self.x * &z;
+        let mut change: Vec<f64> = (0..p).map(|j| change[(j, 0)]).collect();
+        // Of the change in c for that of x, and of adding it up.
+        let mut moved = 0.0;
+        if let Some(means) = means {
             // c = c' - mu'x
+            let d = means.len();
             let mut row = vec![0.0; self.x.ncols()];
             for (i, row) in row.iter_mut().enumerate() {
                 let (mut value, mut size) = (self.x[(d, i)], self.x[(d, i)].abs());
                 for j in 0..d {
-                    value -= rows.means[j] * self.x[(j, i)];
-                    size += (rows.means[j] * self.x[(j, i)]).abs();
+                    value -= means[j] * self.x[(j, i)];
+                    size += (means[j] * self.x[(j, i)]).abs();
                 }
                 *row = value.abs() + gamma(d + 4) * size * SLACK;
             }
-            let norm = row.iter().map(|v| v * v).sum::<f64>().sqrt();
-            step.bounds[d] = norm * step.factor * SLACK + point.low[d].abs();
-            let shifts = (0..d).map(|j| rows.means[j] * step.change[j]);
-            let sizes = shifts.clone().map(f64::abs).sum::<f64>() + step.change[d].abs();
-            step.change[d] -= shifts.sum::<f64>();
-            step.bounds_after[d] =
-                (norm * step.factor_after + gamma(d + 4) * sizes * SLACK) * SLACK;
+            norms[d] = row.iter().map(|v| v * v).sum::<f64>().sqrt() * SLACK;
+            let weight = |j: usize| if j < d { means[j].abs() } else { 1.0 };
+            for j in 0..p {
+                let sum = gamma(d + 4) * change[j].abs() + rounding * self.row_norms[j];
+                moved += weight(j) * sum * SLACK;
+            }
+            change[d] -= (0..d).map(|j| means[j] * change[j]).sum::<f64>();
         }
-        step
+        let bounds = (0..p).map(|j| norms[j] * factor * SLACK + point.low[j].abs()).collect();
+        let after = (0..p)
+            .map(|j| {
+                let added = 4.0 * U * U * (point.high[j].abs() + change[j].abs()) + VANISHED_STEP;
+                let moved = if means.is_some_and(|means| j == means.len()) { moved } else { 0.0 };
+                (norms[j] * after + moved + added) * SLACK
+            })
+            .collect();
+        Step { bounds, change, size, after, decrease: (h.transpose() * &z)[(0, 0)] }
     }
 
-    /// Bounds where the gradient is g, wrong by at most so much in each entry and `X'g` by so much more in
-    /// norm; for what is returned without its low part. And a step.
-    pub fn bounded(&self, g: &Mat<f64>, wrong: &[f64], more: f64, low: &[f64]) -> Step {
-        let p = self.x.nrows();
-        let h = self.x.transpose() * g;
-        let size = h.norm_l2();
-        let mut spread = 0.0; // of | |X|'t |^2, t what g may be wrong by, and the product with X
-        for i in 0..self.x.ncols() {
-            let of = |j: usize| self.x[(j, i)].abs() * (wrong[j] + gamma(p + 4) * g[(j, 0)].abs());
-            let sum: f64 = (0..p).map(of).sum();
-            spread += sum * sum;
-        }
-        let unsure = (spread.sqrt() + more) * SLACK;
-        let bound = |total: f64| {
-            if self.least > 0.0 { total / self.least * SLACK } else { f64::INFINITY }
-        };
-        let factor = bound((size + unsure) * SLACK);
-        let y = self.factor.solve(&h);
-        let length = y.norm_l2() * SLACK;
-        let rounding = gamma(self.x.ncols() + 4) * length;
-        let factor_after = (bound(unsure + self.loose * length) + rounding) * SLACK;
-        let norms: Vec<f64> = (0..p).map(|j| self.x.row(j).norm_l2() * SLACK).collect();
-        let change = &self.x * &y;
-        Step {
-            bounds: norms.iter().zip(low).map(|(norm, low)| norm * factor + low.abs()).collect(),
-            change: (0..p).map(|j| change[(j, 0)]).collect(),
-            size,
-            factor,
-            factor_after,
-            bounds_after: norms.iter().map(|norm| norm * factor_after).collect(),
-            gain: (h.transpose() * y)[(0, 0)],
-        }
+    /// X'g.
+    fn products(&self, g: &Twofold) -> Mat<f64> {
+        let mut h = Twofold::zeros(self.x.ncols());
+        twofold::subtract_products(&self.columns, &g.high, &g.low, &mut h.high, &mut h.low, &[]);
+        Mat::from_fn(self.x.ncols(), 1, |i, _| -(h.high[i] + h.low[i]))
+    }
+
+    /// A bound of `|h - C z|` but for what h is wrong by, and `|z|`.
+    fn left(&self, h: &Mat<f64>, z: &Mat<f64>) -> (f64, f64) {
+        let size = z.norm_l2() * SLACK;
+        let rounding = gamma(h.nrows() + 4) * (h.norm_l2() + self.c.norm_l2() * size);
+        let left = (h - &self.c * z).norm_l2();
+        ((left + (rounding + self.error * size) * SLACK) * SLACK, size)
     }
 }
 
-/// A proven lower bound of the smallest eigenvalue of a symmetric matrix, as it is stored; not
-/// positive if there is none to be had.
-fn least_eigenvalue(c: &Mat<f64>) -> f64 {
+/// `| |X|'n |^2`.
+fn reach(x: &Mat<f64>, norms: &[f64]) -> f64 {
+    let one = |i: usize| -> f64 { x.col(i).iter().zip(norms).map(|(x, n)| x.abs() * n).sum() };
+    (0..x.ncols()).map(|i| one(i).powi(2)).sum()
+}
+
+/// The Cholesky factor of C, and whether that is it; if C is not positive definite, of C plus as little
+/// of the identity as makes it so: good for steps, of which nothing is proven.
+fn factored(c: &Mat<f64>, trace: f64) -> Option<(Llt<f64>, bool)> {
+    if let Ok(factor) = c.llt(Side::Lower) {
+        return Some((factor, true));
+    }
+    for digits in [14, 12, 10, 8, 6, 4] {
+        let shift = 10f64.powi(-digits) * trace;
+        let mut shifted = c.clone();
+        (0..c.nrows()).for_each(|i| shifted[(i, i)] += shift);
+        if let Ok(factor) = shifted.llt(Side::Lower) {
+            return Some((factor, false));
+        }
+    }
+    None
+}
+
+/// Steps of inverse iteration: the smallest eigenvalue of what a sketch has conditioned lies close to
+/// others, of which any will do.
+const INVERSE_STEPS: usize = 20;
+/// Likewise of the power method, for the largest.
+const POWER_STEPS: usize = 20;
+
+/// A proven lower bound of the smallest eigenvalue of a symmetric matrix, as it is stored, of which
+/// that is a Cholesky factor; not positive if there is none to be had.
+fn least_eigenvalue(c: &Mat<f64>, factor: &Llt<f64>) -> f64 {
     let r = c.nrows();
     if r == 0 {
         return 1.0;
     }
     let trace: f64 = (0..r).map(|i| c[(i, i)].abs()).sum::<f64>() * SLACK;
-    let Ok(values) = c.self_adjoint_eigenvalues(Side::Lower) else { return 0.0 };
-    let guess = values.iter().copied().fold(f64::INFINITY, f64::min);
-    for share in [0.99, 0.9, 0.5] {
+    // From above, but for rounding.
+    let mut guess = f64::INFINITY;
+    let mut v = Mat::from_fn(r, 1, |i, _| 1.0 + ((i * 7919) % 101) as f64 / 101.0);
+    for _ in 0..INVERSE_STEPS {
+        let size = v.norm_l2();
+        let next = factor.solve(&v);
+        guess = size / next.norm_l2();
+        if !(guess > 0.0 && guess.is_finite()) {
+            return 0.0;
+        }
+        v = faer::Scale(1.0 / next.norm_l2()) * next;
+    }
+    for share in [0.99, 0.9, 0.7, 0.4, 0.1] {
         let shift = share * guess;
-        let shifted = Mat::from_fn(r, r, |i, j| if i == j { c[(i, i)] - shift } else { c[(i, j)] });
-        if shift > 0.0 && shifted.llt(Side::Lower).is_ok() {
+        let mut shifted = c.clone();
+        (0..r).for_each(|i| shifted[(i, i)] = c[(i, i)] - shift);
+        if shifted.llt(Side::Lower).is_ok() {
             return shift - gamma(r + 4) * trace;
         }
     }
     0.0
+}
+
+/// A proven upper bound of the largest eigenvalue.
+fn largest_eigenvalue(c: &Mat<f64>, trace: f64) -> f64 {
+    let r = c.nrows();
+    let mut v = Mat::from_fn(r, 1, |i, _| 1.0 + ((i * 7919) % 101) as f64 / 101.0);
+    let mut guess = 0.0;
+    for _ in 0..POWER_STEPS {
+        let size = v.norm_l2();
+        let next = c * v;
+        guess = next.norm_l2() / size;
+        v = faer::Scale(1.0 / next.norm_l2()) * next;
+    }
+    for share in [1.1, 2.0] {
+        let shift = share * guess;
+        if shift < trace {
+            let mut shifted = -c;
+            (0..r).for_each(|i| shifted[(i, i)] = shift - c[(i, i)]);
+            if shifted.llt(Side::Lower).is_ok() {
+                return (shift + gamma(r + 4) * (r as f64 * shift + trace)) * SLACK;
+            }
+        }
+    }
+    trace * SLACK
 }

@@ -11,6 +11,7 @@ use sparrot_foundation::{Error, Stop, Team};
 use sparrot_simd::twofold;
 
 use crate::model::{Problem, slabs};
+use crate::rows::ahead;
 
 /// Rows that are read at a time.
 const BLOCK: usize = 128;
@@ -45,6 +46,11 @@ impl Twofold {
         (self.high[j], self.low[j])
     }
 
+    /// Adds others, one by one.
+    pub fn add_all(&mut self, other: &Twofold) {
+        twofold::add(&other.high, &other.low, &mut self.high, &mut self.low);
+    }
+
     /// Adds to one of them.
     pub fn add(&mut self, j: usize, other: (f64, f64)) {
         (self.high[j], self.low[j]) = twofold::sum(self.at(j), other);
@@ -62,19 +68,29 @@ pub struct Gradient {
     pub target: f64,
 }
 
-/// A residual is wrong by at most this times `|b_i| + sum_j |a_ij x_j| + |c|`, for p unknowns.
+/// A residual is wrong by at most this times `|b_i| + sum_j |a_ij x_j| + |c|`, for p unknowns: each of at
+/// least 4 lanes sums its share of m terms, wrong by `(m + 4)^2 u^2 / 2`; at most 8 of them and two more
+/// numbers are added up, each time wrong by `4 u^2`.
 pub fn residual_error(p: usize) -> f64 {
-    ((p + 8) as f64 * U).powi(2)
+    (((p.div_ceil(4) + 6) as f64).powi(2) + 64.0) * U * U
 }
 
 /// An entry of the gradient is wrong by at most this times `sum_i w_i |a_ij r_i|` (and `ridge |x_j|`),
 /// besides what the residuals are wrong by.
-/// Sums of LOCAL rows are added up within a block, those of blocks within a slab, those of slabs; `sum`
-/// as for [`slabs`].
+/// Sums of LOCAL rows, wrong by `(LOCAL + 4)^2 u^2 / 2`, are added up within a block, those of blocks within
+/// a slab, those of slabs, each time wrong by `4 u^2`; for an intercept the rows of a block are; and there
+/// are weights, the ridge and the shift. `sum` as for [`slabs`].
 pub fn gradient_error(n: usize, sum: usize) -> f64 {
-    let slab = slabs(n, sum).first().map_or(0, |slab| slab.len());
-    let merges = slab.div_ceil(BLOCK) + BLOCK + 16;
-    (((LOCAL + 8) as f64).powi(2) + 32.0 + 8.0 * merges as f64) * U * U
+    let slabs = slabs(n, sum);
+    let blocks = slabs.first().map_or(0, |slab| slab.len().div_ceil(BLOCK));
+    let block = ((LOCAL + 4).pow(2) / 2 + 4 * BLOCK / LOCAL).max(4 * BLOCK);
+    (block + 4 * (blocks + slabs.len()) + 64) as f64 * U * U
+}
+
+/// The part `q` of so many.
+fn part(values: &[f64], q: usize, parts: usize) -> &[f64] {
+    let at = |q: usize| q.min(parts) * values.len() / parts;
+    &values[at(q)..at(q + 1)]
 }
 
 /// Of each right-hand side.
@@ -100,6 +116,8 @@ pub fn gradients(
             let count = BLOCK.min(slab.end - first);
             let block = &mut room[..count * d];
             problem.a.fill(first, 0..d, block);
+            let next = ahead(problem.a, first + BLOCK, BLOCK, slab.end);
+            let (soon, later) = next.split_at(next.len() / 2);
             for (t, (sum, x)) in all.iter_mut().zip(x).enumerate() {
                 let mut r = Twofold::zeros(count);
                 let c = if problem.intercept { x.at(d) } else { (0.0, 0.0) };
@@ -113,6 +131,7 @@ pub fn gradients(
                     &x.low[..d],
                     &mut r.high,
                     &mut r.low,
+                    soon,
                 );
                 for i in 0..count {
                     let (b, w) = (
@@ -130,12 +149,15 @@ pub fn gradients(
                     }
                 }
                 let parts = r.high.chunks(LOCAL).zip(r.low.chunks(LOCAL));
-                for (block, (r, r_low)) in block.chunks(LOCAL * d).zip(parts) {
+                let later = (0..).map(|q| part(later, q, BLOCK / LOCAL));
+                for ((block, (r, r_low)), next) in block.chunks(LOCAL * d).zip(parts).zip(later) {
                     local.clear();
-                    twofold::add_transposed(block, r, r_low, &mut local.high, &mut local.low);
-                    (0..d).for_each(|j| partial.add(j, local.at(j)));
+                    let (high, low) = (&mut local.high, &mut local.low);
+                    twofold::add_transposed(block, r, r_low, high, low, next);
+                    let (high, low) = (&mut partial.high[..d], &mut partial.low[..d]);
+                    twofold::add(&local.high, &local.low, high, low);
                 }
-                (0..p).for_each(|j| sum.g.add(j, partial.at(j)));
+                sum.g.add_all(&partial);
                 partial.clear();
             }
         }
@@ -144,7 +166,7 @@ pub fn gradients(
     let mut all: Vec<Gradient> = (0..k).map(|_| zero()).collect();
     for part in parts {
         for (sum, part) in all.iter_mut().zip(part?) {
-            (0..p).for_each(|j| sum.g.add(j, part.g.at(j)));
+            sum.g.add_all(&part.g);
             sum.residual += part.residual;
             sum.target += part.target;
         }

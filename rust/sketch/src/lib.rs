@@ -22,6 +22,7 @@
 //! | [`moments`] | one pass for the products of all columns to twice the working precision; mergeable |
 //! | [`normal`], [`twofold_matrix`] | the solution from those; small matrices to that precision |
 //! | [`mod@precondition`] | rank, condition number and preconditioner from a sketch |
+//! | [`mod@triangle`] | the triangle of QR factors, interruptible |
 //! | [`mod@products`] | the pass for `Y'Y`, Y = A or A X |
 //! | [`gradient`] | the pass for residual and gradient to twice the working precision |
 //! | [`certificate`] | the proof of the bounds |
@@ -49,6 +50,7 @@ pub mod sketch_solve;
 pub mod solve;
 pub mod srht;
 pub mod tiles;
+pub mod triangle;
 pub mod twofold_matrix;
 
 pub use kind::{Kind, sketch};

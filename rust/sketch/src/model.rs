@@ -155,6 +155,11 @@ impl Rows for Shifted<'_> {
         }
     }
 
+    fn lines(&self, first: usize, count: usize) -> Option<&[f64]> {
+        let is_same = !self.problem.intercept && self.roots.is_none();
+        if is_same { self.problem.a.lines(first, count) } else { None }
+    }
+
     fn sparse(&self) -> Option<SparseRows<'_>> {
         if self.problem.intercept || self.roots.is_some() { None } else { self.problem.a.sparse() }
     }

@@ -21,8 +21,8 @@ use sparrot_simd::twofold::{multiple, sum};
 use crate::certificate::{Certificate, SLACK, Step, TINY, VANISHED};
 use crate::gradient::{Twofold, U};
 use crate::moments::Moments;
-use crate::precondition::{norm, require_norm, restricted_inverse, unit};
-use crate::solve::{Answer, Settings, assemble};
+use crate::precondition::{condition, require_norm, restricted_inverse, unit};
+use crate::solve::{Answer, Point, Settings, assemble};
 use crate::twofold_matrix::{Factor, TwofoldMatrix, factor, product_error, times};
 
 /// Corrections, at most.
@@ -30,16 +30,14 @@ const MOST: usize = 6;
 
 /// Coefficients and what is proven of them.
 pub struct Normal {
-    /// For each right-hand side; the intercept last.
-    pub x: Vec<Twofold>,
-    /// Bounds at x.
-    pub steps: Vec<Step>,
+    /// For each right-hand side.
+    pub points: Vec<Point>,
     /// Of X and C.
     pub certificate: Certificate,
     /// The largest bound in the measure of the tolerance.
     pub error: f64,
-    /// `|sqrt(W)(b - A x - c)|^2` and a bound of what it is wrong by.
-    pub residuals: Vec<(f64, f64)>,
+    /// `|sqrt(W)(b - A x - c)|^2`, and a bound of what it is wrong by.
+    pub squares: Vec<(f64, f64)>,
     /// Independent columns of A, centred with an intercept.
     pub rank: usize,
     /// Of A, centred with an intercept, with the ridge.
@@ -94,11 +92,10 @@ pub fn solve(
         let (x, condition) = inverse(&found, &scales, leading.len());
         if let Some(certificate) = system.certificate(&g, &active, &scales, &x, &found, stop)? {
             break Normal {
-                x: vec![],
-                steps: vec![],
+                points: vec![],
                 certificate,
                 error: 0.0,
-                residuals: vec![],
+                squares: vec![],
                 rank: found.t.nrows() - leading.len(),
                 condition,
                 is_full: found.t.nrows() == a,
@@ -107,14 +104,17 @@ pub fn solve(
         }
         // Pivots that were noise: more of what is left is taken for dependent.
         noise *= 16.0;
+        if noise > 1e3 {
+            return Err(Error::invalid("A", "has products that are not finite: scale it"));
+        }
     };
     for t in 0..moments.k {
         stop.poll()?;
-        let (x, step, error) = system.refined(&normal.certificate, t, settings);
-        normal.residuals.push(system.residual(&x, t));
+        let (x, bounds, error) = system.refined(&normal.certificate, t, settings);
+        let square = system.residual(&x, t);
+        normal.squares.push(square);
         normal.error = normal.error.max(error);
-        normal.x.push(x);
-        normal.steps.push(step);
+        normal.points.push(Point { x, bounds, residual: square.0.max(0.0).sqrt() });
     }
     Ok(normal)
 }
@@ -122,8 +122,7 @@ pub fn solve(
 impl Normal {
     /// As the answer of one pass.
     pub fn answer(&self, moments: &Moments, intercept: bool, settings: &Settings) -> Answer {
-        let residuals = self.residuals.iter().map(|(r, _)| r.max(0.0).sqrt()).collect();
-        let mut answer = assemble(moments.d, intercept, &self.x, &self.steps, residuals);
+        let mut answer = assemble(moments.d, intercept, &self.points);
         answer.error = self.error;
         answer.status =
             if self.error <= settings.tol { Status::Converged } else { Status::Stalled };
@@ -162,7 +161,7 @@ fn inverse(found: &Factor, scales: &[f64], ones: usize) -> (Mat<f64>, f64) {
     } else {
         restricted_inverse(&t_rest)
     };
-    let condition = if rank == ones { 0.0 } else { norm(t_rest.as_ref()) * norm(x_rest.as_ref()) };
+    let condition = condition(t_rest.as_ref(), x_rest.as_ref());
     if ones == 0 {
         return (x_rest, condition);
     }
@@ -247,14 +246,16 @@ impl System<'_> {
     }
 
     /// `A'Wb - G x`.
-    fn gradient(&self, x: &Twofold, t: usize) -> Vec<(f64, f64)> {
-        let entry = |j: usize| {
-            (0..self.p).fold(self.cross(j, t), |g, l| {
+    fn gradient(&self, x: &Twofold, t: usize) -> Twofold {
+        let mut g = Twofold::zeros(self.p);
+        for j in 0..self.p {
+            g.add(j, self.cross(j, t));
+            for l in 0..self.p {
                 let (high, low) = times(self.at(j, l), x.at(l));
-                sum(g, (-high, -low))
-            })
-        };
-        (0..self.p).map(entry).collect()
+                g.add(j, (-high, -low));
+            }
+        }
+        g
     }
 
     /// `|b| + sum_l n_l |x_l|`.
@@ -265,48 +266,48 @@ impl System<'_> {
 
     /// Bounds at x, and a step from there.
     fn step(&self, certificate: &Certificate, x: &Twofold, t: usize) -> Step {
-        let g: Vec<f64> = self.gradient(x, t).iter().map(|(high, low)| high + low).collect();
         let share = self.accuracy() * self.reach(x, t);
         let wrong: Vec<f64> = self.norms.iter().map(|n| n * share + TINY * (1.0 + n)).collect();
-        certificate.bounded(&Mat::from_fn(self.p, 1, |j, _| g[j]), &wrong, 0.0, &x.low)
+        certificate.step_by(&self.gradient(x, t), &wrong, 0.0, x, None)
     }
 
+    /// Coefficients, their bounds and the largest of those, in the measure of the tolerance.
     fn refined(
         &self,
         certificate: &Certificate,
         t: usize,
         settings: &Settings,
-    ) -> (Twofold, Step, f64) {
+    ) -> (Twofold, Vec<f64>, f64) {
         let d = self.moments.d;
         if self.target(t) == 0.0 && self.moments.largest[d + 1 + t] == 0.0 {
-            return (Twofold::zeros(self.p), Step::nothing(self.p), 0.0);
+            return (Twofold::zeros(self.p), vec![0.0; self.p], 0.0);
         }
-        let mut best: Option<(Twofold, Step, f64)> = None;
-        let mut x = Twofold::zeros(self.p);
+        let least = crate::solve::NOTHING * self.target(t).sqrt();
+        let mut best = (Twofold::zeros(self.p), vec![f64::INFINITY; self.p], f64::INFINITY);
+        let mut x = best.0.clone();
         for _ in 0..MOST {
             let step = self.step(certificate, &x, t);
-            let least = crate::solve::NOTHING * self.target(t).sqrt();
             let error = certificate.relative(&step.bounds[..d], &x.high[..d], least);
-            if best.as_ref().is_some_and(|(_, _, before)| error >= 0.9 * before) {
-                break;
-            }
+            let falls = error < 0.9 * best.2;
             let mut next = x.clone();
             (0..self.p).for_each(|j| next.add(j, (step.change[j], 0.0)));
-            let done = error <= 0.01 * settings.tol;
-            best = Some((std::mem::replace(&mut x, next), step, error));
-            if done {
+            if falls || best.2.is_infinite() {
+                best = (std::mem::replace(&mut x, next), step.bounds, error);
+            }
+            if (error.is_finite() && !falls) || error <= 0.01 * settings.tol {
                 break;
             }
         }
-        best.unwrap_or_else(|| (x.clone(), self.step(certificate, &x, t), f64::INFINITY))
+        best
     }
 
     /// `b'Wb - x'(A'Wb + g) - ridge |x|^2`, g the gradient at x, and what that may be wrong by.
     fn residual(&self, x: &Twofold, t: usize) -> (f64, f64) {
         let column = self.moments.d + 1 + t;
         let mut total = self.moments.at(column, column);
-        for (j, g) in self.gradient(x, t).into_iter().enumerate() {
-            let both = sum(self.cross(j, t), g);
+        let g = self.gradient(x, t);
+        for j in 0..self.p {
+            let both = sum(self.cross(j, t), g.at(j));
             let (high, low) = times(both, x.at(j));
             total = sum(total, (-high, -low));
             if j < self.moments.d {

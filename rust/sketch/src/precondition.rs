@@ -6,12 +6,14 @@
 //! entry falls below `rcond` of the first, and `K = Q T`, T of r rows; `T' = V L'` with orthonormal V
 //! gives `X = V L^-1`, whose columns span the rows of A: what X z solves has minimum norm.
 
-use faer::linalg::solvers::{ColPivQr, Qr};
+use faer::linalg::solvers::ColPivQr;
 use faer::linalg::triangular_solve::{
     solve_lower_triangular_in_place, solve_upper_triangular_in_place,
 };
 use faer::{Mat, MatRef, Par};
-use sparrot_foundation::Error;
+use sparrot_foundation::{Error, Stop};
+
+use crate::triangle::triangle;
 
 /// A preconditioner from the right.
 pub struct Preconditioner {
@@ -62,12 +64,13 @@ pub fn unit(norm: f64) -> f64 {
 /// on, the condition number is asked for.
 ///
 /// # Errors
-/// [`Error::InvalidInput`] for a column whose norm is out of range.
+/// [`Error::InvalidInput`] for a column whose norm is out of range; [`Error::Interrupted`].
 pub fn precondition(
     k: &[f64],
     columns: usize,
     counted: usize,
     rcond: f64,
+    stop: &Stop<'_>,
 ) -> Result<Preconditioner, Error> {
     let rows = k.len() / columns.max(1);
     let k = MatRef::from_row_major_slice(k, rows, columns);
@@ -79,20 +82,20 @@ pub fn precondition(
     let scales: Vec<f64> = active.iter().map(|j| unit(norms[*j])).collect();
     let a = active.len();
     let scaled = Mat::from_fn(rows, a, |i, j| k[(i, active[j])] * scales[j]);
-    let r = Qr::new(scaled.as_ref()).thin_R().to_owned();
-    let pivoted = ColPivQr::new(r.as_ref());
-    let diagonal: Vec<f64> =
-        (0..r.nrows().min(a)).map(|i| pivoted.thin_R()[(i, i)].abs()).collect();
-    let most = diagonal.first().copied().unwrap_or(0.0);
-    let rank = diagonal.iter().take_while(|v| **v > rcond * most).count();
+    let r = triangle(scaled, stop)?;
     // The inverse of T restricted to its row space, in the order of the active columns; and T.
-    let (inverse, t) = if rank == a {
-        let mut inverse = Mat::identity(a, a);
-        solve_upper_triangular_in_place(r.as_ref(), inverse.as_mut(), Par::Seq);
+    let (inverse, t) = if let Some(inverse) = full_inverse(&r, rcond) {
         let inverse =
             Mat::from_fn(a, a, |i, j| if i <= j { scales[i] * inverse[(i, j)] } else { 0.0 });
         (inverse, Mat::from_fn(a, a, |i, j| if i <= j { r[(i, j)] / scales[j] } else { 0.0 }))
     } else {
+        stop.poll()?;
+        let pivoted = ColPivQr::new(r.as_ref());
+        stop.poll()?;
+        let diagonal: Vec<f64> =
+            (0..r.nrows().min(a)).map(|i| pivoted.thin_R()[(i, i)].abs()).collect();
+        let most = diagonal.first().copied().unwrap_or(0.0);
+        let rank = diagonal.iter().take_while(|v| **v > rcond * most).count();
         let (top, order) = (pivoted.thin_R(), pivoted.P().arrays().0);
         let mut t = Mat::zeros(rank, a);
         for (place, column) in order.iter().enumerate() {
@@ -100,16 +103,44 @@ pub fn precondition(
                 t[(i, *column)] = top[(i, place)] / scales[*column];
             }
         }
-        (restricted_inverse(&t), t)
+        let inverse = if rank == a {
+            // In the order of the columns, and triangular.
+            let mut inverse = Mat::identity(a, a);
+            solve_upper_triangular_in_place(r.as_ref(), inverse.as_mut(), Par::Seq);
+            Mat::from_fn(a, a, |i, j| if i <= j { scales[i] * inverse[(i, j)] } else { 0.0 })
+        } else {
+            restricted_inverse(&t)
+        };
+        (inverse, t)
     };
+    let rank = inverse.ncols();
     let mut x = Mat::zeros(columns, rank);
     for (row, column) in active.iter().enumerate() {
         x.row_mut(*column).copy_from(inverse.row(row));
     }
     let is_counted = |j: &usize| *j < counted;
     let count = active.iter().filter(|j| is_counted(j)).count();
-    let condition = norm(t.get(.., 0..count)) * norm(x.get(0..counted, ..));
-    Ok(Preconditioner { x, active, condition: if rank == 0 { 0.0 } else { condition }, norms })
+    let condition = condition(t.get(.., 0..count), x.get(0..counted, ..));
+    Ok(Preconditioner { x, active, condition, norms })
+}
+
+/// The condition number of a matrix, over nonzero singular values, from it and its pseudo-inverse.
+pub fn condition(t: MatRef<'_, f64>, inverse: MatRef<'_, f64>) -> f64 {
+    if inverse.ncols() == 0 { 0.0 } else { norm(t) * norm(inverse) }
+}
+
+/// The inverse, where that shows that column pivoting would leave no diagonal entry below `rcond` of
+/// the first: all are at least the smallest singular value, which is at least `1 / |R^-1|_F`, and the
+/// first is the largest norm of a column.
+fn full_inverse(r: &Mat<f64>, rcond: f64) -> Option<Mat<f64>> {
+    let a = r.ncols();
+    if r.nrows() < a || (0..a).any(|i| r[(i, i)] == 0.0) {
+        return None;
+    }
+    let mut inverse = Mat::identity(a, a);
+    solve_upper_triangular_in_place(r.as_ref(), inverse.as_mut(), Par::Seq);
+    let most = (0..a).map(|j| r.col(j).norm_l2()).fold(0.0, f64::max);
+    (2.0 * rcond * most * inverse.norm_l2() < 1.0).then_some(inverse)
 }
 
 /// `V L^-1` for `T' = V L'`. The rows of T' may be of any scales; with the largest first, and
@@ -134,7 +165,7 @@ pub fn restricted_inverse(t: &Mat<f64>) -> Mat<f64> {
 }
 
 /// The largest singular value, from below, by power iterations.
-pub fn norm(m: MatRef<'_, f64>) -> f64 {
+fn norm(m: MatRef<'_, f64>) -> f64 {
     if m.nrows() == 0 || m.ncols() == 0 {
         return 0.0;
     }

@@ -13,10 +13,21 @@ pub trait Rows: Sync {
     fn columns(&self) -> usize;
     /// Writes some columns of the rows from `first` on: row-major, `out.len() / columns.len()` rows.
     fn fill(&self, first: usize, columns: Range<usize>, out: &mut [f64]);
+    /// So many rows from `first` on as they are stored, if that is row-major and in f64.
+    fn lines(&self, _first: usize, _count: usize) -> Option<&[f64]> {
+        None
+    }
     /// The same matrix by compressed rows of f64 or f32, if it is one.
     fn sparse(&self) -> Option<SparseRows<'_>> {
         None
     }
+}
+
+/// Rows from `first` on, at most so many of those before `end`, as they are stored: for those who ask for
+/// them ahead of their use; nothing if they are not stored so.
+pub fn ahead(rows: &dyn Rows, first: usize, count: usize, end: usize) -> &[f64] {
+    let first = first.min(end);
+    rows.lines(first, count.min(end - first)).unwrap_or(&[])
 }
 
 /// A sparse matrix of either precision.
@@ -66,6 +77,12 @@ impl<'a, T: Scalar> Dense<'a, T> {
 const STRIP: usize = 8;
 
 impl<T: Scalar> Rows for Dense<'_, T> {
+    fn lines(&self, first: usize, count: usize) -> Option<&[f64]> {
+        let d = self.columns;
+        let all = if self.by_columns { None } else { T::as_doubles(self.values) };
+        all.map(|all| &all[first * d..(first + count) * d])
+    }
+
     fn rows(&self) -> usize {
         self.rows
     }

@@ -5,7 +5,7 @@
 //! place in each share of the rows of S, with sign and factor `z^-1/2`. One pass over the data and z
 //! additions for each entry, stored entries only where A is sparse.
 
-use sparrot_foundation::{Error, Stop, Team};
+use sparrot_foundation::{Error, Stop, Team, memory};
 use sparrot_simd::hadamard;
 
 use crate::draws::Draws;
@@ -13,7 +13,14 @@ use crate::rows::{Rows, SparseRows};
 use crate::tiles;
 
 /// Rows that are read at a time.
-const BLOCK: usize = 512;
+const BLOCK: usize = 256;
+/// Rows whose places are drawn together.
+const TOGETHER: usize = 8 * BLOCK;
+/// Numbers of a tile of the sketch: what a second cache holds beside the rows.
+const IN_CACHE: usize = 1 << 16;
+/// Columns of a tile, at least and at most.
+const NARROW: usize = 32;
+const WIDE: usize = 512;
 
 /// See the page.
 pub fn sketch(
@@ -37,27 +44,56 @@ pub fn sketch(
             sparse_sketch(sparse, n, tile.len(), nonzeros, size, scale, draws, start, stop)
         });
     }
-    // Wide tiles: what is drawn for a row is drawn again for each.
-    let width = 4 * tiles::width(d);
-    tiles::run(d, width, size, n * (nonzeros + 2), team, stop, |tile| {
-        let width = tile.len();
-        let mut out = vec![0.0; size * width];
-        let mut room = vec![0.0; BLOCK * width];
-        let (mut places, mut factors) = (vec![0; BLOCK * nonzeros], vec![0.0; BLOCK * nonzeros]);
-        for first in (0..n).step_by(BLOCK) {
-            stop.poll()?;
-            let count = BLOCK.min(n - first);
-            let block = &mut room[..count * width];
-            rows.fill(first, tile.clone(), block);
-            let lines = places.chunks_exact_mut(nonzeros).zip(factors.chunks_exact_mut(nonzeros));
-            for (i, (places, factors)) in lines.take(count).enumerate() {
-                draws.places(start + first + i, size, places, factors);
-                factors.iter_mut().for_each(|f| *f *= scale);
-            }
-            hadamard::scatter(block, width, nonzeros, &places, &factors, &mut out);
+    // Tiles of columns whose sketch is in cache, a few for each thread; what is drawn for some rows
+    // serves all of them.
+    let threads = team.threads();
+    let fair = d.div_ceil(threads).next_multiple_of(NARROW);
+    let width = (IN_CACHE / size).clamp(NARROW, WIDE).next_multiple_of(NARROW).min(fair);
+    let starts = (0..d).step_by(width);
+    let mut tiles = Vec::new();
+    for first in starts {
+        let tile = first..(first + width).min(d);
+        let out: Vec<f64> = memory::zeros("the sketch", size, tile.len())?;
+        let room = vec![0.0; BLOCK * tile.len()];
+        tiles.push((tile, out, room));
+    }
+    let team = team.for_work(n.min(TOGETHER) * (nonzeros + 2) * d / 8);
+    let (mut places, mut factors) = (vec![0; TOGETHER * nonzeros], vec![0.0; TOGETHER * nonzeros]);
+    for first in (0..n).step_by(TOGETHER) {
+        let count = TOGETHER.min(n - first);
+        let lines = places.chunks_exact_mut(nonzeros).zip(factors.chunks_exact_mut(nonzeros));
+        for (i, (places, factors)) in lines.take(count).enumerate() {
+            draws.places(start + first + i, size, places, factors);
+            factors.iter_mut().for_each(|f| *f *= scale);
         }
-        Ok(out)
-    })
+        let (places, factors) = (&places[..count * nonzeros], &factors[..count * nonzeros]);
+        let items: Vec<_> = tiles.iter_mut().collect();
+        let done = team.run(stop, items, |(tile, out, room)| {
+            let blocks = places.chunks(BLOCK * nonzeros).zip(factors.chunks(BLOCK * nonzeros));
+            for (k, (places, factors)) in blocks.enumerate() {
+                stop.poll()?;
+                let (top, count) = (first + k * BLOCK, places.len() / nonzeros);
+                let (x, stride) = match rows.lines(top, count) {
+                    Some(lines) => (&lines[tile.start..], d),
+                    None => {
+                        let block = &mut room[..count * tile.len()];
+                        rows.fill(top, tile.clone(), block);
+                        (&*block, tile.len())
+                    }
+                };
+                hadamard::scatter(x, stride, tile.len(), nonzeros, places, factors, out);
+            }
+            Ok(())
+        })?;
+        done.into_iter().collect::<Result<(), Error>>()?;
+    }
+    let mut all: Vec<f64> = memory::zeros("the sketch", size, d)?;
+    for (tile, out, _) in tiles {
+        for (row, part) in all.chunks_exact_mut(d).zip(out.chunks_exact(tile.len())) {
+            row[tile.clone()].copy_from_slice(part);
+        }
+    }
+    Ok(all)
 }
 
 #[allow(clippy::too_many_arguments, reason = "the shape of the sketch and who makes it")]

@@ -15,7 +15,7 @@
 
 use std::ops::Range;
 
-use sparrot_foundation::{Error, Status, Stop, Team};
+use sparrot_foundation::{Error, Stop, Team};
 
 use crate::kind::{Kind, sketch};
 use crate::model::{Problem, Shifted};
@@ -94,7 +94,7 @@ pub fn sketch_solve(
         intercept: false,
     };
     let found = solve(small, settings, team, stop)?;
-    let factor = precondition(&a, p, d, settings.rcond)?;
+    let factor = precondition(&a, p, d, settings.rcond, stop)?;
     let freedom = size.saturating_sub(found.rank).max(1) as f64;
     let mut answer = Answer {
         x: found.x[..d * k].to_vec(),
@@ -103,13 +103,12 @@ pub fn sketch_solve(
         intercept_bounds: vec![0.0; k],
         residuals: vec![0.0; k],
         rank: found.rank - usize::from(problem.intercept && found.rank > 0),
-        error: 0.0,
-        status: Status::Converged,
+        error: found.error,
         method: "sketch-solve",
         passes: 1,
         sketch_rows: size,
         moments: None,
-        ..found
+        ..found.clone()
     };
     for t in 0..k {
         let penalty: f64 = (0..d).map(|j| problem.ridge * found.x[j * k + t].powi(2)).sum();
@@ -121,6 +120,8 @@ pub fn sketch_solve(
             let determined = factor.is_full() || !factor.active.contains(&j);
             if determined { quantile * deviation * norm } else { f64::INFINITY }
         };
+        // Of the sketched problem the solution is known as well as that.
+        let bound = |j: usize| bound(j) + found.bounds[j * k + t];
         (0..d).for_each(|j| answer.bounds[j * k + t] = bound(j));
         if problem.intercept {
             answer.intercepts[t] = found.x[d * k + t];

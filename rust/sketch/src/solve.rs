@@ -14,7 +14,8 @@
 //!
 //! 1. The means of the columns, if there is an intercept ([`crate::model`]).
 //! 2. A sparse sign sketch of 4 rows for each unknown, or A itself where it has few rows; its QR factors
-//!    give the rank, the condition number and X ([`crate::precondition`]). Cost n d z.
+//!    give the rank, the condition number and X ([`crate::precondition`]). Cost n d z. Where that sketch
+//!    misses a direction, another of 8 rows.
 //! 3. `C = (A X)'(A X)`, 2 n d^2 operations with triangular X: randomised Cholesky QR, in which rounding
 //!    does not grow with the condition number squared (Higgins, Szyld, Boman and Yamazaki, "Analysis of
 //!    randomized Householder-Cholesky QR factorization with multisketching", 2023).
@@ -27,7 +28,7 @@ use faer::Mat;
 use sparrot_foundation::{Error, Status, Stop, Team, memory};
 
 use crate::certificate::{Certificate, Step};
-use crate::gradient::{Twofold, gradients};
+use crate::gradient::{Gradient, Twofold, gradients};
 use crate::kind::{Kind, sketch};
 use crate::model::{Problem, Shifted};
 use crate::moments::Moments;
@@ -83,10 +84,10 @@ pub struct Answer {
     pub moments: Option<Moments>,
 }
 
-/// Entries in each column of the sketch.
+/// Entries in each column of the sketch, and so many rows for each unknown.
 const NONZEROS: usize = 4;
-/// Rows of the sketch for each unknown.
-const OVERSAMPLING: usize = 4;
+/// The same of the sketch that follows where that one has missed a direction.
+const THOROUGH: usize = 8;
 /// Coefficients that explain less of a right-hand side than this are measured by it.
 pub const NOTHING: f64 = 1e-8;
 /// With more unknowns their products take too much memory for one pass.
@@ -118,9 +119,8 @@ pub fn solve(
         kept = Some(moments);
     }
     let rows = Shifted::new(problem, team, stop)?;
-    let (first, sketch_rows) = start(&rows, settings, team, stop)?;
-    passes += usize::from(problem.intercept) + 1;
-    let answer = Run { rows, settings, team, stop, passes }.solve(first, sketch_rows)?;
+    passes += usize::from(problem.intercept);
+    let answer = Run { rows, settings, team, stop, passes }.solve()?;
     Ok(Answer { moments: kept, ..answer })
 }
 
@@ -138,12 +138,13 @@ fn by_moments(
         return Ok(None);
     }
     let is_sure = |(square, wrong): &(f64, f64)| *wrong <= RESIDUAL * square || *square == 0.0;
-    if normal.error <= settings.tol && normal.residuals.iter().all(is_sure) {
+    if normal.error <= settings.tol && normal.squares.iter().all(is_sure) {
         return Ok(Some(normal.answer(moments, problem.intercept, settings)));
     }
     let rows = Shifted::unshifted(problem);
     let mut run = Run { rows, settings, team, stop, passes: 1 };
-    let mut answer = run.refine(normal.certificate, normal.x)?;
+    let mut answer =
+        run.refine(normal.certificate, normal.points.into_iter().map(|point| point.x).collect())?;
     (answer.rank, answer.condition, answer.method) = (normal.rank, normal.condition, "gram");
     answer.undetermined(&normal.active, true, problem.intercept);
     Ok(Some(answer))
@@ -159,12 +160,23 @@ pub fn start(
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<(Preconditioner, usize), Error> {
+    start_with(rows, NONZEROS, settings, team, stop)
+}
+
+/// The same with so many rows for each unknown, and entries in each column.
+fn start_with(
+    rows: &Shifted<'_>,
+    nonzeros: usize,
+    settings: &Settings,
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<(Preconditioner, usize), Error> {
     let problem = rows.problem;
     let (n, p, d) = (rows.rows(), rows.columns(), problem.a.columns());
-    let size = OVERSAMPLING * p;
+    let size = nonzeros * p;
     let sketch_rows = if n <= 2 * size { 0 } else { size };
     let mut k = if sketch_rows > 0 {
-        let kind = Kind::SparseSign { nonzeros: NONZEROS };
+        let kind = Kind::SparseSign { nonzeros };
         sketch(rows, kind, size, settings.seed, 0, team, stop)
             .map_err(|error| renamed(error, rows))?
     } else {
@@ -184,7 +196,7 @@ pub fn start(
         }
     }
     stop.poll()?;
-    Ok((precondition(&k, p, d, settings.rcond)?, sketch_rows))
+    Ok((precondition(&k, p, d, settings.rcond, stop)?, sketch_rows))
 }
 
 /// The error of a sketch of the shifted matrix, in terms of the matrix.
@@ -204,34 +216,49 @@ struct Run<'a, 'b> {
 }
 
 impl Run<'_, '_> {
-    fn solve(mut self, start: Preconditioner, sketch_rows: usize) -> Result<Answer, Error> {
-        let p = self.rows.columns();
-        let (rank, condition, is_full) = (start.rank(), start.condition, start.is_full());
-        let inactive: Vec<usize> = (0..p).filter(|j| !start.active.contains(j)).collect();
-        self.require_zero(&inactive)?;
-        let (certificate, x) = self.by_products(start.x)?;
-        let mut answer = self.refine(certificate, x)?;
-        answer.undetermined(&start.active, is_full, self.rows.problem.intercept);
+    fn solve(mut self) -> Result<Answer, Error> {
+        let (mut start, mut sketch_rows) = self.sketched(NONZEROS)?;
+        self.require_zero(&start)?;
+        let mut found = self.by_products(start.x.clone())?;
+        if found.0.least == 0.0 && sketch_rows > 0 {
+            let (other, more_rows) = self.sketched(THOROUGH)?;
+            let other_found = self.by_products(other.x.clone())?;
+            if other_found.0.least > 0.0 {
+                self.require_zero(&other)?;
+                (start, sketch_rows, found) = (other, more_rows, other_found);
+            }
+        }
+        let intercept = self.rows.problem.intercept;
+        let mut answer = self.refine(found.0, found.1)?;
+        answer.undetermined(&start.active, start.is_full(), intercept);
         // The column of ones is not one of A.
-        answer.rank = rank - usize::from(self.rows.problem.intercept);
-        answer.condition = condition;
-        answer.method = "cholesky-qr";
-        answer.sketch_rows = sketch_rows;
-        Ok(answer)
+        let rank = start.rank() - usize::from(intercept);
+        Ok(Answer {
+            rank,
+            condition: start.condition,
+            method: "cholesky-qr",
+            sketch_rows,
+            ..answer
+        })
     }
 
-    /// Raises unless these columns, whose sketch is 0, are 0 in every row that counts.
-    fn require_zero(&self, columns: &[usize]) -> Result<(), Error> {
+    fn sketched(&mut self, nonzeros: usize) -> Result<(Preconditioner, usize), Error> {
+        self.passes += 1;
+        start_with(&self.rows, nonzeros, self.settings, self.team, self.stop)
+    }
+
+    /// Raises unless the columns whose sketch is 0 are 0 in every row that counts.
+    fn require_zero(&self, start: &Preconditioner) -> Result<(), Error> {
         let problem = &self.rows.problem;
-        for j in columns {
+        for j in (0..self.rows.columns()).filter(|j| !start.active.contains(j)) {
             let mut block = vec![0.0; 4096];
             for first in (0..problem.a.rows()).step_by(block.len()) {
                 self.stop.poll()?;
                 let count = block.len().min(problem.a.rows() - first);
-                problem.a.fill(first, *j..*j + 1, &mut block[..count]);
+                problem.a.fill(first, j..j + 1, &mut block[..count]);
                 let counts = |i: usize| problem.weights.is_none_or(|w| w[first + i] > 0.0);
                 let mut values = block[..count].iter().enumerate();
-                if values.any(|(i, v)| *v != self.rows.means[*j] && counts(i)) {
+                if values.any(|(i, v)| *v != self.rows.means[j] && counts(i)) {
                     let message = format!("has a column, {j}, that is too small: scale it");
                     return Err(Error::invalid("A", message));
                 }
@@ -240,13 +267,13 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// From A X; where not even that has a Cholesky factor, there is no certificate.
+    /// From A X.
     fn by_products(&mut self, x: Mat<f64>) -> Result<(Certificate, Vec<Twofold>), Error> {
-        let found = products(&self.rows, Some(&x), self.team, self.stop)?;
+        let found = products(&self.rows, &x, self.team, self.stop)?;
         self.passes += 1;
-        let certificate = Certificate::of_products(&self.rows, x, &found).ok_or_else(|| {
-            Error::invalid("A", "cannot be factorised: its sketch misses a direction; change rng")
-        })?;
+        let certificate = Certificate::of_products(&self.rows, x, &found)
+            .ok_or_else(|| Error::invalid("A", "has products that are not finite: scale it"))?;
+        self.stop.poll()?;
         let start = self.started(&certificate, &found.cross);
         Ok((certificate, start))
     }
@@ -292,52 +319,48 @@ impl Run<'_, '_> {
             for step in steps.iter_mut().enumerate().filter(|(t, _)| zero[*t]).map(|(_, s)| s) {
                 *step = Step::nothing(rows.columns()); // the coefficients are 0, exactly
             }
-            let measured = |x: &[Twofold], steps: &[Step]| {
-                let one = |t: usize| {
-                    let least = NOTHING * found[t].target.sqrt();
-                    certificate.relative(&steps[t].bounds[..d], &x[t].high[..d], least)
+            let next: Vec<Point> =
+                (0..k).map(|t| Point::after(rows, &x[t], &steps[t], &found[t])).collect();
+            let here: Vec<Point> = x
+                .into_iter()
+                .enumerate()
+                .map(|(t, x)| Point::at(x, &steps[t], &found[t]))
+                .collect();
+            let error = |points: &[Point]| {
+                let one = |(point, found): (&Point, &Gradient)| {
+                    let least = NOTHING * found.target.sqrt();
+                    certificate.relative(&point.bounds[..d], &point.x.high[..d], least)
                 };
-                (0..k).map(one).fold(0.0, f64::max)
+                points.iter().zip(&found).map(one).fold(0.0, f64::max)
             };
-            let error = measured(&x, &steps);
-            let size: f64 = steps.iter().map(|s| s.size * s.size).sum::<f64>().sqrt();
-            if answer.as_ref().is_none_or(|a: &Answer| error <= a.error || a.error.is_nan()) {
-                let residuals = found.iter().map(|g| g.residual.sqrt()).collect();
-                let better = assemble(d, rows.problem.intercept, &x, &steps, residuals);
-                answer = Some(Answer { error, ..better });
+            // What the step leads to is known as well as it will be, unless hardly anything is left of
+            // the residual's norm to tell it from.
+            let is_known = (0..k).all(|t| next[t].residual >= 0.5 * here[t].residual);
+            for (points, _) in [(&here, true), (&next, is_known)].iter().filter(|(_, known)| *known)
+            {
+                let error = error(points);
+                if answer.as_ref().is_none_or(|a: &Answer| error <= a.error || a.error.is_nan()) {
+                    let answered = assemble(d, rows.problem.intercept, points);
+                    answer = Some(Answer { error, ..answered });
+                }
             }
-            if error <= self.settings.tol {
+            if answer.as_ref().is_some_and(|a| a.error <= self.settings.tol) {
                 status = Status::Converged;
                 break;
             }
             // What is left no longer falls: neither the bounds nor the gradient get better.
+            let size: f64 = steps.iter().map(|s| s.size * s.size).sum::<f64>().sqrt();
             let falls = size < 0.5 * before;
             if pass > 2 && !falls {
                 status = Status::Stalled;
                 break;
             }
             before = size;
-            let (next, after): (Vec<Twofold>, Vec<Step>) =
-                x.iter().zip(&steps).map(|(x, step)| step.taken(x)).unzip();
-            // Where C is known well enough this gradient proves what the step has reached.
-            let error = measured(&next, &after);
-            let residual = |t: usize| {
-                let penalty = |x: &Twofold| x.high[..d].iter().map(|v| v * v).sum::<f64>();
-                let ridge = rows.problem.ridge * (penalty(&x[t]) - penalty(&next[t]));
-                let square = found[t].residual - steps[t].gain + ridge;
-                (square >= 0.5 * found[t].residual).then(|| square.sqrt())
-            };
-            let residuals: Option<Vec<f64>> = (0..k).map(residual).collect();
-            if let (true, Some(residuals)) = (error <= self.settings.tol, residuals) {
-                let better = assemble(d, rows.problem.intercept, &next, &after, residuals);
-                answer = Some(Answer { error, ..better });
-                status = Status::Converged;
-                break;
-            }
-            x = next;
+            x = next.into_iter().map(|point| point.x).collect();
         }
         let mut answer = answer.ok_or_else(|| Error::invalid("max_passes", "is 0: needs one"))?;
-        answer.status = status;
+        // Where nothing can be proven, more passes would not help.
+        answer.status = if answer.error.is_finite() { status } else { Status::Stalled };
         answer.passes = self.passes;
         Ok(answer)
     }
@@ -362,21 +385,15 @@ impl Answer {
     }
 }
 
-/// An answer from coefficients and their bounds, one for each right-hand side.
-pub fn assemble(
-    d: usize,
-    intercept: bool,
-    x: &[Twofold],
-    steps: &[Step],
-    residuals: Vec<f64>,
-) -> Answer {
-    let k = x.len();
+/// An answer from what is known of each right-hand side.
+pub fn assemble(d: usize, intercept: bool, points: &[Point]) -> Answer {
+    let k = points.len();
     let mut answer = Answer {
         x: vec![0.0; d * k],
         bounds: vec![0.0; d * k],
         intercepts: vec![0.0; k],
         intercept_bounds: vec![0.0; k],
-        residuals,
+        residuals: points.iter().map(|point| point.residual).collect(),
         rank: 0,
         condition: 0.0,
         error: 0.0,
@@ -386,15 +403,46 @@ pub fn assemble(
         sketch_rows: 0,
         moments: None,
     };
-    for (t, (x, step)) in x.iter().zip(steps).enumerate() {
+    for (t, point) in points.iter().enumerate() {
         for j in 0..d {
-            answer.x[j * k + t] = x.high[j];
-            answer.bounds[j * k + t] = step.bounds[j];
+            answer.x[j * k + t] = point.x.high[j];
+            answer.bounds[j * k + t] = point.bounds[j];
         }
         if intercept {
-            answer.intercepts[t] = x.high[d];
-            answer.intercept_bounds[t] = step.bounds[d];
+            answer.intercepts[t] = point.x.high[d];
+            answer.intercept_bounds[t] = point.bounds[d];
         }
     }
     answer
+}
+
+/// Coefficients of a right-hand side, and what is known of them.
+#[derive(Clone)]
+pub struct Point {
+    /// They; the intercept last.
+    pub x: Twofold,
+    /// Bounds of the errors of what is returned, their high parts.
+    pub bounds: Vec<f64>,
+    /// The norm of the weighted residual.
+    pub residual: f64,
+}
+
+impl Point {
+    /// Where the gradient was computed.
+    fn at(x: Twofold, step: &Step, found: &Gradient) -> Point {
+        Point { x, bounds: step.bounds.clone(), residual: found.residual.sqrt() }
+    }
+
+    /// After the step from there.
+    fn after(rows: &Shifted<'_>, from: &Twofold, step: &Step, found: &Gradient) -> Point {
+        let mut x = from.clone();
+        (0..step.change.len()).for_each(|j| x.add(j, (step.change[j], 0.0)));
+        let bounds = step.after.iter().zip(&x.low).map(|(b, low)| b + low.abs()).collect();
+        // Of the penalty, |x + dx|^2 - |x|^2.
+        let grown: f64 = (0..rows.problem.a.columns())
+            .map(|j| step.change[j] * (2.0 * from.high[j] + step.change[j]))
+            .sum();
+        let left = found.residual - step.decrease - rows.problem.ridge * grown;
+        Point { x, bounds, residual: left.max(0.0).sqrt() }
+    }
 }

@@ -13,6 +13,7 @@ pub(crate) struct Avx512;
 impl Simd for Avx512 {
     type F64 = F64;
     type F32 = F32;
+    const WIDE: bool = true;
 
     #[inline(always)]
     fn widen(x: F32) -> [F64; 2] {
