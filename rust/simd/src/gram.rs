@@ -69,7 +69,7 @@ fn power_above(x: f64) -> f64 {
 
 kernel! {
     /// `high + low += a' (b + b_low)`, of two tiles of as many rows, a multiple of [`RUN`], with their
-    /// [`bounds`]; sums are by rows of a. Without `b_low` it is 0.
+    /// [`bounds`]; sums are by rows of a. Without `b_low` it is 0. What comes next is asked for meanwhile.
     pub fn products<'a, S>(
         a: &'a [f64],
         a_seeds: &'a [f64],
@@ -78,7 +78,9 @@ kernel! {
         b_seeds: &'a [f64],
         high: &'a mut [f64],
         low: &'a mut [f64],
+        next: &'a [f64],
     ) {
+        crate::ahead::fetch(next);
         let mut first = 0;
         while first < TILE {
             let mut j = 0;
@@ -345,7 +347,7 @@ mod tests {
                 for level in Level::available() {
                     let (mut high, mut low) = ([0.0; 64], [0.0; 64]);
                     let extra = low_too.then_some(&b_low[..]);
-                    products::at(level, &a, &sa, &b, extra, &sb, &mut high, &mut low);
+                    products::at(level, &a, &sa, &b, extra, &sb, &mut high, &mut low, &[]);
                     for (k, (h, l)) in high.iter().zip(&low).enumerate() {
                         let (p, q) = (k / TILE, k % TILE);
                         let pairs = (0..rows).flat_map(|i| {

@@ -114,8 +114,13 @@ pub fn gradients(
         for first in slab.clone().step_by(BLOCK) {
             stop.poll()?;
             let count = BLOCK.min(slab.end - first);
-            let block = &mut room[..count * d];
-            problem.a.fill(first, 0..d, block);
+            let block = match problem.a.lines(first, count) {
+                Some(rows) => rows,
+                None => {
+                    problem.a.fill(first, 0..d, &mut room[..count * d]);
+                    &room[..count * d]
+                }
+            };
             let next = ahead(problem.a, first + BLOCK, BLOCK, slab.end);
             let (soon, later) = next.split_at(next.len() / 2);
             for (t, (sum, x)) in all.iter_mut().zip(x).enumerate() {

@@ -21,7 +21,7 @@ use sparrot_foundation::{Error, Stop, Team, memory};
 use sparrot_simd::gram::{self, RUN, TILE};
 
 use crate::model::{Problem, slabs};
-use crate::rows::not_finite;
+use crate::rows::{ahead, not_finite};
 
 /// Rows whose products are formed while they are in cache.
 const PANEL: usize = 256;
@@ -142,6 +142,8 @@ impl Moments {
             stop.poll()?;
             let count = PANEL.min(rows.end - first);
             room.fill(problem, first, count, &mut self.largest);
+            let mut next = ahead(problem.a, first + PANEL, PANEL, problem.a.rows());
+            let part = next.len().div_ceil(tile(tiles, 0));
             for i in 0..tiles {
                 if i % 32 == 31 {
                     stop.poll()?;
@@ -149,7 +151,9 @@ impl Moments {
                 for j in 0..=i {
                     let span = tile(i, j) * AREA..(tile(i, j) + 1) * AREA;
                     let (high, low) = (&mut self.high[span.clone()], &mut self.low[span]);
-                    room.products(i, j, count, high, low);
+                    let (now, later) = next.split_at(part.min(next.len()));
+                    room.products(i, j, count, high, low, now);
+                    next = later;
                 }
             }
         }
@@ -241,10 +245,16 @@ impl Room {
         let full = d / TILE;
         for top in (0..count).step_by(RUN) {
             let height = RUN.min(count - top);
-            self.rows.resize(height * d, 0.0);
-            problem.a.fill(first + top, 0..d, &mut self.rows);
+            let rows = match problem.a.lines(first + top, height) {
+                Some(rows) => rows,
+                None => {
+                    self.rows.resize(height * d, 0.0);
+                    problem.a.fill(first + top, 0..d, &mut self.rows);
+                    &self.rows
+                }
+            };
             for i in 0..height {
-                let (row, place) = (&self.rows[i * d..(i + 1) * d], (top + i) * TILE);
+                let (row, place) = (&rows[i * d..(i + 1) * d], (top + i) * TILE);
                 let (whole, rest) = row.split_at(full * TILE);
                 for (t, values) in whole.chunks_exact(TILE).enumerate() {
                     self.left.values[t * PANEL * TILE + place..][..TILE].copy_from_slice(values);
@@ -259,18 +269,26 @@ impl Room {
         }
     }
 
-    fn products(&self, i: usize, j: usize, count: usize, high: &mut [f64], low: &mut [f64]) {
+    fn products(
+        &self,
+        i: usize,
+        j: usize,
+        count: usize,
+        high: &mut [f64],
+        low: &mut [f64],
+        next: &[f64],
+    ) {
         let rows = count.next_multiple_of(RUN);
         let (a, a_seeds) = self.left.tile(i, rows);
         match &self.right {
             None => {
                 let (b, b_seeds) = self.left.tile(j, rows);
-                gram::products(a, a_seeds, b, None, b_seeds, high, low);
+                gram::products(a, a_seeds, b, None, b_seeds, high, low, next);
             }
             Some((right, rest)) => {
                 let (b, b_seeds) = right.tile(j, rows);
                 let rest = &rest[j * PANEL * TILE..][..rows * TILE];
-                gram::products(a, a_seeds, b, Some(rest), b_seeds, high, low);
+                gram::products(a, a_seeds, b, Some(rest), b_seeds, high, low, next);
             }
         }
     }

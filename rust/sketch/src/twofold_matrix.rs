@@ -41,7 +41,7 @@ impl TwofoldMatrix {
             for ((b, b_seeds), low) in b.iter().zip(&b_seeds).zip(&low) {
                 let mut sums = [[0.0; TILE * TILE]; 2];
                 let [high, rest] = &mut sums;
-                gram::products(a, a_seeds, b, Some(low), b_seeds, high, rest);
+                gram::products(a, a_seeds, b, Some(low), b_seeds, high, rest, &[]);
                 blocks.push(sums);
             }
         }
