@@ -6,7 +6,7 @@ import pytest
 from sparrot.errors import InvalidInputError
 from sparrot.sketching import lstsq
 
-DENSE = ["srht", "bgpt", "gaussian"]
+DENSE = ["srht", "bgpt", "circulant", "gaussian"]
 
 
 def spikes(count, n=4096, d=64):

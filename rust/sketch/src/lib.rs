@@ -16,6 +16,7 @@
 //! | [`draws`] | random numbers by seed, purpose and place |
 //! | [`kind`] | the kinds of sketches, and one call for all |
 //! | [`srht`], [`pooled`] | by the fast Hadamard transform: subsampled; pooled with normal weights |
+//! | [`circulant`], [`cyclic`] | by a random circulant matrix; convolutions, by Fourier transforms |
 //! | [`gaussian`], [`scattered`] | normal numbers; sparse signs and CountSketch |
 //! | [`tiles`] | passes by tiles of columns, which is how threads share them |
 //! | [`model`] | weights, the shift by means, the column of ones; slabs of rows |
@@ -30,6 +31,8 @@
 #![forbid(unsafe_code)]
 
 pub mod certificate;
+pub mod circulant;
+pub mod cyclic;
 pub mod draws;
 pub mod gaussian;
 pub mod gradient;
