@@ -27,6 +27,7 @@
 //! | [`mod@solve`] | the order of things |
 //! | [`mod@sketch_solve`] | the sketched problem's solution, in one pass, with intervals |
 //! | [`leverage`] | leverage scores |
+//! | [`mod@softmax_regression`], [`softmax_passes`] | the nearest softmax, experimental; its passes |
 
 #![forbid(unsafe_code)]
 
@@ -45,6 +46,8 @@ pub mod products;
 pub mod rows;
 pub mod scattered;
 pub mod sketch_solve;
+pub mod softmax_passes;
+pub mod softmax_regression;
 pub mod solve;
 pub mod srht;
 pub mod tiles;
@@ -54,4 +57,5 @@ pub use leverage::leverage_scores;
 pub use model::Problem;
 pub use rows::{Dense, Rows, Sparse, SparseRows};
 pub use sketch_solve::sketch_solve;
+pub use softmax_regression::{SoftmaxAnswer, SoftmaxProblem, SoftmaxSettings, softmax_regression};
 pub use solve::{Answer, Settings, solve};
