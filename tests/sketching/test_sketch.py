@@ -110,6 +110,9 @@ def test_circulant_is_a_cyclic_convolution(n):
     expected = np.fft.irfft(spectrum, length, axis=0)[sample] / np.sqrt(500)
     size = np.linalg.norm(values, axis=0)
     assert (abs(found - expected) <= 1e-14 * size).all()
+    for threads in (1, 3):
+        again = sketch(values, 500, kind="circulant", rng=SEED, n_threads=threads)
+        assert np.array_equal(again, found)
 
 
 @pytest.mark.parametrize("name", KINDS)
