@@ -39,6 +39,7 @@ NOT_CONSTRUCTED = {
     "sparrot.interop.pot.LazyPlan",
     "sparrot.interop.pot.OTResult",
     "sparrot.sketching.LeastSquaresResult",
+    "sparrot.sketching.SoftmaxRegressionResult",
     "sparrot.sparse_coding.CodingResult",
     "sparrot.sparse_coding.TrainingState",
     "sparrot.transport.BatchResult",

@@ -33,6 +33,10 @@ SMALL = {
         ["l1, alpha", "cel0, alpha", "l0, alpha", "refitted", "certificate"],
     ),
     "plot_sparse_coding": (["--atoms", "60"], ["pixels", "accuracy", "atoms in a code", "mcp"]),
+    "plot_sketch_error": (
+        ["--rows", "256", "--columns", "8", "--draws", "3", "--sizes", "32", "64"],
+        ["random: median", "coherent: ", "[I; 0], 4 spikes", "countsketch", "slope"],
+    ),
     "plot_ksparse_transport": (
         ["--grid", "50", "--points", "40", "--evaluations", "100"],
         ["entropic", "quadratic", "k-sparse", "two clouds: solve_ksparse", "L-BFGS-B"],

@@ -17,6 +17,8 @@ COMMANDS = {
     "nonconvex": ("peers.lasso.nonconvex", "penalties that are not convex against skglm, abess"),
     "unfolding": ("peers.unfolding.run", "training of unrolled ISTA and IHT against torch"),
     "coding": ("peers.coding.run", "sparse codes against torch, pylops, scikit-learn, spams"),
+    "least-squares": ("peers.least_squares.run", "tall least squares against nine others"),
+    "sketches": ("peers.least_squares.sketches", "sketches against the Gram product and scipy's"),
     "softmax": ("peers.softmax.run", "softmax and logsumexp against seven others: times"),
     "softmax-accuracy": ("peers.softmax.accuracy", "their errors, in units in the last place"),
     "softmax-methods": ("peers.softmax.methods", "our own methods against the length of a row"),

@@ -29,6 +29,7 @@ __all__ = [
     "sketching_merged",
     "sketching_moments",
     "sketching_sketch",
+    "sketching_softmax_regression",
     "special_finalize",
     "special_merge",
     "special_normalise",
@@ -179,6 +180,16 @@ def sketching_sketch(
     first: int,
     n_threads: int | None,
 ) -> _Vector: ...
+def sketching_softmax_regression(
+    rows: Any,
+    b: _Vector,
+    start: _Vector,
+    ridge: float,
+    sketched: tuple[tuple[str, int], int, int] | None,
+    tol: float,
+    max_iter: int,
+    n_threads: int | None,
+) -> dict[str, Any]: ...
 def special_finalize(states: _Matrix) -> _Vector: ...
 def version() -> str: ...
 def simd_level() -> str: ...

@@ -3,9 +3,11 @@
 import itertools
 
 import numpy as np
+from scipy.fft import next_fast_len
+from scipy.linalg import circulant as circulant_matrix
 from scipy.linalg import hadamard
 
-SIGNS, SAMPLE, PLACES, NORMALS, ORDER = 1, 2, 3, 4, 5
+SIGNS, SAMPLE, PLACES, NORMALS, ORDER, GENERATOR = 1, 2, 3, 4, 5, 6
 
 
 def words(seed, purpose, a, b=0):
@@ -32,10 +34,10 @@ class Stream:
         return taken
 
 
-def signs(seed, n):
+def signs(seed, n, purpose=SIGNS):
     out = []
     for block in range(-(-n // 256)):
-        for word in words(seed, SIGNS, block):
+        for word in words(seed, purpose, block):
             out += [1.0 - 2.0 * (int(word) >> i & 1) for i in range(64)]
     return np.array(out[:n])
 
@@ -90,6 +92,13 @@ def bgpt(seed, n, size, padded=None):
     pooled = weights[:, None] * transform[order]
     bounds = [g * padded // size for g in range(size + 1)]
     return np.stack([pooled[a:b].sum(axis=0) for a, b in itertools.pairwise(bounds)])
+
+
+def circulant(seed, n, size):
+    length = next_fast_len(n, real=True)
+    sample = Stream(seed, SAMPLE).sample(length, size)
+    matrix = circulant_matrix(signs(seed, length, GENERATOR))
+    return matrix[sample, :n] * signs(seed, n) / np.sqrt(size)
 
 
 def sparse_sign(seed, n, size, nonzeros):

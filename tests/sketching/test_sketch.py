@@ -19,6 +19,7 @@ KINDS = {
     "blocked": ({"kind": "srht", "block": 64}, lambda n: reference.blocked_srht(KEY, n, 40, 64)),
     "bgpt": ({"kind": "bgpt"}, lambda n: reference.bgpt(KEY, n, 40)),
     "padded": ({"kind": "bgpt", "padding": 1024}, lambda n: reference.bgpt(KEY, n, 40, 1024)),
+    "circulant": ({"kind": "circulant"}, lambda n: reference.circulant(KEY, n, 40)),
     "gaussian": ({"kind": "gaussian"}, lambda n: reference.gaussian(KEY, n, 40)),
     "sparse": (
         {"kind": "sparse-sign", "nonzeros": 6},
@@ -35,7 +36,7 @@ def test_is_the_matrix_of_its_definition(name):
     for n in (N, 1, 65):
         if name == "blocked" and n != N:
             continue
-        if n < 40 and name in ("srht", "bgpt"):
+        if n < 40 and name in ("srht", "bgpt", "circulant"):
             continue
         found = sketch(A[:n], 40, rng=SEED, **options)
         expected = (S if n == N else make(n)) @ A[:n]
@@ -93,6 +94,27 @@ def test_many_blocks(name):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("n", [4096, 10_000, 6561, 15_625, 23_167])
+def test_circulant_is_a_cyclic_convolution(n):
+    # Of powers of a prime alone, of several, and of a number that must be filled up.
+    length = {23_167: 23_328}.get(n, n)
+    # Columns of very different sizes, each right to its own rounding.
+    scales = np.array([1e-30, 1, 1e30] * 3 + [1.0])
+    values = np.random.default_rng(2).normal(size=(n, 10)) * scales
+    found = sketch(values, 500, kind="circulant", rng=SEED)
+    padded = np.zeros((length, 10))
+    padded[:n] = values * reference.signs(KEY, n)[:, None]
+    generator = reference.signs(KEY, length, reference.GENERATOR)
+    spectrum = np.fft.rfft(padded, axis=0) * np.fft.rfft(generator)[:, None]
+    sample = reference.Stream(KEY, reference.SAMPLE).sample(length, 500)
+    expected = np.fft.irfft(spectrum, length, axis=0)[sample] / np.sqrt(500)
+    size = np.linalg.norm(values, axis=0)
+    assert (abs(found - expected) <= 1e-14 * size).all()
+    for threads in (1, 3):
+        again = sketch(values, 500, kind="circulant", rng=SEED, n_threads=threads)
+        assert np.array_equal(again, found)
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_preserves_inner_products_on_average(name):
     options = KINDS[name][0]
@@ -122,6 +144,7 @@ def test_names_what_is_not_finite(name, value):
         ({"size": 0}, "size is 0"),
         ({"size": 2.5}, "size is 2.5"),
         ({"size": 513}, "size: is 513: needs at most 512"),
+        ({"kind": "circulant", "size": 301}, "size: is 301: needs at most 300"),
         ({"kind": "bgpt", "size": 513}, "size: is 513: needs at most 512"),
         ({"kind": "srht", "block": 64, "size": 4}, "size: is 4: needs 5 to 320"),
         ({"kind": "sparse-sign", "size": 7}, "size: is 7: needs at least the 8 nonzeros"),

@@ -10,6 +10,7 @@
 :func:`leverage_scores`        how much each row decides its own fitted value
 :class:`SketchedRegression`    the same as a scikit-learn estimator
 :class:`SketchedRidge`         with a ridge penalty
+:func:`softmax_regression`     the softmax nearest to given numbers; experimental
 =============================  ============================================================
 
 The starting point is arXiv 2302.00248 on sketched regression with a bound of each coordinate. Two
@@ -24,6 +25,7 @@ from sparrot.sketching._lstsq import lstsq
 from sparrot.sketching._result import LeastSquaresResult
 from sparrot.sketching._sketch import sketch
 from sparrot.sketching._sketcher import Sketcher
+from sparrot.sketching._softmax_regression import SoftmaxRegressionResult, softmax_regression
 from sparrot.sketching._stream import LeastSquaresState, lstsq_blocks
 
 if TYPE_CHECKING:
@@ -35,10 +37,12 @@ __all__ = [
     "SketchedRegression",
     "SketchedRidge",
     "Sketcher",
+    "SoftmaxRegressionResult",
     "leverage_scores",
     "lstsq",
     "lstsq_blocks",
     "sketch",
+    "softmax_regression",
 ]
 
 

@@ -98,7 +98,7 @@ def lstsq(
         For "sketch-solve": rows of the sketch. None for
         ``p + 2 * p * log(2 * p * k / delta) / eps**2``, p the number of unknowns of each of k
         columns.
-    kind : {"srht", "bgpt", "gaussian", "sparse-sign", "countsketch"}, default="srht"
+    kind : {"srht", "bgpt", "circulant", "gaussian", "sparse-sign", "countsketch"}, default="srht"
         For "sketch-solve": the kind of :func:`sketch`. The sparse kinds are not safe: single
         coefficients can be far off, and then ``coef_bound`` too.
     rng : int, numpy.random.Generator or alike, optional

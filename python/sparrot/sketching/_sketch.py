@@ -5,7 +5,7 @@ from sparrot._validation import FloatArray, as_choice, as_count, as_seed, as_thr
 from sparrot.errors import InvalidInputError
 from sparrot.sketching._matrix import as_rows
 
-KINDS = ("srht", "bgpt", "gaussian", "sparse-sign", "countsketch")
+KINDS = ("srht", "bgpt", "circulant", "gaussian", "sparse-sign", "countsketch")
 # The most nonzeros in a column of a sparse sketch; more than a few dozen serve nobody.
 MOST_NONZEROS = 1024
 
@@ -33,13 +33,15 @@ def sketch(
         Other layouts are copied.
     size : int
         The number of rows of ``S``.
-    kind : {"srht", "bgpt", "gaussian", "sparse-sign", "countsketch"}, default="srht"
+    kind : {"srht", "bgpt", "circulant", "gaussian", "sparse-sign", "countsketch"}, default="srht"
         "srht": random signs, a fast Hadamard transform, a sample of its rows; dense, and as good
         as "gaussian" in all our experiments. "bgpt": the balanced Gaussian-pooled transform, which
         has the best proven bound of each coordinate of sketched least squares; takes more memory.
-        "gaussian": independent normal numbers, for reference; slow. "sparse-sign": ``nonzeros``
-        entries in each column of ``S``, fast, made for preconditioning. "countsketch": one entry,
-        fastest; single coordinates of sketched least squares can go wrong however large it is.
+        "circulant": random signs, a circulant matrix of random signs, a sample of its rows [3]_,
+        by fast Fourier transforms; takes more time and memory. "gaussian": independent normal
+        numbers, for reference; slow. "sparse-sign": ``nonzeros`` entries in each column of ``S``,
+        fast, made for preconditioning. "countsketch": one entry, fastest; single coordinates of
+        sketched least squares can go wrong however large it is.
     rng : int, numpy.random.Generator or alike, optional
         What :func:`numpy.random.default_rng` takes.
     block : int, optional
@@ -75,6 +77,8 @@ def sketch(
        arXiv 1705.10723.
     .. [2] Z. Song, L. Zhang, "Hadamard flattening and Gaussian pooling sketch for least squares
        with coordinate-wise guarantee", 2026.
+    .. [3] A. Hinrichs, J. Vybiral, "Johnson-Lindenstrauss lemma for circulant matrices", Random
+       Structures & Algorithms 2011, arXiv 1001.4919.
 
     Examples
     --------

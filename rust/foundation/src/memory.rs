@@ -35,6 +35,16 @@ pub fn check(what: &'static str, rows: usize, columns: usize) -> Result<(), Erro
     zeros::<f64>(what, rows, columns).map(|room| drop(std::hint::black_box(room)))
 }
 
+/// An empty vector with room for `count` items, or [`Error::OutOfMemory`].
+pub fn room<T>(what: &'static str, count: usize) -> Result<Vec<T>, Error> {
+    let mut items = Vec::new();
+    items.try_reserve_exact(count).map_err(|_| {
+        let bytes = count.checked_mul(size_of::<T>()).map_or(u64::MAX, |bytes| bytes as u64);
+        Error::OutOfMemory { what, bytes }
+    })?;
+    Ok(items)
+}
+
 fn layout<T>(what: &'static str, rows: usize, columns: usize) -> Result<Layout, Error> {
     let count = rows.checked_mul(columns);
     let bytes = count.and_then(|count| count.checked_mul(size_of::<T>()));
@@ -54,6 +64,9 @@ mod tests {
         assert_eq!(zeros("x", 1, 3), Ok(vec![0.0f32; 3]));
         let overflow = zeros::<f64>("the plan", usize::MAX, 3);
         assert_eq!(overflow, Err(Error::OutOfMemory { what: "the plan", bytes: u64::MAX }));
+        assert!(room::<u64>("x", 5).unwrap().capacity() >= 5);
+        let overflow = room::<u64>("x", usize::MAX);
+        assert_eq!(overflow, Err(Error::OutOfMemory { what: "x", bytes: u64::MAX }));
         let huge = Err(Error::OutOfMemory { what: "the plan", bytes: 1 << 59 });
         assert_eq!(check("the plan", 1 << 40, 1 << 16), huge);
     }

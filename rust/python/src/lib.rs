@@ -22,6 +22,7 @@ mod regression;
 mod relatives;
 mod router;
 mod sketching;
+mod softmax_regression;
 mod special;
 mod system;
 mod transport;
@@ -61,6 +62,8 @@ mod _sparrot {
     use super::router::transport_route;
     #[pymodule_export]
     use super::sketching::sketching_sketch;
+    #[pymodule_export]
+    use super::softmax_regression::sketching_softmax_regression;
     #[pymodule_export]
     use super::special::{
         special_finalize, special_merge, special_normalise, special_run, special_softmax,

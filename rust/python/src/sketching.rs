@@ -57,6 +57,7 @@ impl KindInput {
         Ok(match self.0.as_str() {
             "srht" => Kind::Srht { block: number },
             "bgpt" => Kind::Pooled { padded: number },
+            "circulant" => Kind::Circulant,
             "gaussian" => Kind::Gaussian,
             "sparse-sign" => Kind::SparseSign { nonzeros: self.1 },
             other => return Err(PyTypeError::new_err(format!("unknown kind {other:?}"))),

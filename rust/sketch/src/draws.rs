@@ -21,6 +21,8 @@ pub enum Purpose {
     Normals = 4,
     /// The order in which rows are pooled.
     Order = 5,
+    /// Signs of a circulant matrix.
+    Generator = 6,
 }
 
 /// The numbers of a seed.
@@ -43,15 +45,37 @@ impl Draws {
     /// The signs of the rows from `first` on: bit i of word w of the counter `[row / 256, 0]`, where
     /// `row % 256 = 64 w + i`; set for -1.
     pub fn signs(&self, first: usize, out: &mut [f64]) {
+        self.bits(Purpose::Signs, first, out.len(), |i, sign| out[i] = sign);
+    }
+
+    /// Multiplies rows of so many values, the first of which is row `first`, by their signs.
+    pub fn apply_signs(&self, first: usize, width: usize, rows: &mut [f64]) {
+        self.bits(Purpose::Signs, first, rows.len() / width, |i, sign| {
+            rows[i * width..(i + 1) * width].iter_mut().for_each(|v| *v *= sign);
+        });
+    }
+
+    /// The signs of a circulant matrix, from place `first` on; by bits like those of rows.
+    pub fn generator(&self, first: usize, out: &mut [f64]) {
+        self.bits(Purpose::Generator, first, out.len(), |i, sign| out[i] = sign);
+    }
+
+    fn bits(
+        &self,
+        purpose: Purpose,
+        first: usize,
+        count: usize,
+        mut visit: impl FnMut(usize, f64),
+    ) {
         let (mut block, mut words) = (u64::MAX, [0; 4]);
-        for (i, out) in out.iter_mut().enumerate() {
+        for i in 0..count {
             let row = (first + i) as u64;
             if row / 256 != block {
                 block = row / 256;
-                words = self.words(Purpose::Signs, block, 0);
+                words = self.words(purpose, block, 0);
             }
             let bit = words[(row % 256 / 64) as usize] >> (row % 64) & 1;
-            *out = 1.0 - 2.0 * bit as f64;
+            visit(i, 1.0 - 2.0 * bit as f64);
         }
     }
 

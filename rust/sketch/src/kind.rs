@@ -4,7 +4,7 @@ use sparrot_foundation::{Error, Stop, Team};
 
 use crate::draws::Draws;
 use crate::rows::{Rows, not_finite};
-use crate::{gaussian, pooled, scattered, srht};
+use crate::{circulant, gaussian, pooled, scattered, srht};
 
 /// A random matrix S with `E[S'S] = I`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Kind {
         /// A power of 2, at least the number of rows.
         padded: Option<usize>,
     },
+    /// Random signs, a circulant matrix of random signs, a sample of its rows.
+    Circulant,
     /// Independent normal numbers.
     Gaussian,
     /// So many entries +-1 in each column of S, one in each of as many shares of its rows; with one
@@ -47,12 +49,13 @@ pub fn sketch(
     stop: &Stop<'_>,
 ) -> Result<Vec<f64>, Error> {
     let draws = Draws { seed };
-    if first > 0 && matches!(kind, Kind::Srht { .. } | Kind::Pooled { .. }) {
+    if first > 0 && matches!(kind, Kind::Srht { .. } | Kind::Pooled { .. } | Kind::Circulant) {
         return Err(Error::invalid("kind", "mixes all rows: parts of them cannot be added up"));
     }
     let result = match kind {
         Kind::Srht { block } => srht::sketch(rows, block, size, draws, team, stop)?,
         Kind::Pooled { padded } => pooled::sketch(rows, padded, size, draws, team, stop)?,
+        Kind::Circulant => circulant::sketch(rows, size, draws, team, stop)?,
         Kind::Gaussian => gaussian::sketch(rows, size, draws, first, team, stop)?,
         Kind::SparseSign { nonzeros } => {
             scattered::sketch(rows, nonzeros, size, draws, first, team, stop)?

@@ -16,6 +16,7 @@
 //! | [`draws`] | random numbers by seed, purpose and place |
 //! | [`kind`] | the kinds of sketches, and one call for all |
 //! | [`srht`], [`pooled`] | by the fast Hadamard transform: subsampled; pooled with normal weights |
+//! | [`circulant`], [`cyclic`] | by a random circulant matrix; convolutions, by Fourier transforms |
 //! | [`gaussian`], [`scattered`] | normal numbers; sparse signs and CountSketch |
 //! | [`tiles`] | passes by tiles of columns, which is how threads share them |
 //! | [`model`] | weights, the shift by means, the column of ones; slabs of rows |
@@ -29,10 +30,13 @@
 //! | [`mod@solve`] | the order of things |
 //! | [`mod@sketch_solve`] | the sketched problem's solution, in one pass, with intervals |
 //! | [`leverage`] | leverage scores |
+//! | [`mod@softmax_regression`], [`softmax_passes`] | the nearest softmax, experimental; its passes |
 
 #![forbid(unsafe_code)]
 
 pub mod certificate;
+pub mod circulant;
+pub mod cyclic;
 pub mod draws;
 pub mod gaussian;
 pub mod gradient;
@@ -47,6 +51,8 @@ pub mod products;
 pub mod rows;
 pub mod scattered;
 pub mod sketch_solve;
+pub mod softmax_passes;
+pub mod softmax_regression;
 pub mod solve;
 pub mod srht;
 pub mod tiles;
@@ -58,4 +64,5 @@ pub use leverage::leverage_scores;
 pub use model::Problem;
 pub use rows::{Dense, Rows, Sparse, SparseRows};
 pub use sketch_solve::sketch_solve;
+pub use softmax_regression::{SoftmaxAnswer, SoftmaxProblem, SoftmaxSettings, softmax_regression};
 pub use solve::{Answer, Settings, solve};

@@ -1,0 +1,1 @@
+"""Least squares for tall matrices, and sketches."""
