@@ -137,7 +137,7 @@ def softmax_regression(
     hessian : {"exact", "sketched"}, default="exact"
         "exact": Newton's method, with the Gauss-Newton matrix where the Hessian is not positive
         definite; it converges quadratically near a minimum. "sketched": the Gauss-Newton matrix
-        from a random sketch of its rows, anew in each step, after [2]_; cheaper for many columns,
+        from a random sketch of its rows, anew in each step, after [2]_; slower up to some 200 columns,
         but of linear convergence.
     size : int, optional
         For "sketched": rows of the sketch, more than ``d``. None for ``10 * d``. Where that is not
