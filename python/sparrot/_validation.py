@@ -179,6 +179,11 @@ def as_threads(value: object) -> int | None:
     return None if value is None else as_count(value, "n_threads")
 
 
+def as_max_time(value: object) -> float | None:
+    """Return seconds, or None for any number of them."""
+    return None if value is None else as_positive(value, "max_time", zero=True)
+
+
 def as_options(
     options: Mapping[str, Any] | None, known: Mapping[str, Callable[[Any, str], Any]]
 ) -> dict[str, Any]:

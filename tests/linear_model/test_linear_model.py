@@ -266,3 +266,43 @@ def test_a_warm_start_goes_on(estimator, rng):
     np.testing.assert_allclose(changed.fit(X, y).coef_, fresh.fit(X, y).coef_, atol=1e-4)
     with pytest.raises(InvalidInputError, match="warm_start: coef_ has shape"):
         model.set_params(weights=None).fit(X[:, :100], y)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_arrays_of_numbers_are_what_scikit_learn_makes_of_lists(order, dtype, rng):
+    X, y = correlated(rng, 40, 15)
+    X, y = np.asarray(X, dtype=dtype, order=order), y.astype(dtype)
+    model = Lasso(0.1).fit(X, y)
+    listed = Lasso(0.1).fit(X if dtype == np.float32 else X.tolist(), y.tolist())
+    np.testing.assert_array_equal(model.coef_, listed.coef_)
+    assert model.coef_.dtype == dtype
+    swapped = Lasso(0.1).fit(X.astype(X.dtype.newbyteorder()), y)
+    np.testing.assert_allclose(model.coef_, swapped.coef_, rtol=1e-6)
+
+
+def test_names_of_an_earlier_fit_are_forgotten(rng):
+    pandas = pytest.importorskip("pandas")
+    X, y = correlated(rng, 40, 3)
+    model = Lasso(0.1).fit(pandas.DataFrame(X, columns=["a", "b", "c"]), y)
+    assert model.feature_names_in_.tolist() == ["a", "b", "c"]
+    model.fit(X[:, :2], y)
+    assert not hasattr(model, "feature_names_in_")
+    assert model.n_features_in_ == 2
+    model.predict(X[:, :2])
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (np.ones((3, 0)), np.ones(3), "0 feature"),
+        (np.ones((0, 3)), np.ones(0), "0 sample"),
+        (np.ones(3), np.ones(3), "2D array"),
+        (np.ones((3, 2)), np.ones(4), "inconsistent numbers of samples"),
+        (np.ones((3, 2)), np.array([1.0, np.nan, 2.0]), "y contains NaN"),
+        (np.ones((3, 2)), np.ones((3, 2)), "1d array"),
+    ],
+)
+def test_arrays_that_are_no_data_raise_what_scikit_learn_raises(X, y, message):
+    with pytest.raises(ValueError, match=message):
+        Lasso(0.1).fit(X, y)

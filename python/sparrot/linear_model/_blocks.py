@@ -41,6 +41,7 @@ class BlockRegression(SparseModel):
         *,
         start: FloatArray | None = None,
         stop_flag: StopFlag | None = None,
+        max_time: float | None = None,
         n_threads: int | None = None,
     ) -> list[Point]:
         rows, columns = task.shape
@@ -61,6 +62,7 @@ class BlockRegression(SparseModel):
                 "start": None if start is None else as_start(start),
                 "tol": as_positive(self.tol, "tol", zero=True),
                 "max_iter": as_count(self.max_iter, "max_iter"),
+                "max_time": max_time,
             },
             stop_flag,
             as_threads(n_threads),

@@ -19,6 +19,7 @@ class ElasticModel(SparseModel):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         warm_start: bool = False,
         n_threads: int | None = None,
     ) -> None:
@@ -29,6 +30,7 @@ class ElasticModel(SparseModel):
         self.positive = positive
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.warm_start = warm_start
         self.n_threads = n_threads
 
@@ -47,6 +49,7 @@ class ElasticModel(SparseModel):
         *,
         start: FloatArray | None = None,
         stop_flag: StopFlag | None = None,
+        max_time: float | None = None,
         n_threads: int | None = None,
     ) -> list[Point]:
         settings = Settings.of(
@@ -55,6 +58,7 @@ class ElasticModel(SparseModel):
             positive=self.positive,
             tol=self.tol,
             max_iter=self.max_iter,
+            max_time=max_time,
             n_threads=n_threads,
         )
         return solve(

@@ -27,6 +27,8 @@ class ElasticNet(Linear, ElasticModel):
         The duality gap to reach, as a share of the objective at 0: scale-free.
     max_iter : int, default=1000
         Passes over the columns, at most.
+    max_time : float, default=None
+        Seconds, at most: the answer is what has been reached by then, with its certificate.
     warm_start : bool, default=False
         Whether to start from the coefficients of the last fit.
     n_threads : int, default=None
@@ -51,6 +53,8 @@ class ElasticNet(Linear, ElasticModel):
         "certificate" (the gap as a share of the objective at 0) and "sparsity" (the support).
     converged_ : bool
         Whether the gap is within ``tol``.
+    status_ : str
+        How it ended: "converged", "max_iter", "max_time" or "stalled".
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -90,6 +94,7 @@ class ElasticNet(Linear, ElasticModel):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         warm_start: bool = False,
         n_threads: int | None = None,
     ) -> None:
@@ -101,6 +106,7 @@ class ElasticNet(Linear, ElasticModel):
             positive=positive,
             tol=tol,
             max_iter=max_iter,
+            max_time=max_time,
             warm_start=warm_start,
             n_threads=n_threads,
         )
@@ -127,6 +133,8 @@ class Lasso(ElasticNet):
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
         Passes over the columns, at most.
+    max_time : float, default=None
+        Seconds, at most: the answer is what has been reached by then, with its certificate.
     warm_start : bool, default=False
         Whether to start from the coefficients of the last fit.
     n_threads : int, default=None
@@ -150,6 +158,8 @@ class Lasso(ElasticNet):
         Of each pass: see :class:`ElasticNet`.
     converged_ : bool
         Whether the gap is within ``tol``.
+    status_ : str
+        How it ended: "converged", "max_iter", "max_time" or "stalled".
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -184,6 +194,7 @@ class Lasso(ElasticNet):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         warm_start: bool = False,
         n_threads: int | None = None,
     ) -> None:
@@ -194,6 +205,7 @@ class Lasso(ElasticNet):
             positive=positive,
             tol=tol,
             max_iter=max_iter,
+            max_time=max_time,
             warm_start=warm_start,
             n_threads=n_threads,
         )

@@ -7,6 +7,7 @@ side, each by one thread, so that the result has the same bits for any number of
 import copy
 import itertools
 import math
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Self
@@ -15,9 +16,9 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
 
-from sparrot._native import get_num_threads
+from sparrot._native import Status, get_num_threads
 from sparrot._sparrot import StopFlag
-from sparrot._validation import FloatArray, as_threads
+from sparrot._validation import FloatArray, as_max_time, as_threads
 from sparrot.errors import InvalidInputError
 from sparrot.linear_model._model import SparseModel, Task
 from sparrot.linear_model._path import as_alphas, as_grid
@@ -65,26 +66,33 @@ class Validated(SparseModel):
             If the certificate of any fit is above ``tol``.
         """
         task = self._read(X, y, sample_weight)
+        left = countdown(as_max_time(self.max_time))
         models = self._models()
-        grids = [self._grid(model, task) for model in models]
+        grids = [self._grid(model, task, left()) for model in models]
         sample = np.ones(task.shape[0]) if task.sample is None else task.sample
         folds = self._folds(task, sample)
 
         def path(of: tuple[int, Fold], stop_flag: StopFlag) -> list[Point]:
             model, fold = of
             points: list[Point] = models[model]._solve(
-                task, grids[model], fold.weights, stop_flag=stop_flag, n_threads=1
+                task,
+                grids[model],
+                fold.weights,
+                stop_flag=stop_flag,
+                max_time=left(),
+                n_threads=1,
             )
             return points
 
         paths = list(itertools.product(range(len(models)), folds))
         found = side_by_side(path, paths, as_threads(self.n_threads))
-        judged = [
-            self._judge(task, sample, fold.test, points)
-            for (_, fold), points in zip(paths, found, strict=True)
-        ]
-        errors = np.reshape(judged, (len(models), len(folds), -1)).transpose(0, 2, 1)
-        best, place = np.unravel_index(errors.mean(-1).argmin(), errors.shape[:2])
+        judged = np.full((len(paths), len(grids[0])), np.nan)  # where the time was too short
+        for own, (_, fold), points in zip(judged, paths, found, strict=True):
+            own[: len(points)] = self._judge(task, sample, fold.test, points)
+        errors = judged.reshape(len(models), len(folds), -1).transpose(0, 2, 1)
+        means = errors.mean(-1)
+        lowest = np.where(np.isnan(means), np.inf, means).argmin()
+        best, place = np.unravel_index(lowest, errors.shape[:2])
         self.alpha_ = grids[best][place]
         if hasattr(self, "l1_ratio"):
             self.l1_ratio_ = models[best].l1_ratio
@@ -93,9 +101,21 @@ class Validated(SparseModel):
         are_given = np.ndim(self.alphas) > 0
         self.alphas_ = np.array(grids if several and not are_given else grids[0])
         setattr(self, f"{self._errors}_", errors if several else errors[0])
-        last = models[best]._solve(task, [self.alpha_], task.sample, n_threads=self.n_threads)
+        seconds = left()
+        of_fold = found[best * len(folds)][place]
+        last = models[best]._solve(
+            task,
+            [self.alpha_],
+            task.sample,
+            start=of_fold.dense(task.shape[1], np.float64) if seconds == 0 else None,
+            max_time=seconds,
+            n_threads=self.n_threads,
+        )
         self._take(task, last[0])
-        self._warn([*last, *itertools.chain(*found)], stacklevel=3)
+        unreached = len(paths) * len(grids[0]) - sum(map(len, found))
+        if unreached:
+            self.status_ = Status.MAX_TIME.value
+        self._warn([*last, *itertools.chain(*found)], unreached=unreached, stacklevel=3)
         return self
 
     def _models(self) -> list[Any]:
@@ -110,13 +130,15 @@ class Validated(SparseModel):
             model.l1_ratio = as_share(share, f"l1_ratio[{k}]")
         return models
 
-    def _grid(self, model: SparseModel, task: Task) -> list[float]:
+    def _grid(self, model: SparseModel, task: Task, seconds: float | None) -> list[float]:
         """Return the penalties: those given, or a grid below the largest."""
         if np.ndim(self.alphas) > 0:
             return list(as_alphas((1e-3, 1), self.alphas))
         eps, count = as_grid(self.eps, self.alphas, "alphas")
         # At the largest the solution is 0, which costs the pass that finds it.
-        (largest,) = model._solve(task, (eps, 1), task.sample, n_threads=self.n_threads)
+        (largest,) = model._solve(
+            task, (eps, 1), task.sample, max_time=seconds, n_threads=self.n_threads
+        )
         # A constant response has no largest.
         grid: list[float] = ((largest.alpha or 1.0) * np.geomspace(1.0, eps, count)).tolist()
         return grid
@@ -162,6 +184,16 @@ class Validated(SparseModel):
         """Return the error of each row for each penalty, from axes of row, response, penalty."""
         squares: FloatArray = ((targets - values) ** 2).mean(axis=1)
         return squares
+
+
+def countdown(seconds: float | None) -> Callable[[], float | None]:
+    """Return what tells how many of the seconds are left."""
+    end = None if seconds is None else time.monotonic() + seconds
+
+    def left() -> float | None:
+        return None if end is None else max(0.0, end - time.monotonic())
+
+    return left
 
 
 def _as_rows(part: object, fold: int, size: int) -> FloatArray:

@@ -29,6 +29,8 @@ class GroupLasso(SingleResponse):
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
         Passes over the columns, at most.
+    max_time : float, default=None
+        Seconds, at most: the answer is what has been reached by then, with its certificate.
     warm_start : bool, default=False
         Whether to start from the coefficients of the last fit.
     n_threads : int, default=None
@@ -53,6 +55,8 @@ class GroupLasso(SingleResponse):
         ``tol``) and "sparsity" (groups in use).
     converged_ : bool
         Whether the certificate is within ``tol``.
+    status_ : str
+        How it ended: "converged", "max_iter", "max_time" or "stalled".
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -91,6 +95,7 @@ class GroupLasso(SingleResponse):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         warm_start: bool = False,
         n_threads: int | None = None,
     ) -> None:
@@ -101,6 +106,7 @@ class GroupLasso(SingleResponse):
         self.positive = positive
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.warm_start = warm_start
         self.n_threads = n_threads
 
@@ -139,6 +145,8 @@ class SparseGroupLasso(GroupLasso):
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
         Passes over the columns, at most.
+    max_time : float, default=None
+        Seconds, at most: the answer is what has been reached by then, with its certificate.
     warm_start : bool, default=False
         Whether to start from the coefficients of the last fit.
     n_threads : int, default=None
@@ -163,6 +171,8 @@ class SparseGroupLasso(GroupLasso):
         ``tol``) and "sparsity" (groups in use).
     converged_ : bool
         Whether the certificate is within ``tol``.
+    status_ : str
+        How it ended: "converged", "max_iter", "max_time" or "stalled".
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -196,6 +206,7 @@ class SparseGroupLasso(GroupLasso):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         warm_start: bool = False,
         n_threads: int | None = None,
     ) -> None:
@@ -207,6 +218,7 @@ class SparseGroupLasso(GroupLasso):
         self.positive = positive
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.warm_start = warm_start
         self.n_threads = n_threads
 

@@ -33,6 +33,8 @@ class SparseHuberRegression(Linear, ElasticModel):
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
         Passes over the columns, at most.
+    max_time : float, default=None
+        Seconds, at most: the answer is what has been reached by then, with its certificate.
     warm_start : bool, default=False
         Whether to start from the coefficients of the last fit.
     n_threads : int, default=None
@@ -56,6 +58,8 @@ class SparseHuberRegression(Linear, ElasticModel):
         Of each pass: see :class:`ElasticNet`.
     converged_ : bool
         Whether the gap is within ``tol``.
+    status_ : str
+        How it ended: "converged", "max_iter", "max_time" or "stalled".
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -91,6 +95,7 @@ class SparseHuberRegression(Linear, ElasticModel):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         warm_start: bool = False,
         n_threads: int | None = None,
     ) -> None:
@@ -102,6 +107,7 @@ class SparseHuberRegression(Linear, ElasticModel):
             positive=positive,
             tol=tol,
             max_iter=max_iter,
+            max_time=max_time,
             warm_start=warm_start,
             n_threads=n_threads,
         )

@@ -7,10 +7,11 @@ from sklearn.base import clone
 
 from sparrot._native import Status
 from sparrot._result import Result
+from sparrot._validation import as_max_time
 from sparrot.errors import InvalidInputError
 from sparrot.linear_model._model import SparseModel
 from sparrot.linear_model._nonconvex import L0Regression
-from sparrot.linear_model._path import as_alphas
+from sparrot.linear_model._path import as_alphas, count
 
 
 class RegularizationPath(Result):
@@ -55,7 +56,9 @@ def regularization_path(
         ``coef_`` and ``intercept_`` with an axis of penalties last; ``objectives``; ``dual_gaps``,
         by how much each is above its optimum, at most, or ``stationarities`` if the penalty is not
         convex; ``n_iters``, passes over the columns; ``converged``, whether all are within the
-        model's ``tol``.
+        model's ``tol``; ``status``, "converged" or that of the first that is not. Penalties that
+        the model's ``max_time``, which is for all of them, was too short for are left out; the
+        status is then "max_time".
 
     Raises
     ------
@@ -96,14 +99,23 @@ def regularization_path(
     fitted = clone(model)
     task = fitted._read(X, y, sample_weight)
     grid = as_alphas((eps, n_alphas), alphas)
-    points = fitted._solve(task, grid, task.sample, n_threads=fitted.n_threads)
-    fitted._warn(points, stacklevel=3)
+    points = fitted._solve(
+        task,
+        grid,
+        task.sample,
+        max_time=as_max_time(fitted.max_time),
+        n_threads=fitted.n_threads,
+    )
+    unreached = count(grid) - len(points)
+    fitted._warn(points, unreached=unreached, stacklevel=3)
     coefs, intercepts, certificates = [], [], []
     for point in points:
         fitted._take(task, point)
         coefs.append(fitted.coef_)
         intercepts.append(fitted.intercept_)
         certificates.append(fitted._certified(point))
+    ends = [point.status for point in points if point.status is not Status.CONVERGED]
+    status = Status.MAX_TIME if unreached else (ends or [Status.CONVERGED])[0]
     plural = {"dual_gap": "dual_gaps", "stationarity": "stationarities"}[fitted._certificate]
     return RegularizationPath(
         alphas=np.array([point.alpha for point in points]),
@@ -112,5 +124,6 @@ def regularization_path(
         objectives=np.array([point.objective for point in points]),
         **{plural: np.array(certificates)},
         n_iters=np.array([point.n_iter for point in points]),
-        converged=all(point.status is Status.CONVERGED for point in points),
+        converged=status is Status.CONVERGED,
+        status=status,
     )

@@ -29,6 +29,8 @@ class MultiTaskLasso(RegressorMixin, BlockRegression):  # type: ignore[misc]
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
         Passes over the columns, at most.
+    max_time : float, default=None
+        Seconds, at most: the answer is what has been reached by then, with its certificate.
     warm_start : bool, default=False
         Whether to start from the coefficients of the last fit.
     n_threads : int, default=None
@@ -53,6 +55,8 @@ class MultiTaskLasso(RegressorMixin, BlockRegression):  # type: ignore[misc]
         ``tol``) and "sparsity" (columns in use).
     converged_ : bool
         Whether the gap is within ``tol``.
+    status_ : str
+        How it ended: "converged", "max_iter", "max_time" or "stalled".
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -84,6 +88,7 @@ class MultiTaskLasso(RegressorMixin, BlockRegression):  # type: ignore[misc]
         weights: object = None,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         warm_start: bool = False,
         n_threads: int | None = None,
     ) -> None:
@@ -92,6 +97,7 @@ class MultiTaskLasso(RegressorMixin, BlockRegression):  # type: ignore[misc]
         self.weights = weights
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.warm_start = warm_start
         self.n_threads = n_threads
 

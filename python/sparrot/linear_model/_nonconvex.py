@@ -41,6 +41,8 @@ class MCPRegression(Nonconvex):
         The stationarity to reach.
     max_iter : int, default=1000
         Passes over the columns, at most.
+    max_time : float, default=None
+        Seconds, at most: the answer is what has been reached by then, with its certificate.
     warm_start : bool, default=False
         Whether to start from the coefficients of the last fit.
     n_threads : int, default=None
@@ -65,6 +67,8 @@ class MCPRegression(Nonconvex):
         ``tol``) and "sparsity" (columns in use).
     converged_ : bool
         Whether the certificate is within ``tol``.
+    status_ : str
+        How it ended: "converged", "max_iter", "max_time" or "stalled".
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -108,6 +112,7 @@ class MCPRegression(Nonconvex):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         warm_start: bool = False,
         n_threads: int | None = None,
     ) -> None:
@@ -118,6 +123,7 @@ class MCPRegression(Nonconvex):
         self.positive = positive
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.warm_start = warm_start
         self.n_threads = n_threads
 
@@ -149,6 +155,8 @@ class SCADRegression(Nonconvex):
         The stationarity to reach.
     max_iter : int, default=1000
         Passes over the columns, at most.
+    max_time : float, default=None
+        Seconds, at most: the answer is what has been reached by then, with its certificate.
     warm_start : bool, default=False
         Whether to start from the coefficients of the last fit.
     n_threads : int, default=None
@@ -173,6 +181,8 @@ class SCADRegression(Nonconvex):
         ``tol``) and "sparsity" (columns in use).
     converged_ : bool
         Whether the certificate is within ``tol``.
+    status_ : str
+        How it ended: "converged", "max_iter", "max_time" or "stalled".
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -205,6 +215,7 @@ class SCADRegression(Nonconvex):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         warm_start: bool = False,
         n_threads: int | None = None,
     ) -> None:
@@ -215,6 +226,7 @@ class SCADRegression(Nonconvex):
         self.positive = positive
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.warm_start = warm_start
         self.n_threads = n_threads
 
@@ -246,6 +258,8 @@ class BridgeRegression(Nonconvex):
         The stationarity to reach.
     max_iter : int, default=1000
         Passes over the columns, at most.
+    max_time : float, default=None
+        Seconds, at most: the answer is what has been reached by then, with its certificate.
     warm_start : bool, default=False
         Whether to start from the coefficients of the last fit.
     n_threads : int, default=None
@@ -270,6 +284,8 @@ class BridgeRegression(Nonconvex):
         ``tol``) and "sparsity" (columns in use).
     converged_ : bool
         Whether the certificate is within ``tol``.
+    status_ : str
+        How it ended: "converged", "max_iter", "max_time" or "stalled".
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -301,6 +317,7 @@ class BridgeRegression(Nonconvex):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         warm_start: bool = False,
         n_threads: int | None = None,
     ) -> None:
@@ -311,6 +328,7 @@ class BridgeRegression(Nonconvex):
         self.positive = positive
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.warm_start = warm_start
         self.n_threads = n_threads
 
@@ -344,6 +362,8 @@ class L0Regression(Nonconvex):
         The stationarity to reach.
     max_iter : int, default=1000
         Passes over the columns, at most.
+    max_time : float, default=None
+        Seconds, at most: the answer is what has been reached by then, with its certificate.
     n_threads : int, default=None
         See :func:`sparrot.get_num_threads`.
 
@@ -367,6 +387,8 @@ class L0Regression(Nonconvex):
         ``tol``) and "sparsity" (columns in use).
     converged_ : bool
         Whether the certificate is within ``tol``.
+    status_ : str
+        How it ended: "converged", "max_iter", "max_time" or "stalled".
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -407,6 +429,7 @@ class L0Regression(Nonconvex):
         weights: object = None,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         n_threads: int | None = None,
     ) -> None:
         self.alpha = alpha
@@ -415,6 +438,7 @@ class L0Regression(Nonconvex):
         self.weights = weights
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.n_threads = n_threads
 
     def _penalty(self, columns: int) -> Penalty:

@@ -33,6 +33,7 @@ def lasso_path(
     positive: bool = False,
     tol: float = 1e-6,
     max_iter: int = 1000,
+    max_time: float | None = None,
     return_n_iter: bool = False,
     n_threads: int | None = None,
 ) -> tuple[Any, ...]:
@@ -65,6 +66,8 @@ def lasso_path(
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
         Passes over the columns for each penalty, at most.
+    max_time : float, optional
+        Seconds for all of it, at most: penalties that have not been reached are left out.
     return_n_iter : bool, default=False
         Whether to return the passes as well.
     n_threads : int, optional
@@ -121,6 +124,7 @@ def lasso_path(
         positive=positive,
         tol=tol,
         max_iter=max_iter,
+        max_time=max_time,
         return_n_iter=return_n_iter,
         n_threads=n_threads,
     )
@@ -140,6 +144,7 @@ def enet_path(
     positive: bool = False,
     tol: float = 1e-6,
     max_iter: int = 1000,
+    max_time: float | None = None,
     return_n_iter: bool = False,
     n_threads: int | None = None,
 ) -> tuple[Any, ...]:
@@ -172,6 +177,8 @@ def enet_path(
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
         Passes over the columns for each penalty, at most.
+    max_time : float, optional
+        Seconds for all of it, at most: penalties that have not been reached are left out.
     return_n_iter : bool, default=False
         Whether to return the passes as well.
     n_threads : int, optional
@@ -224,6 +231,7 @@ def enet_path(
         positive=positive,
         tol=tol,
         max_iter=max_iter,
+        max_time=max_time,
         return_n_iter=return_n_iter,
         n_threads=n_threads,
     )
@@ -243,15 +251,17 @@ def _path(
 ) -> tuple[Any, ...]:
     design, (n, p) = as_design(X, "X", check_finite=False)
     chosen = Settings.of(l1_ratio=l1_ratio, **settings)
+    penalties = as_alphas(grid, alphas)
     points = solve(
         design,
         as_targets(y, "y", n, "X")[None, :],
-        as_alphas(grid, alphas),
+        penalties,
         chosen,
         sample_weight=as_sample_weight(sample_weight, n),
         weights=as_weights(weights, p),
     )
-    warn_unless_converged(points, chosen.tol, stacklevel=3)
+    unreached = count(penalties) - len(points)
+    warn_unless_converged(points, chosen.tol, unreached=unreached, stacklevel=3)
     dtype = np.float32 if _is_single(design) else np.float64
     coefs = np.zeros((p, len(points)), dtype=dtype, order="F")
     for k, point in enumerate(points):
@@ -282,6 +292,11 @@ def as_alphas(grid: tuple[object, object], alphas: object) -> list[float] | tupl
         raise InvalidInputError(f"alphas is {shown}: needs penalties above 0")
     descending: list[float] = np.sort(given.astype(np.float64))[::-1].tolist()
     return descending
+
+
+def count(penalties: list[float] | tuple[float, int]) -> int:
+    """Return how many there are."""
+    return penalties[1] if isinstance(penalties, tuple) else len(penalties)
 
 
 def as_grid(eps: object, count: object, name: str) -> tuple[float, int]:

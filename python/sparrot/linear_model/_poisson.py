@@ -39,6 +39,8 @@ class SparsePoissonRegression(RegressorMixin, ElasticModel):  # type: ignore[mis
         The duality gap to reach, as a share of the objective at 0 above that of a perfect fit.
     max_iter : int, default=1000
         Passes over the columns, at most.
+    max_time : float, default=None
+        Seconds, at most: the answer is what has been reached by then, with its certificate.
     warm_start : bool, default=False
         Whether to start from the coefficients of the last fit.
     n_threads : int, default=None
@@ -62,6 +64,8 @@ class SparsePoissonRegression(RegressorMixin, ElasticModel):  # type: ignore[mis
         Of each pass: see :class:`ElasticNet`.
     converged_ : bool
         Whether the gap is within ``tol``.
+    status_ : str
+        How it ended: "converged", "max_iter", "max_time" or "stalled".
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str

@@ -14,6 +14,7 @@ from sparrot._validation import (
     as_count,
     as_flag,
     as_floats,
+    as_max_time,
     as_number,
     as_positive,
     as_threads,
@@ -45,7 +46,7 @@ class Point(NamedTuple):
 
 
 def as_points(found: list[float], points: list[dict[str, Any]], responses: int) -> list[Point]:
-    """Take what the native solvers return."""
+    """Take what the native solvers return: points for all penalties, or for the first of them."""
     return [
         Point(
             alpha,
@@ -58,7 +59,7 @@ def as_points(found: list[float], points: list[dict[str, Any]], responses: int) 
             raw["n_iter"],
             {name: values for name, values in raw["trace"].items() if name != "phase"},
         )
-        for alpha, raw in zip(found, points, strict=True)
+        for alpha, raw in zip(found, points, strict=False)
     ]
 
 
@@ -70,6 +71,7 @@ class Settings(NamedTuple):
     positive: bool
     tol: float
     max_iter: int
+    max_time: float | None
     n_threads: int | None
 
     @classmethod
@@ -81,6 +83,7 @@ class Settings(NamedTuple):
         positive: object = False,
         tol: object,
         max_iter: object,
+        max_time: object = None,
         n_threads: object = None,
     ) -> "Settings":
         """Check each."""
@@ -90,6 +93,7 @@ class Settings(NamedTuple):
             as_flag(positive, "positive"),
             as_positive(tol, "tol", zero=True),
             as_count(max_iter, "max_iter"),
+            as_max_time(max_time),
             as_threads(n_threads),
         )
 
@@ -108,6 +112,7 @@ def solve(
 ) -> list[Point]:
     """Solve for each penalty, or for a grid of (smallest over largest, count).
 
+    If the time is up there are points for the first penalties only, for one at least.
     The loss is "least-squares", "square-root", "logistic" (targets -1 and 1), "multinomial" (a row
     of such targets for each class), "poisson" or ("huber", delta). It starts from 0 or from given
     coefficients, a row for each row of targets, as far as they are allowed.
@@ -127,6 +132,7 @@ def solve(
             "start": None if start is None else as_start(start, weights, settings.positive),
             "tol": settings.tol,
             "max_iter": settings.max_iter,
+            "max_time": settings.max_time,
         },
         stop_flag,
         settings.n_threads,
@@ -139,22 +145,33 @@ def warn_unless_converged(
     tol: float,
     *,
     what: str = "a gap of {:.3g} of the objective at zero",
+    unreached: int = 0,
     stacklevel: int,
 ) -> None:
-    """Tell the worst of those that did not get there."""
+    """Tell the worst of those that did not get there, and how many the time was too short for."""
     missed = [point for point in points if point.status is not Status.CONVERGED]
+    count = len(points) + unreached
+    left = f"{unreached} of {count} penalties have not been reached" if unreached else ""
+    if left and not missed:
+        warnings.warn(
+            f"not converged ({Status.MAX_TIME.value}): {left}: allow more time (max_time)",
+            convergence_warning(),
+            stacklevel=stacklevel + 1,
+        )
     if not missed:
         return
     worst = max(missed, key=lambda point: float(point.trace["certificate"][-1]))
-    of = f"{len(missed)} of {len(points)} penalties, the worst" if len(points) > 1 else "the fit"
+    of = f"{len(missed)} of {count} penalties, the worst" if count > 1 else "the fit"
     advice = {
         Status.MAX_ITER: "allow more passes (max_iter)",
+        Status.MAX_TIME: "allow more time (max_time)",
         Status.STALLED: "further passes change next to nothing: use a larger alpha or tol, or "
         "scale columns that differ in size or are nearly dependent",
     }[worst.status]
     warnings.warn(
         f"not converged ({worst.status.value}): {of} at alpha={worst.alpha:g} has "
-        f"{what.format(worst.trace['certificate'][-1])}, above tol={tol:g}: {advice}",
+        f"{what.format(worst.trace['certificate'][-1])}, above tol={tol:g}: {advice}"
+        + (f"; {left}" if left else ""),
         convergence_warning(),
         stacklevel=stacklevel + 1,
     )

@@ -34,6 +34,8 @@ class SqrtLasso(Linear, ElasticModel):
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
         Passes over the columns, at most.
+    max_time : float, default=None
+        Seconds, at most: the answer is what has been reached by then, with its certificate.
     n_threads : int, default=None
         See :func:`sparrot.get_num_threads`.
 
@@ -60,6 +62,8 @@ class SqrtLasso(Linear, ElasticModel):
         of the objective at 0) and "sparsity" (the support).
     converged_ : bool
         Whether the gap is within ``tol``.
+    status_ : str
+        How it ended: "converged", "max_iter", "max_time" or "stalled".
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -97,6 +101,7 @@ class SqrtLasso(Linear, ElasticModel):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         n_threads: int | None = None,
     ) -> None:
         self.alpha = alpha
@@ -105,6 +110,7 @@ class SqrtLasso(Linear, ElasticModel):
         self.positive = positive
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.n_threads = n_threads
 
     def _loss(self, task: Task) -> str:

@@ -28,6 +28,10 @@ class ElasticNetCV(Validated, ElasticNet):
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
         Passes over the columns for each penalty, at most.
+    max_time : float, default=None
+        Seconds for all of it, at most. Errors of penalties that a fold has not reached are NaN, and
+        the choice is among those that all folds have; where no time is left for the fit to all
+        rows, it is that of a fold, certified for all rows.
     cv : int, cross-validation generator or iterable, default=None
         The folds, as scikit-learn takes them: 5 by default.
     n_threads : int, default=None
@@ -59,6 +63,9 @@ class ElasticNetCV(Validated, ElasticNet):
         Of each pass of the last fit: see :class:`ElasticNet`.
     converged_ : bool
         Whether the gap of the last fit is within ``tol``.
+    status_ : str
+        How the last fit ended: "converged", "max_iter", "max_time" or "stalled"; "max_time" if
+        penalties have not been reached.
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -91,6 +98,7 @@ class ElasticNetCV(Validated, ElasticNet):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         cv: object = None,
         n_threads: int | None = None,
     ) -> None:
@@ -102,6 +110,7 @@ class ElasticNetCV(Validated, ElasticNet):
         self.positive = positive
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.cv = cv
         self.n_threads = n_threads
 
@@ -125,6 +134,8 @@ class LassoCV(Validated, Lasso):
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
         Passes over the columns for each penalty, at most.
+    max_time : float, default=None
+        Seconds for all of it, at most: see :class:`ElasticNetCV`.
     cv : int, cross-validation generator or iterable, default=None
         The folds, as scikit-learn takes them: 5 by default.
     n_threads : int, default=None
@@ -154,6 +165,9 @@ class LassoCV(Validated, Lasso):
         Of each pass of the last fit: see :class:`ElasticNet`.
     converged_ : bool
         Whether the gap of the last fit is within ``tol``.
+    status_ : str
+        How the last fit ended: "converged", "max_iter", "max_time" or "stalled"; "max_time" if
+        penalties have not been reached.
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -185,6 +199,7 @@ class LassoCV(Validated, Lasso):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         cv: object = None,
         n_threads: int | None = None,
     ) -> None:
@@ -195,5 +210,6 @@ class LassoCV(Validated, Lasso):
         self.positive = positive
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.cv = cv
         self.n_threads = n_threads

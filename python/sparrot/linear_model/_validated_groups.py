@@ -29,6 +29,8 @@ class GroupLassoCV(Validated, GroupLasso):
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
         Passes over the columns for each penalty, at most.
+    max_time : float, default=None
+        Seconds for all of it, at most: see :class:`ElasticNetCV`.
     cv : int, cross-validation generator or iterable, default=None
         The folds, as scikit-learn takes them: 5 by default.
     n_threads : int, default=None
@@ -58,6 +60,9 @@ class GroupLassoCV(Validated, GroupLasso):
         Of each pass of the last fit: see :class:`ElasticNet`.
     converged_ : bool
         Whether the certificate of the last fit is within ``tol``.
+    status_ : str
+        How the last fit ended: "converged", "max_iter", "max_time" or "stalled"; "max_time" if
+        penalties have not been reached.
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -90,6 +95,7 @@ class GroupLassoCV(Validated, GroupLasso):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         cv: object = None,
         n_threads: int | None = None,
     ) -> None:
@@ -101,6 +107,7 @@ class GroupLassoCV(Validated, GroupLasso):
         self.positive = positive
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.cv = cv
         self.n_threads = n_threads
 
@@ -132,6 +139,8 @@ class SparseGroupLassoCV(Validated, SparseGroupLasso):
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
         Passes over the columns for each penalty, at most.
+    max_time : float, default=None
+        Seconds for all of it, at most: see :class:`ElasticNetCV`.
     cv : int, cross-validation generator or iterable, default=None
         The folds, as scikit-learn takes them: 5 by default.
     n_threads : int, default=None
@@ -163,6 +172,9 @@ class SparseGroupLassoCV(Validated, SparseGroupLasso):
         Of each pass of the last fit: see :class:`ElasticNet`.
     converged_ : bool
         Whether the certificate of the last fit is within ``tol``.
+    status_ : str
+        How the last fit ended: "converged", "max_iter", "max_time" or "stalled"; "max_time" if
+        penalties have not been reached.
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -196,6 +208,7 @@ class SparseGroupLassoCV(Validated, SparseGroupLasso):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         cv: object = None,
         n_threads: int | None = None,
     ) -> None:
@@ -208,6 +221,7 @@ class SparseGroupLassoCV(Validated, SparseGroupLasso):
         self.positive = positive
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.cv = cv
         self.n_threads = n_threads
 
@@ -231,6 +245,8 @@ class MultiTaskLassoCV(Validated, MultiTaskLasso):
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
         Passes over the columns for each penalty, at most.
+    max_time : float, default=None
+        Seconds for all of it, at most: see :class:`ElasticNetCV`.
     cv : int, cross-validation generator or iterable, default=None
         The folds, as scikit-learn takes them: 5 by default.
     n_threads : int, default=None
@@ -260,6 +276,9 @@ class MultiTaskLassoCV(Validated, MultiTaskLasso):
         Of each pass of the last fit: see :class:`ElasticNet`.
     converged_ : bool
         Whether the certificate of the last fit is within ``tol``.
+    status_ : str
+        How the last fit ended: "converged", "max_iter", "max_time" or "stalled"; "max_time" if
+        penalties have not been reached.
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -290,6 +309,7 @@ class MultiTaskLassoCV(Validated, MultiTaskLasso):
         weights: object = None,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         cv: object = None,
         n_threads: int | None = None,
     ) -> None:
@@ -299,5 +319,6 @@ class MultiTaskLassoCV(Validated, MultiTaskLasso):
         self.weights = weights
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.cv = cv
         self.n_threads = n_threads

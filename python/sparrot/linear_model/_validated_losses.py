@@ -36,6 +36,8 @@ class SparseLogisticRegressionCV(Validated, SparseLogisticRegression):
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
         Passes over the columns for each penalty, at most.
+    max_time : float, default=None
+        Seconds for all of it, at most: see :class:`ElasticNetCV`.
     cv : int, cross-validation generator or iterable, default=None
         The folds, as scikit-learn takes them: 5 by default, stratified by class.
     n_threads : int, default=None
@@ -69,6 +71,9 @@ class SparseLogisticRegressionCV(Validated, SparseLogisticRegression):
         Of each pass of the last fit: see :class:`ElasticNet`.
     converged_ : bool
         Whether the certificate of the last fit is within ``tol``.
+    status_ : str
+        How the last fit ended: "converged", "max_iter", "max_time" or "stalled"; "max_time" if
+        penalties have not been reached.
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -103,6 +108,7 @@ class SparseLogisticRegressionCV(Validated, SparseLogisticRegression):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         cv: object = None,
         n_threads: int | None = None,
     ) -> None:
@@ -114,6 +120,7 @@ class SparseLogisticRegressionCV(Validated, SparseLogisticRegression):
         self.positive = positive
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.cv = cv
         self.n_threads = n_threads
 
@@ -150,6 +157,8 @@ class SparsePoissonRegressionCV(Validated, SparsePoissonRegression):
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
         Passes over the columns for each penalty, at most.
+    max_time : float, default=None
+        Seconds for all of it, at most: see :class:`ElasticNetCV`.
     cv : int, cross-validation generator or iterable, default=None
         The folds, as scikit-learn takes them: 5 by default.
     n_threads : int, default=None
@@ -181,6 +190,9 @@ class SparsePoissonRegressionCV(Validated, SparsePoissonRegression):
         Of each pass of the last fit: see :class:`ElasticNet`.
     converged_ : bool
         Whether the certificate of the last fit is within ``tol``.
+    status_ : str
+        How the last fit ended: "converged", "max_iter", "max_time" or "stalled"; "max_time" if
+        penalties have not been reached.
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -215,6 +227,7 @@ class SparsePoissonRegressionCV(Validated, SparsePoissonRegression):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         cv: object = None,
         n_threads: int | None = None,
     ) -> None:
@@ -226,6 +239,7 @@ class SparsePoissonRegressionCV(Validated, SparsePoissonRegression):
         self.positive = positive
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.cv = cv
         self.n_threads = n_threads
 

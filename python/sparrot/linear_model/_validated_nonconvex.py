@@ -27,6 +27,8 @@ class MCPRegressionCV(Validated, MCPRegression):
         The stationarity to reach.
     max_iter : int, default=1000
         Passes over the columns for each penalty, at most.
+    max_time : float, default=None
+        Seconds for all of it, at most: see :class:`ElasticNetCV`.
     cv : int, cross-validation generator or iterable, default=None
         The folds, as scikit-learn takes them: 5 by default.
     n_threads : int, default=None
@@ -57,6 +59,9 @@ class MCPRegressionCV(Validated, MCPRegression):
         Of each pass of the last fit: see :class:`ElasticNet`.
     converged_ : bool
         Whether the certificate of the last fit is within ``tol``.
+    status_ : str
+        How the last fit ended: "converged", "max_iter", "max_time" or "stalled"; "max_time" if
+        penalties have not been reached.
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -94,6 +99,7 @@ class MCPRegressionCV(Validated, MCPRegression):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         cv: object = None,
         n_threads: int | None = None,
     ) -> None:
@@ -105,6 +111,7 @@ class MCPRegressionCV(Validated, MCPRegression):
         self.positive = positive
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.cv = cv
         self.n_threads = n_threads
 
@@ -132,6 +139,8 @@ class SCADRegressionCV(Validated, SCADRegression):
         The stationarity to reach.
     max_iter : int, default=1000
         Passes over the columns for each penalty, at most.
+    max_time : float, default=None
+        Seconds for all of it, at most: see :class:`ElasticNetCV`.
     cv : int, cross-validation generator or iterable, default=None
         The folds, as scikit-learn takes them: 5 by default.
     n_threads : int, default=None
@@ -162,6 +171,9 @@ class SCADRegressionCV(Validated, SCADRegression):
         Of each pass of the last fit: see :class:`ElasticNet`.
     converged_ : bool
         Whether the certificate of the last fit is within ``tol``.
+    status_ : str
+        How the last fit ended: "converged", "max_iter", "max_time" or "stalled"; "max_time" if
+        penalties have not been reached.
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -199,6 +211,7 @@ class SCADRegressionCV(Validated, SCADRegression):
         positive: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        max_time: float | None = None,
         cv: object = None,
         n_threads: int | None = None,
     ) -> None:
@@ -210,5 +223,6 @@ class SCADRegressionCV(Validated, SCADRegression):
         self.positive = positive
         self.tol = tol
         self.max_iter = max_iter
+        self.max_time = max_time
         self.cv = cv
         self.n_threads = n_threads

@@ -18,6 +18,8 @@ const CHUNK: usize = 1 << 15;
 pub trait Element: Scalar {
     /// The products of four columns with a vector.
     fn dot4(columns: [&[Self]; 4], v: &[f64]) -> [f64; 4];
+    /// Adds to a vector four columns, each less its shift and times its factor.
+    fn add_shifted4(factors: [f64; 4], shifts: [f64; 4], columns: [&[Self]; 4], out: &mut [f64]);
     /// The product of a column with a vector.
     fn dot(column: &[Self], v: &[f64]) -> f64;
     /// `sum (x - shift) v`, `sum w (x - shift)` and `sum w (x - shift)^2` of a column x.
@@ -27,6 +29,9 @@ pub trait Element: Scalar {
 impl Element for f32 {
     fn dot4(columns: [&[f32]; 4], v: &[f64]) -> [f64; 4] {
         linear::dot4_single(columns, v)
+    }
+    fn add_shifted4(factors: [f64; 4], shifts: [f64; 4], columns: [&[f32]; 4], out: &mut [f64]) {
+        linear::shifted_axpy4_single(factors, shifts, columns, out);
     }
     fn dot(column: &[f32], v: &[f64]) -> f64 {
         linear::dot4_single([column; 4], v)[0]
@@ -39,6 +44,9 @@ impl Element for f32 {
 impl Element for f64 {
     fn dot4(columns: [&[f64]; 4], v: &[f64]) -> [f64; 4] {
         linear::dot4(columns, v)
+    }
+    fn add_shifted4(factors: [f64; 4], shifts: [f64; 4], columns: [&[f64]; 4], out: &mut [f64]) {
+        linear::shifted_axpy4(factors, shifts, columns, out);
     }
     fn dot(column: &[f64], v: &[f64]) -> f64 {
         reduce::dot(column, v)

@@ -36,11 +36,12 @@ pub struct BlockPathInput<'py> {
     start: Option<(Indices<'py>, Vector<'py>)>,
     tol: f64,
     max_iter: usize,
+    max_time: Option<f64>,
 }
 
 /// Solves for each regularisation, from the solution of the one before, or from its Lasso if the
-/// penalty is not convex and no start is given: the regularisations and a dict for each. Rows of y are
-/// responses; the objective is of sums over weighted rows.
+/// penalty is not convex and no start is given: the regularisations and a dict for each, for fewer of
+/// them if the time is up. Rows of y are responses; the objective is of sums over weighted rows.
 #[pyfunction]
 pub fn block_regression_path<'py>(
     py: Python<'py>,
@@ -72,7 +73,7 @@ pub fn block_regression_path<'py>(
         },
         limits: Limits { tol: path.tol, max_iter: path.max_iter },
     };
-    let limits = guard::Limits::threads(n_threads);
+    let limits = guard::Limits { n_threads, max_time: path.max_time, callback: None };
     let (alphas, points) = design.with(DesignCall { py, limits, stop_flag, task })??;
     Ok((alphas, results(py, points)?))
 }
@@ -213,6 +214,9 @@ impl Path<'_> {
         }
         let mut points = Vec::with_capacity(alphas.len());
         for alpha in &alphas {
+            if !points.is_empty() && stop.is_late() {
+                break;
+            }
             points.push(solver.solve(&penalty.scaled(*alpha), self.limits, team, stop)?);
         }
         Ok((alphas, points))

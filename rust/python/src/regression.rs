@@ -58,11 +58,12 @@ pub struct PathInput<'py> {
     start: Option<(Indices<'py>, Vector<'py>)>,
     tol: f64,
     max_iter: usize,
+    max_time: Option<f64>,
 }
 
 /// Solves for each regularisation, from the solution of the one before: the regularisations and a
-/// dict for each. Of the mean squared error's objective, with means over weights. Rows of y are
-/// responses: one, or one for each class.
+/// dict for each, for fewer of them if the time is up. Of the mean squared error's objective, with
+/// means over weights. Rows of y are responses: one, or one for each class.
 #[pyfunction]
 pub fn regression_path<'py>(
     py: Python<'py>,
@@ -95,7 +96,7 @@ pub fn regression_path<'py>(
         tol: path.tol,
         max_iter: path.max_iter,
     };
-    let limits = Limits::threads(n_threads);
+    let limits = Limits { n_threads, max_time: path.max_time, callback: None };
     let (alphas, points) = design.with(DesignCall { py, limits, stop_flag, task })??;
     Ok((alphas, results(py, points)?))
 }
@@ -195,6 +196,9 @@ impl Path<'_> {
         }
         let mut points = Vec::with_capacity(alphas.len());
         for alpha in &alphas {
+            if !points.is_empty() && stop.is_late() {
+                break;
+            }
             let settings = settings(*alpha);
             if !(settings.lambda.is_finite() && settings.mu.is_finite()) {
                 let message = format!("is {alpha:e}, times the weights of the rows too large");

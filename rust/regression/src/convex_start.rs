@@ -24,7 +24,7 @@ use crate::solve::Solver;
 /// is not to depend on what is left of it.
 const START_GAP: f64 = 1e-9;
 
-/// Solves for each penalty, of single columns, from its Lasso.
+/// Solves for each penalty, of single columns, from its Lasso; for the first of them if the time is up.
 ///
 /// # Errors
 /// [`Error::Interrupted`], [`Error::OutOfMemory`].
@@ -38,6 +38,9 @@ pub fn from_lassos<T: Element, P: ScalarPenalty>(
     let mut lasso = Solver::new(data)?;
     let mut starts = Vec::with_capacity(penalties.len());
     for penalty in penalties {
+        if !starts.is_empty() && stop.is_late() {
+            break;
+        }
         let thresholds = thresholds(lasso.data(), penalty);
         let settings = Settings {
             lambda: 1.0,
@@ -52,6 +55,9 @@ pub fn from_lassos<T: Element, P: ScalarPenalty>(
     let mut data = lasso.into_data();
     let mut points = Vec::with_capacity(penalties.len());
     for (penalty, start) in penalties.iter().zip(starts) {
+        if !points.is_empty() && stop.is_late() {
+            break;
+        }
         let groups = Groups::single(data.moments.len());
         let mut solver = BlockSolver::new(data, &[], groups, team, stop)?;
         solver.start(&start.columns, &start.coefficients, stop)?;

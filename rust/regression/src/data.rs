@@ -117,9 +117,22 @@ impl<'a, T: Element> Data<'a, T> {
     /// `x_j`, centred and weighted.
     pub fn column(&self, j: usize, out: &mut [f64]) {
         let mean = self.moments[j].mean;
+        if !self.design.is_sparse() {
+            return self.part_of_column(j, 0, out);
+        }
         out.fill(0.0);
         self.design.for_column(j, |i, x| out[i] = x);
         out.iter_mut().zip(&self.roots).for_each(|(x, root)| *x = (*x - mean) * root);
+    }
+
+    /// The rows of `x_j` from `first` on, centred and weighted, of dense data.
+    pub fn part_of_column(&self, j: usize, first: usize, out: &mut [f64]) {
+        let Design::Dense(columns) = self.design else { return };
+        let mean = self.moments[j].mean;
+        let entries = columns[j][first..].iter().zip(&self.roots[first..]);
+        for (out, (x, root)) in out.iter_mut().zip(entries) {
+            *out = (x.to_f64() - mean) * root;
+        }
     }
 
     /// Gives every entry of a column to `visit`, and what centring still has to take from the column.
@@ -145,11 +158,29 @@ impl<'a, T: Element> Data<'a, T> {
     ) {
         let mut fitted = vec![0.0; out.len()];
         let mut shift = 0.0;
+        if let Design::Dense(columns) = self.design {
+            self.add_dense(columns, &coefficients.collect::<Vec<_>>(), &mut fitted);
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = y[i] - self.roots[i] * fitted[i];
+            }
+            return;
+        }
         for (j, w) in coefficients {
             shift += w * self.entries(j, |i, x| fitted[i] += w * x);
         }
         for (i, out) in out.iter_mut().enumerate() {
             *out = y[i] - self.roots[i] * (fitted[i] - shift);
+        }
+    }
+
+    /// Adds centred columns, four at a time: they share each load and store of the sum.
+    fn add_dense(&self, columns: &[&[T]], coefficients: &[(usize, f64)], out: &mut [f64]) {
+        for four in coefficients.chunks(4) {
+            // The last ones are filled up with a column, 0 times.
+            let at = |q: usize| four.get(q).copied().unwrap_or((four[0].0, 0.0));
+            let four = [at(0), at(1), at(2), at(3)];
+            let means = four.map(|(j, _)| self.moments[j].mean);
+            T::add_shifted4(four.map(|(_, w)| w), means, four.map(|(j, _)| columns[j]), out);
         }
     }
 }

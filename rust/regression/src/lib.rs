@@ -30,7 +30,7 @@
 //!
 //! **Cost.** A pass over the columns for each growth of the set, less what is screened; products of
 //! new columns with the set (m^2 n); O(m^2) for each change of the support. The Gram matrix of the
-//! set and, of dense data, its columns are the memory beyond the data.
+//! set and, of dense data, a block of rows of its columns are the memory beyond the data.
 
 #![forbid(unsafe_code)]
 

@@ -206,7 +206,8 @@ pub fn lambda_max(
         let point = model.solve(&Settings { lambda, mu: 0.0, ..*settings }, team, stop)?;
         largest = of(model.products(&candidates, team, stop)?);
         let is_free = |j: &u32| settings.weight(*j) == 0.0;
-        if point.columns.iter().all(is_free) || !(RAISE * lambda).is_finite() {
+        let is_done = point.columns.iter().all(is_free);
+        if is_done || !(RAISE * lambda).is_finite() || stop.is_late() {
             return Ok(largest);
         }
         lambda *= RAISE;

@@ -29,6 +29,10 @@ use crate::working_set::{WorkingSet, violators};
 const STAGE: f64 = 0.3;
 /// of which there are none if lambda is at least this share of the largest.
 const AT_ONCE: f64 = 0.05;
+/// or this one and there are so many rows for each column: whatever joins, the products of all with all
+/// cost but a few passes.
+const AT_ONCE_IF_TALL: f64 = 1e-4;
+const TALL: usize = 4;
 /// A stage ends at a gap of this share of its objective,
 const STAGE_GAP: f64 = 0.02;
 /// and the problem of its set at this share.
@@ -163,7 +167,8 @@ impl<'a, T: Element> Solver<'a, T> {
             }
             is_arriving = false;
             if let Some(status) = ended {
-                break (status, gap);
+                let is_enough = is_last && relative <= settings.tol;
+                break (if is_enough { Status::Converged } else { status }, gap);
             }
             if iterations >= settings.max_iter {
                 break (Status::MaxIter, gap);
@@ -215,7 +220,9 @@ impl<'a, T: Element> Solver<'a, T> {
         // Of columns with a penalty to speak of: others need no stages.
         let largest =
             (left.iter().map(ratio)).filter(|ratio| *ratio < f64::MAX * STAGE).fold(0.0, f64::max);
-        if settings.lambda >= AT_ONCE * largest { settings.lambda } else { STAGE * largest }
+        let is_tall = left.len() * TALL <= self.residual.len();
+        let share = if is_tall { AT_ONCE_IF_TALL } else { AT_ONCE };
+        if settings.lambda >= share * largest { settings.lambda } else { STAGE * largest }
     }
 
     fn read(&mut self, columns: &[u32], team: &Team, stop: &Stop<'_>) -> Result<(), Error> {

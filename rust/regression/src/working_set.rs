@@ -1,9 +1,10 @@
 //! The columns that are being worked with, and their Gram matrix.
 //!
-//! Of dense data the columns are copied, centred and weighted, so that products between them are
-//! those of dense matrices, by faer; of sparse data they are summed row by row.
+//! Of dense data blocks of rows are centred and weighted, so that products between columns are those of
+//! dense matrices, by faer; of sparse data they are summed row by row.
 
 use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 use sparrot_design::{Element, Moments};
 use sparrot_foundation::{Error, Stop, memory};
@@ -13,6 +14,12 @@ use crate::model::Settings;
 
 /// Columns that join the set at once, at least.
 const JOIN: usize = 64;
+/// Rows of dense columns that are multiplied at once,
+const ROWS: usize = 2048;
+/// and columns that are, by the products of entries between polls, from so many to so many: more polls
+/// would have the columns arranged for the processor more often.
+const WORK: usize = 1 << 27;
+const STRIPS: (usize, usize) = (64, 256);
 /// A column violates its condition by more than this share of lambda.
 const EXCESS: f64 = 1e-12;
 
@@ -57,8 +64,6 @@ pub struct WorkingSet {
     pub variables: Vec<u32>,
     /// Whether a column of the data is in the set.
     pub holds: Vec<bool>,
-    /// Dense columns.
-    columns: Vec<f64>,
     gram: Vec<f64>,
     stride: usize,
 }
@@ -104,7 +109,7 @@ impl WorkingSet {
         if data.design.is_sparse() {
             self.multiply_sparse(data, before, stop)?;
         } else {
-            self.multiply_dense(data, before, new, stop)?;
+            self.multiply_dense(data, before, stop)?;
         }
         for j in before..self.len() {
             for i in 0..before {
@@ -116,14 +121,8 @@ impl WorkingSet {
 
     /// The residual of a response, centred and weighted, at these coefficients.
     pub fn residual<T: Element>(&self, data: &Data<'_, T>, y: &[f64], w: &[f64], out: &mut [f64]) {
-        if data.design.is_sparse() {
-            let used = self.variables.iter().zip(w).filter(|(_, w)| **w != 0.0);
-            return data.residual(y, used.map(|(j, w)| (*j as usize, *w)), out);
-        }
-        out.copy_from_slice(y);
-        for (column, w) in self.columns.chunks(out.len()).zip(w).filter(|(_, w)| **w != 0.0) {
-            sparrot_simd::linear::axpy(-w, column, out);
-        }
+        let used = self.variables.iter().zip(w).filter(|(_, w)| **w != 0.0);
+        data.residual(y, used.map(|(j, w)| (*j as usize, *w)), out);
     }
 
     fn reserve(&mut self, size: usize) -> Result<(), Error> {
@@ -140,40 +139,54 @@ impl WorkingSet {
         Ok(())
     }
 
+    /// By blocks of rows, of which the columns are arranged anew: kept, they would be a copy of what
+    /// may be most of the data, and written to memory that the system has to clear first.
     fn multiply_dense<T: Element>(
         &mut self,
         data: &Data<'_, T>,
         before: usize,
-        new: &[u32],
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
-        /// Columns between polls.
-        const STRIP: usize = 64;
-        let n = data.y.len();
-        for j in new {
-            let start = self.columns.len();
-            self.columns.resize(start + n, 0.0);
-            data.column(*j as usize, &mut self.columns[start..]);
+        let (n, size, stride) = (data.y.len(), self.len(), self.stride);
+        let most = ROWS.min(n);
+        let mut block: Vec<f64> = memory::zeros("some rows of the working set", most, size)?;
+        let strip = (WORK / (most * size)).clamp(STRIPS.0, STRIPS.1);
+        for start in (0..n).step_by(most) {
+            let rows = most.min(n - start);
+            for (j, column) in self.variables.iter().zip(block.chunks_mut(most)) {
+                data.part_of_column(*j as usize, start, &mut column[..rows]);
+            }
+            let all = MatRef::from_column_major_slice_with_stride(&block, rows, size, most);
+            let accum = if start == 0 { Accum::Replace } else { Accum::Add };
+            for first in (before..size).step_by(strip) {
+                stop.poll()?;
+                let count = strip.min(size - first);
+                // With those before the strip and in it; those after it follow by symmetry.
+                let out = MatMut::from_column_major_slice_with_stride_mut(
+                    &mut self.gram[first * stride..],
+                    first + count,
+                    count,
+                    stride,
+                );
+                let (with_others, with_own) = out.split_at_row_mut(first);
+                let (own, others) = (all.subcols(first, count), all.subcols(0, first));
+                matmul(with_others, accum, others.transpose(), own, 1.0, Par::Seq);
+                triangular::matmul(
+                    with_own,
+                    BlockStructure::TriangularUpper,
+                    accum,
+                    own.transpose(),
+                    BlockStructure::Rectangular,
+                    own,
+                    BlockStructure::Rectangular,
+                    1.0,
+                    Par::Seq,
+                );
+            }
         }
-        let (size, stride) = (self.len(), self.stride);
-        let all = MatRef::from_column_major_slice(&self.columns, n, size);
-        for first in (before..size).step_by(STRIP) {
-            stop.poll()?;
-            let count = STRIP.min(size - first);
-            // With those before and in the strip; those after it follow by symmetry.
-            let rows = first + count;
-            let out = MatMut::from_column_major_slice_with_stride_mut(
-                &mut self.gram[first * stride..],
-                rows,
-                count,
-                stride,
-            );
-            let (left, right) = (all.subcols(0, rows).transpose(), all.subcols(first, count));
-            matmul(out, Accum::Replace, left, right, 1.0, Par::Seq);
-            for j in first..rows {
-                for i in before..first {
-                    self.gram[i * stride + j] = self.gram[j * stride + i];
-                }
+        for j in before..size {
+            for i in before..j {
+                self.gram[i * stride + j] = self.gram[j * stride + i];
             }
         }
         Ok(())
@@ -246,5 +259,58 @@ struct Rows {
 impl Rows {
     fn windows(&self) -> impl Iterator<Item = &[(u32, f64)]> {
         self.starts.windows(2).map(|ends| &self.entries[ends[0]..ends[1]])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sparrot_design::Design;
+    use sparrot_foundation::Team;
+    use sparrot_foundation::stop::Unobserved;
+    use sparrot_simd::reduce;
+
+    /// Several blocks of rows and several strips of columns, with means, weights and a set that grows.
+    fn agrees_with_the_columns<T: Element>(of: impl Fn(f64) -> T, tolerance: f64) {
+        let (n, p) = (2 * ROWS + 100, STRIPS.1 + 50);
+        let entry =
+            |i: usize, j: usize| ((i * 7 + j * j * 3 + i * j) as f64).sin() + (j % 3) as f64;
+        let columns: Vec<Vec<T>> =
+            (0..p).map(|j| (0..n).map(|i| of(entry(i, j))).collect()).collect();
+        let design = Design::Dense(columns.iter().map(|c| &c[..]).collect());
+        let y: Vec<f64> = (0..n).map(|i| (i as f64 * 0.3).cos()).collect();
+        let weights: Vec<f64> = (0..n).map(|i| (i % 4) as f64).collect();
+        let (team, stop) = (Team::new(Some(1)), Stop::new(&Unobserved, None));
+        let data = Data::new(&design, &y, Some(&weights), true, &team, &stop).unwrap();
+        let mut set = WorkingSet::new(p);
+        let order: Vec<u32> = (0..p as u32).rev().collect();
+        set.add(&data, &order[..20], &stop).unwrap();
+        set.add(&data, &order[20..], &stop).unwrap();
+        let centred: Vec<Vec<f64>> = (order.iter())
+            .map(|j| {
+                let mut column = vec![0.0; n];
+                data.column(*j as usize, &mut column);
+                column
+            })
+            .collect();
+        for k in 0..p {
+            for (i, product) in set.gram(k).iter().enumerate() {
+                let expected = reduce::dot(&centred[i], &centred[k]);
+                assert!((product - expected).abs() <= tolerance * n as f64, "{i} {k}");
+            }
+        }
+        let w: Vec<f64> = (0..p).map(|k| (k % 5) as f64 - 1.0).collect();
+        let mut residual = vec![0.0; n];
+        set.residual(&data, &data.y, &w, &mut residual);
+        for (i, r) in residual.iter().enumerate() {
+            let expected = data.y[i] - (0..p).map(|k| w[k] * centred[k][i]).sum::<f64>();
+            assert!((r - expected).abs() <= tolerance * p as f64, "{i}: {r} {expected}");
+        }
+    }
+
+    #[test]
+    fn products_and_residuals_are_those_of_the_columns() {
+        agrees_with_the_columns(|x| x, 1e-14);
+        agrees_with_the_columns(|x| x as f32, 1e-14);
     }
 }

@@ -80,6 +80,69 @@ kernel! {
 }
 
 kernel! {
+    /// `y_j += alpha_0 (rows_0j - shift_0) + ... + alpha_3 (rows_3j - shift_3)`.
+    pub fn shifted_axpy4<'a, S>(
+        alpha: [f64; 4],
+        shift: [f64; 4],
+        rows: [&'a [f64]; 4],
+        y: &'a mut [f64],
+    ) {
+        let lanes = S::F64::LANES;
+        let n = y.len();
+        let rows = rows.map(|r| &r[..n]);
+        let (a, c) = (alpha.map(S::F64::splat), shift.map(S::F64::splat));
+        let mut j = 0;
+        while j + lanes <= n {
+            let mut t = S::F64::load(&y[j..]);
+            for q in 0..4 {
+                t = a[q].mul_add(S::F64::load(&rows[q][j..]).sub(c[q]), t);
+            }
+            t.store(&mut y[j..]);
+            j += lanes;
+        }
+        if j < n {
+            let mut t = S::F64::load_tail(&y[j..], 0.0);
+            for q in 0..4 {
+                t = a[q].mul_add(S::F64::load_tail(&rows[q][j..], 0.0).sub(c[q]), t);
+            }
+            t.store_tail(&mut y[j..], 0.0);
+        }
+    }
+}
+
+kernel! {
+    /// [`shifted_axpy4`] for rows in single precision.
+    pub fn shifted_axpy4_single<'a, S>(
+        alpha: [f64; 4],
+        shift: [f64; 4],
+        rows: [&'a [f32]; 4],
+        y: &'a mut [f64],
+    ) {
+        let lanes = S::F64::LANES;
+        let n = y.len();
+        let rows = rows.map(|r| &r[..n]);
+        let (a, c) = (alpha.map(S::F64::splat), shift.map(S::F64::splat));
+        let mut j = 0;
+        while j + 2 * lanes <= n {
+            let (mut t0, mut t1) = (S::F64::load(&y[j..]), S::F64::load(&y[j + lanes..]));
+            for q in 0..4 {
+                let [low, high] = S::widen(S::F32::load(&rows[q][j..]));
+                t0 = a[q].mul_add(low.sub(c[q]), t0);
+                t1 = a[q].mul_add(high.sub(c[q]), t1);
+            }
+            t0.store(&mut y[j..]);
+            t1.store(&mut y[j + lanes..]);
+            j += 2 * lanes;
+        }
+        for (k, y) in y.iter_mut().enumerate().skip(j) {
+            for q in 0..4 {
+                *y += alpha[q] * (f64::from(rows[q][k]) - shift[q]);
+            }
+        }
+    }
+}
+
+kernel! {
     /// [`dot4`] for rows in single precision.
     pub fn dot4_single<'a, S>(rows: [&'a [f32]; 4], v: &'a [f64]) -> [f64; 4] {
         let lanes = S::F64::LANES;
@@ -243,6 +306,15 @@ mod tests {
                 axpy4_single::at(level, alpha, single, &mut y);
                 axpy4::at(level, alpha, rows, &mut expected);
                 assert_eq!(y, expected);
+                let shift = [3.0, 0.0, -2.0, 8.0];
+                shifted_axpy4_single::at(level, alpha, shift, single, &mut y);
+                shifted_axpy4::at(level, alpha, shift, rows, &mut expected);
+                assert_eq!(y, expected);
+                let added = |j: usize| {
+                    let of = |q: usize| alpha[q] * (2.0 * r[q][j] - shift[q]);
+                    (0..4).map(of).sum::<f64>()
+                };
+                assert!(y.iter().enumerate().all(|(j, y)| *y == v[j] + added(j)));
                 let mut narrowed = vec![1.0f32; n];
                 let positive: Vec<f64> = r[0].iter().map(|x| x.abs() * 1e-38).collect();
                 narrow::at(level, &positive, &mut narrowed);
