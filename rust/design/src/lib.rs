@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cholesky;
 pub mod factor;
 pub mod loss;
 
