@@ -5,6 +5,7 @@ import pytest
 
 from sparrot.errors import InvalidInputError
 from sparrot.sparse_coding import fista, iht, ista
+from tests.sparse_coding.reference import plain_ista
 
 A, Y = np.eye(3, 4), np.ones((2, 3))
 
@@ -83,3 +84,15 @@ def test_any_layout_is_taken(problem):
     np.testing.assert_array_equal(ista(A, np.asfortranarray(Y), 0.1).codes, expected)
     assert ista(A, Y.astype(np.float32), 0.1).codes.dtype == np.float64
     assert ista(np.eye(3, dtype=int), np.ones((2, 3), int), 0.1).codes.dtype == np.float64
+
+
+def test_large_matrices_are_transposed_in_parts():
+    rng = np.random.default_rng(0)
+    large = rng.normal(size=(1300, 1700))  # above twice what is copied at a time, with a rest
+    signal = rng.normal(size=1300)
+    options = {"tol": None, "max_iter": 2, "step": 1e-4}
+    expected = ista(np.asfortranarray(large), signal, 0.1, **options).codes
+    np.testing.assert_array_equal(ista(large, signal, 0.1, **options).codes, expected)
+    np.testing.assert_allclose(
+        expected, plain_ista(large, signal[None], 0.1, 1e-4, 2)[0], atol=1e-12
+    )

@@ -340,15 +340,18 @@ pub(crate) fn store_up_to<V: Vector>(v: V, x: &mut [V::Elem], n: usize, zero: V:
 
 macro_rules! of_type {
     ($float:ident, $multiply:ident, $kernel:ident) => {
-        /// See [`Product`]; `goes_on` is asked now and then, and whether it was true to the end is told.
+        /// See [`Product`]; of the columns from the panel of `from` on. `goes_on` is asked now and then, and
+        /// whether it was true to the end is told.
         pub fn $multiply(
             product: &Product<'_, $float>,
+            from: usize,
             out: &mut [$float],
             goes_on: &dyn Fn() -> bool,
         ) -> bool {
+            const WIDTH: usize = Panels::<$float>::WIDTH;
             let (cuts, n, step) =
                 (product.cuts(), product.matrix.columns, product.columns_at_once());
-            for first in (0..n).step_by(step) {
+            for first in (from / WIDTH * WIDTH..n).step_by(step) {
                 if !goes_on() {
                     return false;
                 }

@@ -53,7 +53,7 @@ pub fn encode<T: Number>(
     stop: &Stop<'_>,
 ) -> Result<Vec<Outcome>, Error> {
     let (m, n) = (design.rows(), design.columns());
-    squared_norms(design, "dictionary")?;
+    squared_norms(design, "dictionary", stop)?;
     batch::check(signals, m)?;
     let panels = match design {
         Design::Sparse(..) => None,
@@ -112,7 +112,17 @@ impl<T: Number> Coder<'_, T> {
             found.push((places, values));
         }
         // Certificates are measured on what is returned.
-        self.correlate(&residuals, &mut correlations, stop)?;
+        if let Method::Descent { .. } = self.method {
+            self.correlate(&residuals, &mut correlations, stop)?;
+        } else {
+            // Nothing but the atoms in use counts.
+            let rows = residuals.chunks(m).zip(correlations.chunks_mut(n)).zip(&found);
+            for ((residual, correlations), (places, _)) in rows {
+                for j in places.iter().map(|j| *j as usize) {
+                    correlations[j] = self.design.column_dot(j, residual, 1, 0);
+                }
+            }
+        }
         let rows = signals.chunks(m).zip(residuals.chunks(m)).zip(correlations.chunks(n));
         let all = rows.zip(&found).zip(endings);
         Ok(all
@@ -128,7 +138,7 @@ impl<T: Number> Coder<'_, T> {
         if let Some(matrix) = &self.panels {
             let product =
                 Product { sparse: None, dense: Some(rows), matrix, scale: 1.0, base: None };
-            return multiply(&product, out, stop);
+            return multiply(&product, 0, out, stop);
         }
         let (m, n) = (self.design.rows(), self.gram.atoms);
         for (y, out) in rows.chunks(m).zip(out.chunks_mut(n)) {

@@ -34,13 +34,14 @@ pub fn gram_rows<T: Number, U: Number>(
             let atoms: Vec<U> = atoms.collect();
             let (dense, scale) = (Some(&atoms[..]), U::ONE);
             let product = Product { sparse: None, dense, matrix, scale, base: None };
-            return multiply(&product, out, stop);
+            // What is to the left of the diagonal is had from the other side.
+            return multiply(&product, first, out, stop);
         }
         let mut column = vec![0.0; m];
         for (i, out) in out.chunks_mut(n).enumerate() {
             stop.poll()?;
             design.for_column(first + i, |row, v| column[row] = v);
-            for (j, out) in out.iter_mut().enumerate() {
+            for (j, out) in out.iter_mut().enumerate().skip(first + i) {
                 *out = U::from_f64(design.column_dot(j, &column, 1, 0));
             }
             design.for_column(first + i, |row, _| column[row] = 0.0);
@@ -48,7 +49,23 @@ pub fn gram_rows<T: Number, U: Number>(
         Ok(())
     })?;
     done.into_iter().collect::<Result<(), Error>>()?;
+    mirror(&mut gram, n, stop)?;
     Ok(gram)
+}
+
+/// Copies what is to the right of the diagonal to the other side of it, by tiles.
+fn mirror<U: Number>(gram: &mut [U], n: usize, stop: &Stop<'_>) -> Result<(), Error> {
+    for top in (0..n).step_by(LINES) {
+        stop.poll()?;
+        for left in (0..=top).step_by(LINES) {
+            for i in top..n.min(top + LINES) {
+                for j in left..i.min(left + LINES) {
+                    gram[i * n + j] = gram[j * n + i];
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// `A'A` in double precision, by rows.

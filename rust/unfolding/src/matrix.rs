@@ -91,7 +91,7 @@ impl<'a, T: Number> Matrix<'a, T> {
     ) -> Result<Matrix<'a, T>, Error> {
         let poll = || stop.poll();
         let (m, n) = (design.rows(), design.columns());
-        let squares = squared_norms(design, name)?;
+        let squares = squared_norms(design, name, stop)?;
         let factors = match design {
             Design::Sparse(..) => None,
             Design::Dense(columns) => {
@@ -160,7 +160,7 @@ impl<'a, T: Number> Matrix<'a, T> {
     }
 
     fn product(&self, product: &Product<'_, T>, out: &mut [T]) -> Result<(), Error> {
-        multiply(product, out, self.stop)
+        multiply(product, 0, out, self.stop)
     }
 
     /// The same of a sparse matrix.
@@ -212,16 +212,17 @@ impl<'a, T: Number> Matrix<'a, T> {
     }
 }
 
-/// Writes a product down.
+/// Writes a product down, from a column or a few before it on.
 ///
 /// # Errors
 /// [`Error::Interrupted`].
 pub(crate) fn multiply<T: Number>(
     product: &Product<'_, T>,
+    from: usize,
     out: &mut [T],
     stop: &Stop<'_>,
 ) -> Result<(), Error> {
-    T::multiply(product, out, &|| stop.poll().is_ok());
+    T::multiply(product, from, out, &|| stop.poll().is_ok());
     stop.poll()
 }
 
@@ -254,8 +255,15 @@ pub(crate) fn subtract<T: Number>(
 pub(crate) fn squared_norms<T: Number>(
     design: &Design<'_, T>,
     name: &'static str,
+    stop: &Stop<'_>,
 ) -> Result<Vec<f64>, Error> {
-    let squares = design.squared_norms();
+    let norm = |j: usize| {
+        if j.is_multiple_of(COLUMNS_AT_ONCE) {
+            stop.poll()?;
+        }
+        Ok(design.squared_norm(j))
+    };
+    let squares: Vec<f64> = (0..design.columns()).map(norm).collect::<Result<_, Error>>()?;
     let total: f64 = squares.iter().sum();
     let fits = |s: &f64| *s == 0.0 || (T::LEAST_SQUARES..=T::MOST_SQUARES).contains(s);
     match squares.iter().position(|s| !fits(s)) {

@@ -17,6 +17,9 @@ use sparrot_simd::codes::Element;
 /// A pivot below this share of its square is rounding: the atom is in the span of others.
 const DEPENDENT: f64 = 1e-12;
 
+/// Atoms that join between two looks at the clock.
+const ATOMS: usize = 4;
+
 /// When to stop.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
@@ -46,7 +49,9 @@ pub fn pursue(
     let mut closed: Vec<usize> = vec![];
     let mut left = state.squares;
     while used.len() < target.count {
-        stop.poll()?;
+        if used.len().is_multiple_of(ATOMS) {
+            stop.poll()?;
+        }
         if left <= target.squares {
             return Ok(true);
         }

@@ -102,7 +102,7 @@ fn what_is_not_finite_is_not_hidden() {
     let product =
         Product { sparse, dense: Some(&dense[..]), matrix: &matrix, scale: 1.0, base: None };
     let mut out = [0.0; 2];
-    assert!(multiply_f64(&product, &mut out, &|| true));
+    assert!(multiply_f64(&product, 0, &mut out, &|| true));
     assert!(out.iter().all(|x| x.is_nan()));
 }
 
@@ -122,13 +122,19 @@ fn a_large_product_can_be_abandoned() {
         looks.set(looks.get() + 1);
         looks.get() <= most
     };
-    assert!(!multiply_f64(&product, &mut out, &|| until(2)));
+    assert!(!multiply_f64(&product, 0, &mut out, &|| until(2)));
     let last = &out[(count - 1) * n..];
     assert!(
         (0..64).all(|j| last[j] == 2.0 * (5 + j) as f64) && last[64..].iter().all(|x| x.is_nan())
     );
-    assert!(multiply_f64(&product, &mut out, &|| until(usize::MAX)));
+    assert!(multiply_f64(&product, 0, &mut out, &|| until(usize::MAX)));
     assert!((0..n).all(|j| out[(count - 1) * n + j] == 2.0 * (5 + j) as f64));
+    let mut part = vec![f64::NAN; count * n];
+    assert!(multiply_f64(&product, 40, &mut part, &|| true));
+    let last = &part[(count - 1) * n..];
+    assert!(
+        last[..32].iter().all(|x| x.is_nan()) && (32..n).all(|j| last[j] == 2.0 * (5 + j) as f64)
+    );
     looks.set(0);
     let poll = || if until(3) { Ok(()) } else { Err(looks.get()) };
     assert_eq!(Panels::new(1000, 64, |_, _| 0.0f32, poll).err(), Some(4));
