@@ -48,12 +48,18 @@ pub fn pursue(
     // Atoms in use, whose correlations are 0 but for rounding, and those that are of no use.
     let mut closed: Vec<usize> = vec![];
     let mut left = state.squares;
+    // Correlations are those of the code before; nobody asks for those of the last.
+    let mut is_stale = false;
     while used.len() < target.count {
         if used.len().is_multiple_of(ATOMS) {
             stop.poll()?;
         }
         if left <= target.squares {
             return Ok(true);
+        }
+        if is_stale {
+            state.refresh_with(&used);
+            is_stale = false;
         }
         closed.iter().for_each(|j| state.q[*j] = 0.0);
         let most = f64::largest(&state.q, target.positive);
@@ -75,8 +81,8 @@ pub fn pursue(
             continue;
         }
         left -= z.last().map_or(0.0, |z| z * z);
+        is_stale = true;
         used.iter().zip(&x).for_each(|(j, x)| state.x[*j] = *x);
-        state.refresh_with(&used);
     }
     Ok(target.squares == 0.0 || left <= target.squares)
 }
