@@ -10,6 +10,9 @@ from sparrot.errors import InvalidInputError
 # Entries are counted by 32-bit integers.
 MOST = 2**31
 
+# Entries that are copied at a time.
+PART = 2**20
+
 Design = tuple[Any, ...] | FloatArray
 
 
@@ -27,7 +30,19 @@ def as_design(
     shape = require_shape(array.shape, name)
     if check_finite:
         require_finite(array, name)
-    return np.ascontiguousarray(array.T), shape
+    return _transposed(array), shape
+
+
+def _transposed(array: FloatArray) -> FloatArray:
+    """Copy, unless it is by columns as it is: in parts, between which Ctrl-C is heard."""
+    flipped = array.T
+    if flipped.flags.c_contiguous or array.size < 2 * PART:
+        return np.ascontiguousarray(flipped)
+    copy = np.empty(flipped.shape, flipped.dtype)
+    columns = max(1, PART // array.shape[0])
+    for first in range(0, len(copy), columns):
+        copy[first : first + columns] = flipped[first : first + columns]
+    return copy
 
 
 def require_shape(shape: tuple[int, ...], name: str) -> tuple[int, int]:

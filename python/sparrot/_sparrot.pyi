@@ -86,6 +86,7 @@ def coding_solve(
     is_warm: bool,
     input: Mapping[str, Any],
     max_time: float | None,
+    callback: Callable[..., bool] | None,
     n_threads: int | None,
 ) -> dict[str, Any]: ...
 def descent_solve(

@@ -63,8 +63,23 @@ def test_gaps_are_measured_on_float32_codes_in_double_precision():
         assert gap == pytest.approx(relative_gap(A, y, x, 0.1), abs=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(30, 60), (64, 256), (150, 300)])
+@pytest.mark.parametrize("alpha", [0.5, 0.1, 0.02, 0.005])
+def test_float32_reaches_its_default_tol(shape, alpha):
+    A, Y = make_problem(*shape, signals=100, dtype=np.float32)
+    for step in (None, "adaptive", "backtracking"):
+        result = fista(A, Y, alpha, step=step)
+        assert result.converged  # nor was there a warning
+        exact = max(relative_gap(A, y, x, alpha) for y, x in zip(Y, result.codes, strict=True))
+        assert exact <= 1e-5
+    if alpha >= 0.1:
+        assert iht(A, Y, alpha).converged
+        assert ista(A, Y, alpha, penalty="mcp").converged
+    assert fista(A.astype(float), Y.astype(float), alpha).gap.max() <= 1e-6
+
+
 @pytest.mark.parametrize("penalty", NONCONVEX)
-@pytest.mark.parametrize("step", [None, "adaptive"])
+@pytest.mark.parametrize("step", [None, "adaptive", "backtracking"])
 def test_nonconvex_penalties_end_at_fixed_points(penalty, step, problem):
     A, Y = problem
     result = ista(A, Y, 0.05, penalty=penalty, tol=1e-9, max_iter=50_000, step=step)

@@ -5,6 +5,7 @@ import pytest
 
 from sparrot.errors import InvalidInputError
 from sparrot.sparse_coding import fista, iht, ista
+from tests.sparse_coding.reference import plain_ista
 
 A, Y = np.eye(3, 4), np.ones((2, 3))
 
@@ -26,8 +27,9 @@ A, Y = np.eye(3, 4), np.ones((2, 3))
         ({"alpha": None}, "alpha is None"),
         ({"penalty": "l7"}, "penalty is 'l7'"),
         ({"step": 0}, "step is 0"),
-        ({"step": "fast"}, "step is 'fast': needs one of 'adaptive'"),
+        ({"step": "fast"}, "step is 'fast': needs one of 'adaptive', 'backtracking'"),
         ({"tol": -1}, "tol is -1"),
+        ({"tol": "small"}, "tol is 'small': needs one of 'auto'"),
         ({"max_iter": 0}, "max_iter is 0"),
         ({"max_iter": 1.5}, "max_iter is 1.5"),
         ({"n_threads": 0}, "n_threads is 0"),
@@ -41,12 +43,25 @@ A, Y = np.eye(3, 4), np.ones((2, 3))
             'penalty is "cel0" and A an operator',
         ),
         ({"A": (lambda x: x, lambda r: r[0])}, "the adjoint made an array of shape"),
+        ({"A": (lambda x: x, lambda r: [[1.0, 2.0], [3.0]])}, "adjoint made a list that is no ar"),
+        ({"A": (lambda x: [[1.0, 2.0], [3.0]], lambda r: r)}, "forward function made a list that"),
     ],
 )
 def test_bad_arguments(solver, change, message):
     arguments = {"A": A, "Y": Y, "alpha": 0.1} | change
     with pytest.raises(InvalidInputError, match=message):
         solver(**arguments)
+
+
+@pytest.mark.parametrize("solver", [ista, fista])
+@pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e-20), (np.float64, 1e-150)])
+def test_a_row_that_is_too_small_is_named(solver, dtype, size):
+    signals = np.ones((5, 3), dtype)
+    signals[3] *= dtype(size)
+    with pytest.raises(InvalidInputError, match=r"Y: has a row, 3, whose squares add up to .*e-"):
+        solver(A.astype(dtype), signals, 0.1)
+    signals[3] = 0
+    assert solver(A.astype(dtype), signals, 0.1).converged
 
 
 def test_hard_thresholding_takes_one_of_two():
@@ -69,3 +84,15 @@ def test_any_layout_is_taken(problem):
     np.testing.assert_array_equal(ista(A, np.asfortranarray(Y), 0.1).codes, expected)
     assert ista(A, Y.astype(np.float32), 0.1).codes.dtype == np.float64
     assert ista(np.eye(3, dtype=int), np.ones((2, 3), int), 0.1).codes.dtype == np.float64
+
+
+def test_large_matrices_are_transposed_in_parts():
+    rng = np.random.default_rng(0)
+    large = rng.normal(size=(1300, 1700))  # above twice what is copied at a time, with a rest
+    signal = rng.normal(size=1300)
+    options = {"tol": None, "max_iter": 2, "step": 1e-4}
+    expected = ista(np.asfortranarray(large), signal, 0.1, **options).codes
+    np.testing.assert_array_equal(ista(large, signal, 0.1, **options).codes, expected)
+    np.testing.assert_allclose(
+        expected, plain_ista(large, signal[None], 0.1, 1e-4, 2)[0], atol=1e-12
+    )

@@ -88,6 +88,11 @@ def damaged(path, network, **changes):
         ({"parameters": np.array("{")}, "'parameters' is no JSON"),
         ({"parameters": np.array("[]")}, "'parameters' is no mapping"),
         ({"parameters": np.array(json.dumps({"depth": 3}))}, "its parameters are wrong"),
+        *(
+            ({"parameters": np.array(json.dumps({"learn": learn}))}, "learn is .*: needs a list")
+            for learn in (3, None, "step", {"step": 1}, [1])
+        ),
+        ({"state": np.array(json.dumps({"feature_names": 3}))}, "'feature_names' is no list of 12"),
         ({"state": np.array([object()])}, "not a file of save"),
     ],
 )

@@ -25,7 +25,7 @@ MODULE = "peers.unfolding.run"
 
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m peers unfolding", description=__doc__)
-    parser.add_argument("--sizes", nargs="+", default=["150x300", "250x1000"])
+    parser.add_argument("--sizes", nargs="+", default=["150x300", "250x1000", "500x1000"])
     parser.add_argument("--signals", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=200)
     parser.add_argument("--layers", type=int, default=10)

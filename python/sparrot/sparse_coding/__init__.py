@@ -14,6 +14,7 @@ n_atoms), codes are rows of ``X`` (n_signals, n_atoms).
 :class:`UnfoldedISTA`    iterative soft thresholding, unrolled into layers that are trained
 :class:`UnfoldedIHT`     the same of iterative hard thresholding
 :class:`CodingResult`    what the functions return
+:class:`CodingState`     what a callback of the batch solvers sees
 :class:`TrainingState`   what a callback of training sees
 =======================  ==================================================================
 """
@@ -21,18 +22,21 @@ n_atoms), codes are rows of ``X`` (n_signals, n_atoms).
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sparrot.sparse_coding._batch import fista, iht, ista
+from sparrot.sparse_coding._batch import fista, ista
 from sparrot.sparse_coding._debias import debias
+from sparrot.sparse_coding._hard import iht
 from sparrot.sparse_coding._penalty import prox
 from sparrot.sparse_coding._result import CodingResult
+from sparrot.sparse_coding._watching import CodingState
 
 if TYPE_CHECKING:
     from sparrot.sparse_coding._coder import SparseCoder
+    from sparrot.sparse_coding._training import TrainingState
     from sparrot.sparse_coding._unfolded import UnfoldedIHT, UnfoldedISTA
-    from sparrot.sparse_coding._unfolded_network import TrainingState
 
 __all__ = [
     "CodingResult",
+    "CodingState",
     "SparseCoder",
     "TrainingState",
     "UnfoldedIHT",
@@ -47,7 +51,7 @@ __all__ = [
 # Where the estimators are: only they need scikit-learn.
 _ESTIMATORS = {
     "SparseCoder": "_coder",
-    "TrainingState": "_unfolded_network",
+    "TrainingState": "_training",
     "UnfoldedIHT": "_unfolded",
     "UnfoldedISTA": "_unfolded",
 }

@@ -1,25 +1,13 @@
 """Proximal gradient methods on batches of signals."""
 
-from typing import Any
+from collections.abc import Callable
 
-import numpy as np
-
-from sparrot import _sparrot
-from sparrot._native import simd_level
-from sparrot._validation import (
-    FloatArray,
-    as_choice,
-    as_count,
-    as_flag,
-    as_floats,
-    as_positive,
-    as_threads,
-    require_finite,
-)
-from sparrot.errors import InvalidInputError
-from sparrot.sparse_coding._dictionary import Problem, as_problem
+from sparrot._validation import as_flag
+from sparrot.sparse_coding._dictionary import as_problem
 from sparrot.sparse_coding._penalty import Penalty
-from sparrot.sparse_coding._result import CodingResult, result_of, warn_unless_converged
+from sparrot.sparse_coding._result import CodingResult
+from sparrot.sparse_coding._solve import as_settings, as_tol, solve
+from sparrot.sparse_coding._watching import CodingState, Watching
 
 
 def ista(
@@ -32,10 +20,14 @@ def ista(
     a: float = 3.7,
     positive: bool = False,
     step: float | str | None = None,
+    first_step: float | None = None,
     init: object = None,
-    tol: float | None = 1e-6,
+    tol: float | str | None = "auto",
     max_iter: int = 10_000,
     max_time: float | None = None,
+    callback: Callable[[CodingState], object] | None = None,
+    verbose: int = 0,
+    trace: bool = False,
     check_finite: bool = True,
     n_threads: int | None = None,
 ) -> CodingResult:
@@ -63,19 +55,32 @@ def ista(
         Of "scad": where it is level, in units of ``alpha``; above 2.
     positive : bool, default=False
         Whether codes must not be negative.
-    step : float, "adaptive" or None, default=None
+    step : float, "adaptive", "backtracking" or None, default=None
         The step. None is 1 over a certified bound of the squared norm of ``A``; for an operator,
         and matrices both of whose sides are above 2048, "adaptive": it starts from the curvature
-        along the first gradient and is made smaller whenever a move meets more than it allows.
+        along the first gradient and is made smaller whenever a move has met more than it allows.
+        "backtracking" takes such a move back and does it again with a shorter step.
+    first_step : float, default=None
+        Where "backtracking" starts, above 0: far from right costs a few gradients. By default from
+        the curvature along the first gradient.
     init : array_like of shape (n_signals, n_atoms), default=None
         Where the codes start; at 0 by default.
-    tol : float or None, default=1e-6
-        The certificate to reach: the gap, or the stationarity. None or 0 for exactly ``max_iter``
-        iterations.
+    tol : float, "auto" or None, default="auto"
+        The certificate to reach: the gap, or the stationarity. "auto" is 1e-6, and 1e-5 in float32,
+        whose steps end at gaps of up to about 3e-6. None or 0 for exactly ``max_iter`` iterations.
     max_iter : int, default=10000
         Iterations of each signal, at most.
     max_time : float, default=None
         Seconds after which every signal gets the best code so far.
+    callback : callable, default=None
+        Called with a :class:`CodingState` before the first iteration and after every five, for all
+        signals together; a true answer ends the solve, with the codes there are.
+    verbose : int, default=0
+        1 prints a line for such a state, at most ten times a second.
+    trace : bool, default=False
+        Whether the states are recorded in ``trace``, as they are with a callback or ``verbose``.
+        All signals are then worked on side by side, in memory for about eight arrays of their
+        codes; these have the same bits.
     check_finite : bool, default=True
         Whether to look for NaN and infinity in ``A`` and ``Y``.
     n_threads : int, default=None
@@ -122,8 +127,11 @@ def ista(
     """
     chosen = Penalty.of(penalty, alpha, gamma, a)
     problem = as_problem(A, Y, check_finite=as_flag(check_finite, "check_finite"))
-    settings = _settings("none", positive, step, tol, max_iter)
-    return _solve(problem, chosen, settings, init, max_time, n_threads)
+    settings = as_settings(
+        "none", positive, step, first_step, as_tol(tol, problem.signals.dtype), max_iter
+    )
+    watching = Watching.of(callback, verbose, trace)
+    return solve(problem, chosen, settings, init, max_time, watching, n_threads)
 
 
 def fista(
@@ -136,11 +144,15 @@ def fista(
     a: float = 3.7,
     positive: bool = False,
     step: float | str | None = None,
+    first_step: float | None = None,
     restart: bool = True,
     init: object = None,
-    tol: float | None = 1e-6,
+    tol: float | str | None = "auto",
     max_iter: int = 10_000,
     max_time: float | None = None,
+    callback: Callable[[CodingState], object] | None = None,
+    verbose: int = 0,
+    trace: bool = False,
     check_finite: bool = True,
     n_threads: int | None = None,
 ) -> CodingResult:
@@ -164,18 +176,27 @@ def fista(
         Of "scad": where it is level, in units of ``alpha``; above 2.
     positive : bool, default=False
         Whether codes must not be negative.
-    step : float, "adaptive" or None, default=None
+    step : float, "adaptive", "backtracking" or None, default=None
         The step: see :func:`ista`.
+    first_step : float, default=None
+        Where "backtracking" starts: see :func:`ista`.
     restart : bool, default=True
         Whether momentum starts anew where it points uphill.
     init : array_like of shape (n_signals, n_atoms), default=None
         Where the codes start; at 0 by default.
-    tol : float or None, default=1e-6
-        The certificate to reach; None or 0 for exactly ``max_iter`` iterations.
+    tol : float, "auto" or None, default="auto"
+        The certificate to reach; "auto" is 1e-6, and 1e-5 in float32; None or 0 for exactly
+        ``max_iter`` iterations.
     max_iter : int, default=10000
         Iterations of each signal, at most.
     max_time : float, default=None
         Seconds after which every signal gets the best code so far.
+    callback : callable, default=None
+        Called with a :class:`CodingState` after every five iterations: see :func:`ista`.
+    verbose : int, default=0
+        1 prints a line for such a state, at most ten times a second.
+    trace : bool, default=False
+        Whether the states are recorded in ``trace``: see :func:`ista`.
     check_finite : bool, default=True
         Whether to look for NaN and infinity in ``A`` and ``Y``.
     n_threads : int, default=None
@@ -222,184 +243,8 @@ def fista(
     chosen = Penalty.of(penalty, alpha, gamma, a)
     problem = as_problem(A, Y, check_finite=as_flag(check_finite, "check_finite"))
     momentum = "restarted" if as_flag(restart, "restart") else "always"
-    settings = _settings(momentum, positive, step, tol, max_iter)
-    return _solve(problem, chosen, settings, init, max_time, n_threads)
-
-
-def iht(
-    A: object,
-    Y: object,
-    alpha: float | None = None,
-    *,
-    n_nonzero_coefs: int | None = None,
-    positive: bool = False,
-    step: float | str | None = None,
-    init: object = None,
-    tol: float | None = 1e-6,
-    max_iter: int = 10_000,
-    max_time: float | None = None,
-    check_finite: bool = True,
-    n_threads: int | None = None,
-) -> CodingResult:
-    """Code signals by iterative hard thresholding.
-
-    Descends on ``((y - A @ x)**2).sum() / 2 + alpha * (x != 0).sum()``, or on the squares alone
-    among codes of which at most ``n_nonzero_coefs`` numbers are not 0, for every row ``y`` of
-    ``Y``, to a point that a step does not move.
-
-    Parameters
-    ----------
-    A : array_like, sparse matrix, LinearOperator or pair of functions
-        The dictionary, (n_features, n_atoms): see :func:`ista`.
-    Y : array_like of shape (n_signals, n_features)
-        The signals, one in each row; or a single one, of shape (n_features,).
-    alpha : float, default=None
-        The price of a number that is not 0, above 0. Either this or ``n_nonzero_coefs``.
-    n_nonzero_coefs : int, default=None
-        How many numbers of a code are not 0, at most.
-    positive : bool, default=False
-        Whether codes must not be negative.
-    step : float, "adaptive" or None, default=None
-        The step: see :func:`ista`. A larger step has fewer fixed points.
-    init : array_like of shape (n_signals, n_atoms), default=None
-        Where the codes start; at 0 by default.
-    tol : float or None, default=1e-6
-        The stationarity to reach; None or 0 for exactly ``max_iter`` iterations.
-    max_iter : int, default=10000
-        Iterations of each signal, at most.
-    max_time : float, default=None
-        Seconds after which every signal gets the best code so far.
-    check_finite : bool, default=True
-        Whether to look for NaN and infinity in ``A`` and ``Y``.
-    n_threads : int, default=None
-        See :func:`sparrot.get_num_threads`. The result has the same bits for any number.
-
-    Returns
-    -------
-    CodingResult
-        With ``codes``, ``stationarity``, ``n_iter`` of each signal, ``converged``.
-
-    Raises
-    ------
-    sparrot.errors.InvalidInputError
-        If an argument is not as described.
-
-    Warns
-    -----
-    sparrot.errors.ConvergenceWarning
-        If a stationarity is above ``tol``, or the step was so large that iterates grew without
-        bound.
-
-    See Also
-    --------
-    ista : With ``penalty="cel0"``: the minima of L0, and fewer fixed points.
-
-    Notes
-    -----
-    T. Blumensath, M. Davies, "Iterative thresholding for sparse approximations", J. Fourier Anal.
-    Appl. 14, 2008, equations 2.2 and 3.2. Steps of 1 over the squared norm of ``A`` make the
-    objective fall.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sparrot.sparse_coding import iht
-    >>> rng = np.random.default_rng(0)
-    >>> A = rng.normal(size=(40, 60)) / np.sqrt(40)
-    >>> X = np.where(rng.random((50, 60)) < 0.05, 3.0, 0.0)
-    >>> result = iht(A, X @ A.T, alpha=0.1)
-    >>> is_found = np.abs(result.codes - X).max(axis=1) < 1e-3
-    >>> print(f"{is_found.mean():.0%}")
-    98%
-    """
-    if (alpha is None) == (n_nonzero_coefs is None):
-        raise InvalidInputError(
-            f"alpha is {alpha!r} and n_nonzero_coefs is {n_nonzero_coefs!r}: needs one of them"
-        )
-    problem = as_problem(A, Y, check_finite=as_flag(check_finite, "check_finite"))
-    if n_nonzero_coefs is None:
-        chosen = Penalty("l0", 0.0, as_positive(alpha, "alpha"))
-    else:
-        chosen = Penalty("largest", float(as_count(n_nonzero_coefs, "n_nonzero_coefs")), 0.0)
-    settings = _settings("none", positive, step, tol, max_iter)
-    return _solve(problem, chosen, settings, init, max_time, n_threads)
-
-
-def _settings(
-    momentum: str, positive: object, step: object, tol: object, max_iter: object
-) -> dict[str, Any]:
-    return {
-        "momentum": momentum,
-        "positive": as_flag(positive, "positive"),
-        "step": as_step(step),
-        "tol": 0.0 if tol is None else as_positive(tol, "tol", zero=True),
-        "max_iter": as_count(max_iter, "max_iter"),
-    }
-
-
-def as_step(step: object) -> float | None:
-    """Take a step: 0 is adaptive."""
-    if step is None:
-        return None
-    if isinstance(step, str):
-        as_choice(step, "step", ("adaptive",))
-        return 0.0
-    return as_positive(step, "step")
-
-
-def _solve(
-    problem: Problem,
-    penalty: Penalty,
-    settings: dict[str, Any],
-    init: object,
-    max_time: object,
-    n_threads: object,
-) -> CodingResult:
-    if problem.is_operator and penalty.name == "cel0":
-        raise InvalidInputError('penalty is "cel0" and A an operator: needs A as a matrix')
-    shape = (len(problem.signals), problem.atoms)
-    codes = _start(init, shape, problem)
-    _require_feasible(codes, penalty, settings["positive"])
-    simd_level()  # raises if SPARROT_SIMD asks for what there is not
-    raw = _sparrot.coding_solve(
-        problem.dictionary,
-        problem.signals,
-        codes,
-        init is not None,
-        {"penalty": penalty.name, "shape": penalty.shape, "alpha": penalty.alpha, **settings},
-        None if max_time is None else as_positive(max_time, "max_time", zero=True),
-        as_threads(n_threads),
+    settings = as_settings(
+        momentum, positive, step, first_step, as_tol(tol, problem.signals.dtype), max_iter
     )
-    found = codes[0] if problem.is_single else codes
-    result = result_of(raw, found, penalty.is_convex, settings["tol"])
-    warn_unless_converged(result, settings["tol"], stacklevel=3)
-    return result
-
-
-def _start(init: object, shape: tuple[int, int], problem: Problem) -> FloatArray:
-    dtype = problem.signals.dtype
-    if init is None:
-        return np.zeros(shape, dtype=dtype)
-    given = as_floats(init, "init", ndim=1 if problem.is_single else 2)
-    needed = shape[1:] if problem.is_single else shape
-    if given.shape != needed:
-        raise InvalidInputError(f"init has shape {given.shape}: needs {needed}")
-    require_finite(given, "init")
-    largest = np.abs(given).max()
-    if largest > np.sqrt(np.finfo(dtype).max):
-        raise InvalidInputError(
-            f"init contains {largest}, whose square overflows {dtype}: scale it"
-        )
-    return np.array(np.atleast_2d(given), dtype=dtype, order="C")
-
-
-def _require_feasible(codes: FloatArray, penalty: Penalty, positive: bool) -> None:
-    """Refuse to start from what must not be returned: it is if there is no time to leave it."""
-    if positive and (codes < 0).any():
-        raise InvalidInputError(f"init contains {codes.min()}: positive=True needs none below 0")
-    most = np.count_nonzero(codes, axis=1).max()
-    if penalty.name == "largest" and most > penalty.shape:
-        raise InvalidInputError(
-            f"init has a code with {most} numbers that are not 0: needs at most n_nonzero_coefs, "
-            f"{int(penalty.shape)}"
-        )
+    watching = Watching.of(callback, verbose, trace)
+    return solve(problem, chosen, settings, init, max_time, watching, n_threads)

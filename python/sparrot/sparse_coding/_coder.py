@@ -23,11 +23,13 @@ from sparrot._validation import (
     require_finite,
 )
 from sparrot.errors import InvalidInputError
-from sparrot.sparse_coding._batch import fista, iht, ista
+from sparrot.sparse_coding._batch import fista, ista
 from sparrot.sparse_coding._dictionary import as_problem
 from sparrot.sparse_coding._encode import encode
+from sparrot.sparse_coding._hard import iht
 from sparrot.sparse_coding._penalty import PENALTIES, Penalty
 from sparrot.sparse_coding._result import CodingResult
+from sparrot.sparse_coding._solve import as_tol
 
 ALGORITHMS = ("omp", "lasso_cd", "lasso_lars", "cd", "threshold", "ista", "fista", "iht")
 
@@ -76,10 +78,10 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Of "mcp": how fast it levels off, above 0.
     a : float, default=3.7
         Of "scad": where it is level, in units of ``transform_alpha``; above 2.
-    tol : float or None, default=1e-6
+    tol : float, "auto" or None, default="auto"
         The certificate to reach: the relative duality gap or the stationarity; see
-        :class:`CodingResult`. None, with "ista", "fista" and "iht", for exactly
-        ``transform_max_iter`` iterations.
+        :class:`CodingResult`. "auto" is 1e-6, and with "ista", "fista" and "iht" on float32 1e-5.
+        None, with these three, for exactly ``transform_max_iter`` iterations.
     n_threads : int, default=None
         See :func:`sparrot.get_num_threads`. The codes have the same bits for any number.
 
@@ -138,7 +140,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         penalty: str = "l1",
         gamma: float = 3.0,
         a: float = 3.7,
-        tol: float | None = 1e-6,
+        tol: float | str | None = "auto",
         n_threads: int | None = None,
     ) -> None:
         self.dictionary = dictionary
@@ -184,8 +186,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self._alpha()
         if self.transform_n_nonzero_coefs is not None:
             self._count()
-        if self.tol is not None:
-            as_positive(self.tol, "tol", zero=True)
+        as_tol(self.tol, np.float64)
         data = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
         self.components_ = _normalised(data) if self.dictionary is None else self._given()
         if self.components_.shape[1] != data.shape[1]:
@@ -345,7 +346,8 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             as_problem(atoms, data, check_finite=False),
             penalty,
             positive=positive,
-            tol=as_positive(self.tol, "tol", zero=True),
+            # Also of float32: codes are found in double precision.
+            tol=as_tol(self.tol, np.float64),
             max_iter=max_iter,
             n_threads=threads,
             stacklevel=stacklevel + 1,

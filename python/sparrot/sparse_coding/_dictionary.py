@@ -64,7 +64,7 @@ def _of_operator(A: Any, signals: FloatArray, is_single: bool) -> Problem:
             f"{A.shape[0]}"
         )
     # A copy: a function may write to its argument.
-    image = np.asarray(adjoint(signals.copy().T))
+    image = _as_array(adjoint(signals.copy().T), "A: the adjoint")
     if image.ndim != 2 or image.shape[1] != signals.shape[0] or image.shape[0] == 0:
         raise InvalidInputError(
             f"A: the adjoint made an array of shape {image.shape} of one of {signals.T.shape}: "
@@ -80,11 +80,21 @@ def _of_operator(A: Any, signals: FloatArray, is_single: bool) -> Problem:
     return Problem((*pair, features, atoms), signals, atoms, is_single, True)
 
 
+def _as_array(answer: Any, name: str) -> FloatArray:
+    """Take what a function has returned."""
+    try:
+        return np.asarray(answer)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"{name} made a {type(answer).__name__} that is no array: {error}"
+        ) from error
+
+
 def by_rows(function: Callable[[Any], Any], name: str, length: int) -> Callable[[Any], FloatArray]:
     """Make a function of columns one of rows, whose answer is checked."""
 
     def apply(rows: FloatArray) -> FloatArray:
-        answer = np.asarray(function(rows.T))
+        answer = _as_array(function(rows.T), name)
         if answer.shape != (length, len(rows)):
             raise InvalidInputError(
                 f"{name} made an array of shape {answer.shape}: needs {(length, len(rows))}"

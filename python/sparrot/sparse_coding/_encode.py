@@ -32,10 +32,12 @@ def encode(
         "shape": penalty.shape,
         "alpha": penalty.alpha,
         "positive": positive,
+        "steps": "bound",
         "step": None,
         "momentum": "none",
         "tol": tol,
         "max_iter": max_iter,
+        "is_watched": False,
     }
     raw = _sparrot.coding_encode(
         problem.dictionary, problem.signals, codes, settings, None, n_threads

@@ -42,6 +42,11 @@ class CodingResult(Result):
         The worst of them.
     message : str
         What happened and what to do.
+    trace : dict of ndarray or None
+        Where it was asked for, for the start and every five iterations what a
+        :class:`CodingState` has: "iteration", "time" (seconds), "objective" (the sum over all
+        signals), "certificate" (the largest), "sparsity" (numbers that are not 0, of all codes)
+        and "running" (signals that are being worked on).
 
     See Also
     --------
@@ -71,12 +76,23 @@ def result_of(
         converged=status is Status.CONVERGED,
         status=status,
         message=failure or message,
+        trace=_trace(raw.get("trace")),
     )
+
+
+def _trace(raw: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Give the columns of a trace the names they have here."""
+    if raw is None:
+        return None
+    return {name: raw[name] for name in raw if name != "phase"} | {
+        "running": raw["phase"].astype(np.int64)
+    }
 
 
 ADVICE = {
     Status.MAX_ITER: "allow more iterations (max_iter), or use fista",
     Status.MAX_TIME: "allow more time (max_time)",
+    Status.CALLBACK: "the callback asked to stop",
     Status.STALLED: "rounding allows no less: use a larger tol, or float64",
 }
 
@@ -95,7 +111,7 @@ def _summary(
             f"the step is too large for {int(diverged.sum())} of {len(statuses)} signals, whose "
             "iterates grew without bound; their codes are those they started from: leave step out"
         )
-    order = (Status.STALLED, Status.MAX_TIME, Status.MAX_ITER)
+    order = (Status.CALLBACK, Status.STALLED, Status.MAX_TIME, Status.MAX_ITER)
     status = next(status for status in order if (statuses == status.value).any())
     if status is Status.MAX_ITER and tol == 0:
         return status, f"all iterations were done, as asked; the largest {name} is {worst:.3g}"

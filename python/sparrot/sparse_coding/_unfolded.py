@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from sparrot._validation import as_choice, as_positive
 from sparrot.errors import InvalidInputError
-from sparrot.sparse_coding._unfolded_network import LEARNED, TrainingState, UnfoldedNetwork
+from sparrot.sparse_coding._training import TrainingState
+from sparrot.sparse_coding._unfolded_network import LEARNED, UnfoldedNetwork
 
 
 class UnfoldedISTA(UnfoldedNetwork):

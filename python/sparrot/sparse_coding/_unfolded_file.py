@@ -54,7 +54,12 @@ def read(path: Any, cls: Any) -> Any:
         )
     parameters, state = (_mapping(path, name, contents[name]) for name in ("parameters", "state"))
     dictionary = contents["dictionary"]
-    parameters["learn"] = tuple(parameters.get("learn", ()))
+    learn = parameters.get("learn", [])
+    if not (isinstance(learn, list) and all(isinstance(name, str) for name in learn)):
+        raise InvalidInputError(
+            f"{path} is damaged: its parameter learn is {learn!r}: needs a list of names"
+        )
+    parameters["learn"] = tuple(learn)
     parameters["dictionary"] = None if state.get("default") else dictionary
     try:
         network = cls(**parameters)
@@ -70,7 +75,12 @@ def read(path: Any, cls: Any) -> Any:
         setattr(network, name, figure)
     network.n_features_in_ = dictionary.shape[0]
     if "feature_names" in state:
-        network.feature_names_in_ = np.array(state["feature_names"], dtype=object)
+        names = state["feature_names"]
+        if not (isinstance(names, list) and len(names) == network.n_features_in_):
+            raise InvalidInputError(
+                f"{path} is damaged: 'feature_names' is no list of {network.n_features_in_} names"
+            )
+        network.feature_names_in_ = np.array(names, dtype=object)
     return network
 
 

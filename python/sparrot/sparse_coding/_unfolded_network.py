@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -29,32 +29,16 @@ from sparrot._validation import (
     require_finite,
 )
 from sparrot.errors import ConvergenceWarning, InvalidInputError
+from sparrot.sparse_coding._training import TrainingState, as_observer
 from sparrot.sparse_coding._unfolded_file import read, write
 
 LEARNED = ("step", "threshold")
 
-# The records of training keep the number of layers in a byte.
+# Far more than networks have that anybody has trained this way.
 MOST_LAYERS = 255
 
 # So much above the loss of the plain algorithm, relatively, may be the noise of the last batches.
 NOISE = 1e-2
-
-
-class TrainingState(NamedTuple):
-    """A pass over the signals, as a callback and ``history_`` know it."""
-
-    epoch: int
-    """Passes so far, over all stages."""
-    n_layers: int
-    """The layers that are trained in this stage."""
-    loss: float
-    """The mean loss of the pass, of the network as it is trained."""
-    gradient: float
-    """The largest derivative of the loss by a logarithm of what is learned, over the loss."""
-    nonzeros: int
-    """The mean number of non-zeros of a code."""
-    time: float
-    """Seconds since training began."""
 
 
 class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -117,7 +101,7 @@ class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ig
             model,
             schedule,
             max_time,
-            self._observer(),
+            as_observer(self.callback, self.verbose),
             as_threads(self.n_threads),
         )
         self._take(found, dictionary)
@@ -355,25 +339,6 @@ class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ig
             "alphas": "threshold" in learn,
             "seed": int(check_random_state(self.random_state).randint(2**31)),
         }
-
-    def _observer(self) -> Callable[..., bool] | None:
-        """Return what is called after each pass, if anybody wants to know."""
-        callback, talks = self.callback, self.verbose
-        if callback is None and not talks:
-            return None
-        if talks:
-            print(f"{'epoch':>6} {'layers':>6} {'loss':>12} {'gradient':>9} {'nnz':>6} {'s':>8}")
-
-        def observe(
-            epoch: int, time: float, loss: float, gradient: float, nonzeros: int, layers: int
-        ) -> bool:
-            state = TrainingState(epoch, layers, loss, gradient, nonzeros, time)
-            if talks:
-                figures = f"{loss:12.5e} {gradient:9.1e} {nonzeros:6d} {time:8.2f}"
-                print(f"{epoch:6d} {layers:6d} {figures}", flush=True)
-            return callback is not None and bool(callback(state))
-
-        return observe
 
     def _take(self, found: dict[str, Any], dictionary: FloatArray) -> None:
         trace = found["trace"]

@@ -3,11 +3,11 @@
 //! A variable is appended by one forward substitution and removed by Givens rotations of what
 //! comes after it, O(m^2) each; where many come or go at once faer factors anew.
 
-use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::cholesky::llt::factor;
-use faer::{MatMut, Par};
+use faer::MatMut;
 use sparrot_foundation::{Error, memory};
 use sparrot_simd::{linear, reduce};
+
+use crate::cholesky::cholesky;
 
 /// The factor, lower triangular, by columns.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ pub struct Factor {
 
 /// A pivot below this share of its diagonal entry is rounding.
 const NO_PIVOT: f64 = 1e-15;
+/// Columns that are filled between two looks at the clock.
+const COLUMNS: usize = 64;
 
 impl Factor {
     /// The number of variables.
@@ -102,29 +104,34 @@ impl Factor {
         size: usize,
         fill: impl Fn(usize, &mut [f64]),
     ) -> Result<bool, Error> {
+        self.rebuild_while(size, fill, || Ok(()))
+    }
+
+    /// The same, with a look now and then at whether to go on.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], and what `poll` says: the factor is then empty.
+    pub fn rebuild_while(
+        &mut self,
+        size: usize,
+        fill: impl Fn(usize, &mut [f64]),
+        poll: impl Fn() -> Result<(), Error>,
+    ) -> Result<bool, Error> {
         self.size = 0;
         self.reserve(size)?;
         let s = self.stride;
         for j in 0..size {
+            if j.is_multiple_of(COLUMNS) {
+                poll()?;
+            }
             fill(j, &mut self.values[j * s + j..j * s + size]);
         }
-        let need = factor::cholesky_in_place_scratch::<f64>(size, Par::Seq, Default::default());
-        let out_of_memory =
-            |_| Error::OutOfMemory { what: "a factorisation", bytes: need.size_bytes() as u64 };
-        let mut room = MemBuffer::try_new(need).map_err(out_of_memory)?;
         let view = MatMut::from_column_major_slice_with_stride_mut(&mut self.values, size, size, s);
-        let stack = MemStack::new(&mut room);
-        let done = factor::cholesky_in_place(
-            view,
-            Default::default(),
-            Par::Seq,
-            stack,
-            Default::default(),
-        );
-        if done.is_ok() {
+        let done = cholesky(view, poll)?;
+        if done {
             self.size = size;
         }
-        Ok(done.is_ok())
+        Ok(done)
     }
 
     /// The part of a variable's diagonal that those before it do not explain.
@@ -135,11 +142,23 @@ impl Factor {
     /// Solves, in place.
     pub fn solve(&self, x: &mut [f64]) {
         self.forward(x);
+        self.backward(x);
+    }
+
+    /// Solves `L'x = z`, in place.
+    pub fn backward(&self, x: &mut [f64]) {
         let s = self.stride;
         for j in (0..self.size).rev() {
             let below = &self.values[j * s + j + 1..j * s + self.size];
             x[j] = (x[j] - reduce::dot(below, &x[j + 1..])) / self.values[j * s + j];
         }
+    }
+
+    /// Appends the number of the last variable to the solution of `L z = b` for those before it.
+    pub fn forward_last(&self, z: &mut Vec<f64>, b: f64) {
+        let (s, last) = (self.stride, z.len());
+        let explained: f64 = z.iter().enumerate().map(|(j, z)| self.values[j * s + last] * z).sum();
+        z.push((b - explained) / self.values[last * s + last]);
     }
 
     fn forward(&self, x: &mut [f64]) {
@@ -199,6 +218,10 @@ mod tests {
                 let rhs: Vec<f64> = there.iter().map(|j| *j as f64 - 4.0).collect();
                 let mut x = rhs.clone();
                 factor.solve(&mut x);
+                let mut z = vec![];
+                rhs.iter().for_each(|b| factor.forward_last(&mut z, *b));
+                factor.backward(&mut z);
+                prop_assert!(z.iter().zip(&x).all(|(z, x)| (z - x).abs() < 1e-10));
                 for (i, r) in there.iter().zip(&rhs) {
                     let product: f64 = there.iter().zip(&x).map(|(j, x)| gram(*i, *j) * x).sum();
                     prop_assert!((product - r).abs() < 1e-10);

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cholesky;
 pub mod factor;
 pub mod loss;
 
@@ -379,15 +380,17 @@ impl<T: Element> Design<'_, T> {
 
     /// The sum of squares of each column; NaN where it is 0 only because the squares underflow.
     pub fn squared_norms(&self) -> Vec<f64> {
-        let norm = |i| {
-            let (mut sum, mut is_zero) = (0.0, true);
-            self.for_column(i, |_, v| {
-                sum += v * v;
-                is_zero &= v == 0.0;
-            });
-            if sum == 0.0 && !is_zero { f64::NAN } else { sum }
-        };
-        (0..self.columns()).map(norm).collect()
+        (0..self.columns()).map(|j| self.squared_norm(j)).collect()
+    }
+
+    /// Of one column.
+    pub fn squared_norm(&self, j: usize) -> f64 {
+        let (mut sum, mut is_zero) = (0.0, true);
+        self.for_column(j, |_, v| {
+            sum += v * v;
+            is_zero &= v == 0.0;
+        });
+        if sum == 0.0 && !is_zero { f64::NAN } else { sum }
     }
 
     /// `|A|'(|A| 1)`: upper bounds of the sums of magnitudes of the rows of `A'A`; exact where no

@@ -13,8 +13,9 @@ pub struct Record {
     pub certificate: f64,
     /// How many entries the method worked with (for Newton steps, those of the sparse Hessian).
     pub sparsity: usize,
-    /// The part of the method: an index into its own list of names.
-    pub phase: u8,
+    /// The part of the method: an index into its own list of names; or a count of its own, such as the
+    /// layers that are trained, or the problems of a batch that are being worked on.
+    pub phase: u32,
 }
 
 /// All iterations, in order.

@@ -12,12 +12,13 @@ use sparrot_prox::Power;
 use sparrot_simd::sparse_rows::Codes;
 use sparrot_unfolding::dictionary::Rows;
 use sparrot_unfolding::{
-    Dictionary, Method, Momentum, Outcome, Penalty, Request, Steps, Target, Weighted, encode,
-    solve, solve_with_matrix,
+    Dictionary, Method, Momentum, Outcome, Penalty, Request, Solution, Steps, Target, Weighted,
+    encode, solve, solve_with_matrix,
 };
 
 use crate::design::{DesignInput, DesignTask, Float};
 use crate::guard;
+use crate::observer::trace_columns;
 
 /// A matrix; or functions from codes to signals and back, by rows, with the lengths of both.
 #[derive(FromPyObject)]
@@ -35,11 +36,14 @@ pub struct CodingInput {
     shape: f64,
     alpha: f64,
     positive: bool,
-    /// None for what the dictionary allows, 0 for adaptive.
+    /// "bound" for what the dictionary allows, "fixed", "adaptive" or "backtracking".
+    steps: String,
+    /// The step, or the first one.
     step: Option<f64>,
     momentum: String,
     tol: f64,
     max_iter: usize,
+    is_watched: bool,
 }
 
 impl CodingInput {
@@ -48,10 +52,10 @@ impl CodingInput {
             penalty: penalty(&self.penalty, self.shape)?,
             lambda: self.alpha,
             positive: self.positive,
-            steps: match self.step {
-                None => None,
-                Some(0.0) => Some(Steps::Adaptive),
-                Some(step) => Some(Steps::Fixed(step)),
+            steps: match (self.steps.as_str(), self.step) {
+                ("adaptive", _) => Some(Steps::Adaptive),
+                ("backtracking", first) => Some(Steps::Backtracking(first)),
+                (_, step) => step.map(Steps::Fixed),
             },
             momentum: match self.momentum.as_str() {
                 "none" => Momentum::None,
@@ -60,6 +64,7 @@ impl CodingInput {
             },
             tol: self.tol,
             max_iter: self.max_iter,
+            is_watched: self.is_watched,
         })
     }
 }
@@ -79,7 +84,8 @@ pub fn penalty(name: &str, shape: f64) -> Result<Penalty, Error> {
     })
 }
 
-/// Codes the rows of Y, into the array given, where the codes start from: a dict of arrays.
+/// Codes the rows of Y, into the array given, where the codes start from: a dict of arrays, with the
+/// trace if iterations are watched.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "the limits of every call, and what it is about")]
 pub fn coding_solve<'py>(
@@ -90,9 +96,11 @@ pub fn coding_solve<'py>(
     is_warm: bool,
     input: CodingInput,
     max_time: Option<f64>,
+    callback: Option<Py<PyAny>>,
     n_threads: Option<usize>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let limits = guard::Limits { n_threads, max_time, callback: None };
+    let limits = guard::Limits { n_threads, max_time, callback };
+    let is_watched = input.is_watched;
     let found = match &dictionary {
         DictionaryInput::Matrix(design) => {
             design.with(MatrixCall { py, limits, signals, codes, is_warm, input })??
@@ -112,7 +120,9 @@ pub fn coding_solve<'py>(
             }
         }
     };
-    outcome_columns(py, &found)
+    let columns = outcome_columns(py, &found.outcomes)?;
+    columns.set_item("trace", is_watched.then(|| trace_columns(py, &found.trace)).transpose()?)?;
+    Ok(columns)
 }
 
 /// Codes the rows of Y by the Gram matrix, into the array given: by descent on a penalty, or, for
@@ -192,7 +202,7 @@ struct MatrixCall<'a, 'py> {
 }
 
 impl DesignTask for MatrixCall<'_, '_> {
-    type Answer = PyResult<Vec<Outcome>>;
+    type Answer = PyResult<Solution>;
 
     fn run<T: Float>(self, design: Design<'_, T>) -> Self::Answer {
         let MatrixCall { py, limits, signals, codes, is_warm, input } = self;
@@ -215,7 +225,7 @@ fn with_operator<T: Float>(
     codes: &Bound<'_, PyAny>,
     is_warm: bool,
     input: &CodingInput,
-) -> PyResult<Vec<Outcome>> {
+) -> PyResult<Solution> {
     let signals: PyReadonlyArray2<'_, T> = signals.extract()?;
     let mut codes: PyReadwriteArray2<'_, T> = codes.extract()?;
     let (y, codes) = (signals.as_slice()?, codes.as_slice_mut()?);

@@ -94,7 +94,7 @@ struct View<'a, T> {
 }
 
 impl<'a, T: Float> View<'a, T> {
-    fn matrix<'b>(&'b self, team: &Team, stop: &Stop<'_>) -> Result<Matrix<'b, T>, Error> {
+    fn matrix<'b>(&'b self, team: &Team, stop: &'b Stop<'b>) -> Result<Matrix<'b, T>, Error> {
         Matrix::new(&self.dictionary, "dictionary", usize::MAX, team, stop)
     }
 }

@@ -44,8 +44,14 @@ pub struct Selected<'a, T> {
 
 /// f32 or f64, with the kernels.
 pub trait Element: Copy + Default + PartialEq + Send + Sync {
-    /// Writes a product down.
-    fn multiply(product: &Product<'_, Self>, out: &mut [Self]);
+    /// Writes a product down, from a column or a few before it on, as long as `goes_on`; whether it
+    /// was done.
+    fn multiply(
+        product: &Product<'_, Self>,
+        from: usize,
+        out: &mut [Self],
+        goes_on: &dyn Fn() -> bool,
+    ) -> bool;
 
     /// Does a step for a row: from x and g, and in `old` and `g_old` those of the step before, to
     /// `old`. What is not 0 of it becomes the next row of `codes`. If it is measured: the squared
@@ -249,8 +255,13 @@ macro_rules! element {
         }
 
         impl Element for $float {
-            fn multiply(product: &Product<'_, $float>, out: &mut [$float]) {
-                panels::$multiply(product, out);
+            fn multiply(
+                product: &Product<'_, $float>,
+                from: usize,
+                out: &mut [$float],
+                goes_on: &dyn Fn() -> bool,
+            ) -> bool {
+                panels::$multiply(product, from, out, goes_on)
             }
             fn select(
                 x: &[$float],

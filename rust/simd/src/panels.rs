@@ -8,6 +8,8 @@
 //!
 //! **Cost.** A load of the matrix for each multiplication of a sparse row, a quarter of one for a dense row.
 
+mod layout;
+
 use std::ops::Range;
 
 use crate::dispatch::kernel;
@@ -15,8 +17,8 @@ use crate::exp::Float;
 use crate::lanes::Vector;
 use crate::sparse_rows::SparseRows;
 
-/// The width of a panel: four registers of the widest level.
-const PANEL_BYTES: usize = 256;
+pub use layout::Panels;
+
 /// Rows of a panel that are worked on together, 25 KiB.
 const BLOCK_ROWS: usize = 100;
 /// Sums of a sparse row that run side by side, so that an addition need not wait for the last.
@@ -30,51 +32,8 @@ const GROUP: usize = 4;
 /// They are if more than this share of their numbers, in quarters, is not 0.
 const CROWDED_QUARTERS: usize = 3;
 
-/// A matrix, cut into panels of columns: of each, one row after the other, filled up with 0.
-#[derive(Debug)]
-pub struct Panels<T> {
-    values: Vec<T>,
-    /// Where the first panel starts: at a line of the cache, so that no load crosses one.
-    start: usize,
-    rows: usize,
-    columns: usize,
-}
-
-impl<T: Copy + Default> Panels<T> {
-    const WIDTH: usize = PANEL_BYTES / size_of::<T>();
-
-    /// How many numbers are stored for a matrix of that shape.
-    pub fn count(rows: usize, columns: usize) -> usize {
-        columns.div_ceil(Self::WIDTH).saturating_mul(rows).saturating_mul(Self::WIDTH)
-    }
-
-    /// The matrix with these entries.
-    pub fn new(rows: usize, columns: usize, entry: impl Fn(usize, usize) -> T) -> Panels<T> {
-        const LINE: usize = 64;
-        let spare = LINE / size_of::<T>();
-        let mut values: Vec<T> = Vec::with_capacity(Self::count(rows, columns) + spare);
-        let start = values.as_ptr().align_offset(LINE).min(spare);
-        values.resize(start, T::default());
-        for first in (0..columns).step_by(Self::WIDTH) {
-            for i in 0..rows {
-                for j in first..first + Self::WIDTH {
-                    values.push(if j < columns { entry(i, j) } else { T::default() });
-                }
-            }
-        }
-        Panels { values, start, rows, columns }
-    }
-
-    /// The number of rows.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// The number of columns.
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-}
+/// Multiplications between them, about.
+const WORK_AT_ONCE: usize = 1 << 26;
 
 /// `scale * rows matrix + weight * base`, where `base` and the result have rows of the matrix's length.
 ///
@@ -101,6 +60,12 @@ impl<T: Copy + Default> Product<'_, T> {
             (None, Some(dense)) => dense.len() / self.matrix.rows.max(1),
             (None, None) => 0,
         }
+    }
+
+    /// Columns that are multiplied between two looks at the clock: whole panels.
+    fn columns_at_once(&self) -> usize {
+        let panel = Panels::<T>::WIDTH * self.count().max(1) * self.matrix.rows.max(1);
+        (WORK_AT_ONCE / panel).max(1) * Panels::<T>::WIDTH
     }
 
     fn cuts(&self) -> Cuts {
@@ -209,6 +174,7 @@ fn dense_sums<V: Vector, const WIDTH: usize>(
 fn multiply_all<V: Vector, const WIDTH: usize>(
     product: &Product<'_, V::Elem>,
     cuts: &Cuts,
+    columns: Range<usize>,
     out: &mut [V::Elem],
     nothing: V::Elem,
 ) where
@@ -217,7 +183,7 @@ fn multiply_all<V: Vector, const WIDTH: usize>(
     let matrix = product.matrix;
     let (height, n, count) = (matrix.rows, matrix.columns, product.count());
     let (panels, _) = matrix.values[matrix.start..].as_chunks::<WIDTH>();
-    for first in (0..n).step_by(REGISTERS * V::LANES) {
+    for first in columns.step_by(REGISTERS * V::LANES) {
         let (panel, offset) = (first / WIDTH, first % WIDTH);
         let panel = &panels[panel * height..(panel + 1) * height];
         for block in 0..cuts.blocks {
@@ -374,20 +340,38 @@ pub(crate) fn store_up_to<V: Vector>(v: V, x: &mut [V::Elem], n: usize, zero: V:
 
 macro_rules! of_type {
     ($float:ident, $multiply:ident, $kernel:ident) => {
-        /// See [`Product`].
-        pub fn $multiply(product: &Product<'_, $float>, out: &mut [$float]) {
-            $kernel(product, &product.cuts(), out);
+        /// See [`Product`]; of the columns from the panel of `from` on. `goes_on` is asked now and then, and
+        /// whether it was true to the end is told.
+        pub fn $multiply(
+            product: &Product<'_, $float>,
+            from: usize,
+            out: &mut [$float],
+            goes_on: &dyn Fn() -> bool,
+        ) -> bool {
+            const WIDTH: usize = Panels::<$float>::WIDTH;
+            let (cuts, n, step) =
+                (product.cuts(), product.matrix.columns, product.columns_at_once());
+            for first in (from / WIDTH * WIDTH..n).step_by(step) {
+                if !goes_on() {
+                    return false;
+                }
+                $kernel(product, &cuts, first..n.min(first + step), out);
+            }
+            true
         }
 
         kernel! {
-            /// A product, whose rows are cut.
+            /// Some columns of a product, whose rows are cut.
             pub fn $kernel<'a, S>(
                 product: &'a Product<'a, $float>,
                 cuts: &'a Cuts,
+                columns: Range<usize>,
                 out: &'a mut [$float],
             ) {
                 const WIDTH: usize = Panels::<$float>::WIDTH;
-                multiply_all::<<$float as Float>::Vector<S>, WIDTH>(product, cuts, out, 0.0);
+                multiply_all::<<$float as Float>::Vector<S>, WIDTH>(
+                    product, cuts, columns, out, 0.0,
+                );
             }
         }
     };

@@ -132,7 +132,7 @@ impl Run<'_> {
             objective,
             certificate,
             sparsity,
-            phase: phase as u8,
+            phase: phase as u32,
         };
         self.trace.0.push(record);
         self.stop.after(&record)

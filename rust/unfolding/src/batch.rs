@@ -19,17 +19,25 @@
 //!
 //! **Steps.** 1 over a certified bound of the squared norm of A; or adaptive: from the curvature along
 //! the first gradient, and made smaller (with the momentum started anew) whenever the curvature met
-//! along a move is above 1 / t. It never has to know the norm, and is never below 0.9 over it.
+//! along a move is above 1 / t. It never has to know the norm, and is never below 0.9 over it. Or found by
+//! backtracking, so that no step is too long even once: see [`crate::block`].
+//!
+//! **Being watched.** Blocks run one after the other, each to its end. Somebody who wants to see
+//! iterations wants all signals at the same one: then all blocks are there at once, and take turns of a
+//! few iterations. Their codes have the same bits.
 
 use sparrot_design::Design;
-use sparrot_foundation::{Error, Status, Stop, Team};
+use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace, memory};
 
-use crate::block::{Block, Signals};
+use crate::block::{Block, CHECK_EVERY, Figures, Signals};
 use crate::dictionary::Dictionary;
 use crate::matrix::Matrix;
 use crate::norm::squared_norm_bound;
 use crate::number::Number;
 use crate::penalty::{Penalty, Weighted};
+
+/// Numbers for each number of a code that a block keeps.
+const ARRAYS: usize = 8;
 
 /// How long a step is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,6 +46,8 @@ pub enum Steps {
     Fixed(f64),
     /// Found while going.
     Adaptive,
+    /// Found while going, and done again where it was too long; the first one may be told.
+    Backtracking(Option<f64>),
 }
 
 /// What a solve with a matrix is asked for.
@@ -58,14 +68,16 @@ pub struct Request {
     pub tol: f64,
     /// See [`Settings`].
     pub max_iter: usize,
+    /// See [`Settings`].
+    pub is_watched: bool,
 }
 
 impl Request {
     /// With what the dictionary adds.
     pub fn settings<'a>(&self, steps: Steps, squares: &'a [f64]) -> Settings<'a> {
-        let Request { penalty, lambda, positive, momentum, tol, max_iter, .. } = *self;
+        let Request { penalty, lambda, positive, momentum, tol, max_iter, is_watched, .. } = *self;
         let penalty = Weighted { penalty, lambda, positive, squares };
-        Settings { penalty, steps, momentum, tol, max_iter }
+        Settings { penalty, steps, momentum, tol, max_iter, is_watched }
     }
 }
 
@@ -93,6 +105,8 @@ pub struct Settings<'a> {
     pub tol: f64,
     /// Iterations of each signal, at most.
     pub max_iter: usize,
+    /// Whether iterations are recorded and shown to the observer.
+    pub is_watched: bool,
 }
 
 /// What is told of the code of a signal.
@@ -112,6 +126,16 @@ pub struct Outcome {
     pub diverged: bool,
 }
 
+/// What is told of all codes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Solution {
+    /// Of each.
+    pub outcomes: Vec<Outcome>,
+    /// Iterations, if they are watched: the sum of all objectives, the largest certificate, how many
+    /// numbers are not 0, and as the phase how many signals are being worked on.
+    pub trace: Trace,
+}
+
 /// Writes the codes of all signals, which start from 0 or from what is given.
 ///
 /// # Errors
@@ -124,7 +148,7 @@ pub fn solve<T: Number>(
     codes: &mut [T],
     team: &Team,
     stop: &Stop<'_>,
-) -> Result<Vec<Outcome>, Error> {
+) -> Result<Solution, Error> {
     let (m, n) = (dictionary.features(), dictionary.atoms());
     let count = signals.len() / m;
     check(signals, m)?;
@@ -139,13 +163,55 @@ pub fn solve<T: Number>(
         })
         .collect();
     let team = if block.is_none() { Team::new(Some(1)) } else { *team };
+    if settings.is_watched {
+        memory::check("all blocks at once", ARRAYS * count, n)?;
+        let begin = |signals| Block::new(dictionary, settings, signals, stop);
+        let blocks: Result<Vec<_>, Error> = team.run(stop, items, begin)?.into_iter().collect();
+        return watched(blocks?, &team, stop);
+    }
     let found =
         team.run(stop, items, |signals| Block::new(dictionary, settings, signals, stop)?.run())?;
     let mut outcomes = Vec::with_capacity(count);
     for block in found {
         outcomes.extend(block?);
     }
-    Ok(outcomes)
+    Ok(Solution { outcomes, trace: Trace::default() })
+}
+
+/// Lets blocks take turns, and shows them after each.
+fn watched<T: Number>(
+    mut blocks: Vec<Block<'_, T, impl Dictionary<T>>>,
+    team: &Team,
+    stop: &Stop<'_>,
+) -> Result<Solution, Error> {
+    let mut trace = Trace::default();
+    loop {
+        let seen = blocks.iter().map(Block::figures).fold(Figures::default(), Figures::and);
+        let record = Record {
+            iteration: seen.iterations,
+            time: stop.seconds(),
+            objective: seen.objective,
+            certificate: seen.certificate,
+            sparsity: seen.entries,
+            phase: seen.running as u32,
+        };
+        trace.0.push(record);
+        let ended = stop.after(&record)?;
+        if blocks.iter().all(Block::is_done) {
+            break;
+        }
+        let turn = |block: &mut Block<'_, T, _>| match ended {
+            Some(status) => block.end(status),
+            None => block.advance(CHECK_EVERY),
+        };
+        let turns = team.run(stop, blocks.iter_mut().collect(), turn)?;
+        turns.into_iter().collect::<Result<(), Error>>()?;
+        if ended.is_some() {
+            break;
+        }
+    }
+    let outcomes = blocks.into_iter().flat_map(Block::into_outcomes).collect();
+    Ok(Solution { outcomes, trace })
 }
 
 /// [`solve`] with a matrix.
@@ -160,7 +226,7 @@ pub fn solve_with_matrix<T: Number>(
     codes: &mut [T],
     team: &Team,
     stop: &Stop<'_>,
-) -> Result<Vec<Outcome>, Error> {
+) -> Result<Solution, Error> {
     /// Iterations until most signals are done, more or less.
     const USUAL: usize = 50;
     /// Norms of matrices with larger sides are not worth while.
@@ -187,7 +253,12 @@ pub(crate) fn check<T: Number>(signals: &[T], m: usize) -> Result<(), Error> {
         if !is_zero && !(T::LEAST_SQUARES..=T::MOST_SQUARES).contains(&squares) {
             return Err(Error::invalid(
                 "Y",
-                format!("has a row, {i}, whose squares over- or underflow: scale it"),
+                format!(
+                    "has a row, {i}, whose squares add up to {squares:.3e}: needs 0, or from {:e} to \
+                     {:e}, or else products over- or underflow; scale it",
+                    T::LEAST_SQUARES,
+                    T::MOST_SQUARES
+                ),
             ));
         }
     }

@@ -4,13 +4,13 @@ use sparrot_design::Design;
 use sparrot_design::factor::Factor;
 use sparrot_foundation::{Error, Status, Stop, Team, memory};
 use sparrot_simd::panels::{Panels, Product};
-use sparrot_simd::{codes, reduce};
+use sparrot_simd::reduce;
 
 use crate::batch::{self, Outcome};
 use crate::certificate::{Certificate, Point};
 use crate::descent::{Limits, descend};
 use crate::gram::{Gram, State};
-use crate::matrix::{squared_norms, subtract};
+use crate::matrix::{multiply, squared_norms, subtract};
 use crate::number::Number;
 use crate::penalty::{Penalty, Weighted};
 use crate::pursuit::{Target, pursue, refit};
@@ -53,13 +53,13 @@ pub fn encode<T: Number>(
     stop: &Stop<'_>,
 ) -> Result<Vec<Outcome>, Error> {
     let (m, n) = (design.rows(), design.columns());
-    squared_norms(design, "dictionary")?;
+    squared_norms(design, "dictionary", stop)?;
     batch::check(signals, m)?;
     let panels = match design {
         Design::Sparse(..) => None,
         Design::Dense(columns) => {
             memory::check("the dictionary", m, n)?;
-            Some(Panels::new(m, n, |i, j| columns[j][i].to_f64()))
+            Some(Panels::new(m, n, |i, j| columns[j][i].to_f64(), || stop.poll())?)
         }
     };
     let gram = Gram::new(design, panels.as_ref(), team, stop)?;
@@ -99,7 +99,7 @@ impl<T: Number> Coder<'_, T> {
         let mut residuals: Vec<f64> = signals.iter().map(|y| y.to_f64()).collect();
         let mut correlations = vec![0.0; codes.len()];
         self.correlate(&residuals, &mut correlations, stop)?;
-        let (mut endings, mut factor) = (vec![], Factor::default());
+        let (mut endings, mut found, mut factor) = (vec![], vec![], Factor::default());
         for ((y, base), code) in
             residuals.chunks_mut(m).zip(correlations.chunks(n)).zip(codes.chunks_mut(n))
         {
@@ -109,14 +109,24 @@ impl<T: Number> Coder<'_, T> {
             code.iter_mut().zip(&state.x).for_each(|(c, x)| *c = T::from_f64(*x));
             let (places, values) = entries(code);
             subtract(self.design, &places, &values, y);
+            found.push((places, values));
         }
         // Certificates are measured on what is returned.
-        self.correlate(&residuals, &mut correlations, stop)?;
+        if let Method::Descent { .. } = self.method {
+            self.correlate(&residuals, &mut correlations, stop)?;
+        } else {
+            // Nothing but the atoms in use counts.
+            let rows = residuals.chunks(m).zip(correlations.chunks_mut(n)).zip(&found);
+            for ((residual, correlations), (places, _)) in rows {
+                for j in places.iter().map(|j| *j as usize) {
+                    correlations[j] = self.design.column_dot(j, residual, 1, 0);
+                }
+            }
+        }
         let rows = signals.chunks(m).zip(residuals.chunks(m)).zip(correlations.chunks(n));
-        let all = rows.zip(codes.chunks(n)).zip(endings);
+        let all = rows.zip(&found).zip(endings);
         Ok(all
-            .map(|((((y, residual), correlations), code), ending)| {
-                let (places, values) = entries(code);
+            .map(|((((y, residual), correlations), (places, values)), ending)| {
                 let (places, values) = (&places[..], &values[..]);
                 self.judge(&Point { places, values, y, residual, correlations }, ending)
             })
@@ -128,8 +138,7 @@ impl<T: Number> Coder<'_, T> {
         if let Some(matrix) = &self.panels {
             let product =
                 Product { sparse: None, dense: Some(rows), matrix, scale: 1.0, base: None };
-            <f64 as codes::Element>::multiply(&product, out);
-            return Ok(());
+            return multiply(&product, 0, out, stop);
         }
         let (m, n) = (self.design.rows(), self.gram.atoms);
         for (y, out) in rows.chunks(m).zip(out.chunks_mut(n)) {

@@ -7,6 +7,7 @@ use sparrot_foundation::{Error, Stop, Team, memory};
 use sparrot_simd::linear;
 use sparrot_simd::panels::{Panels, Product};
 
+use crate::matrix::multiply;
 use crate::number::Number;
 
 /// Rows of the Gram matrix that a thread makes at a time.
@@ -25,26 +26,46 @@ pub fn gram_rows<T: Number, U: Number>(
     let (m, n) = (design.rows(), design.columns());
     let mut gram: Vec<U> = memory::zeros("the Gram matrix", n, n)?;
     let items: Vec<(usize, &mut [U])> = gram.chunks_mut(LINES * n).enumerate().collect();
-    team.for_work(n * n * m / 16).run(stop, items, |(k, out)| {
+    let done = team.for_work(n * n * m / 16).run(stop, items, |(k, out)| {
         let first = k * LINES;
         if let (Design::Dense(columns), Some(matrix)) = (design, panels) {
             let lines = &columns[first..first + out.len() / n];
             let atoms = lines.iter().flat_map(|a| a.iter().map(|a| U::from_f64(a.to_f64())));
             let atoms: Vec<U> = atoms.collect();
             let (dense, scale) = (Some(&atoms[..]), U::ONE);
-            U::multiply(&Product { sparse: None, dense, matrix, scale, base: None }, out);
-            return;
+            let product = Product { sparse: None, dense, matrix, scale, base: None };
+            // What is to the left of the diagonal is had from the other side.
+            return multiply(&product, first, out, stop);
         }
         let mut column = vec![0.0; m];
         for (i, out) in out.chunks_mut(n).enumerate() {
+            stop.poll()?;
             design.for_column(first + i, |row, v| column[row] = v);
-            for (j, out) in out.iter_mut().enumerate() {
+            for (j, out) in out.iter_mut().enumerate().skip(first + i) {
                 *out = U::from_f64(design.column_dot(j, &column, 1, 0));
             }
             design.for_column(first + i, |row, _| column[row] = 0.0);
         }
+        Ok(())
     })?;
+    done.into_iter().collect::<Result<(), Error>>()?;
+    mirror(&mut gram, n, stop)?;
     Ok(gram)
+}
+
+/// Copies what is to the right of the diagonal to the other side of it, by tiles.
+fn mirror<U: Number>(gram: &mut [U], n: usize, stop: &Stop<'_>) -> Result<(), Error> {
+    for top in (0..n).step_by(LINES) {
+        stop.poll()?;
+        for left in (0..=top).step_by(LINES) {
+            for i in top..n.min(top + LINES) {
+                for j in left..i.min(left + LINES) {
+                    gram[i * n + j] = gram[j * n + i];
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// `A'A` in double precision, by rows.
@@ -118,9 +139,14 @@ impl<'a> State<'a> {
 
     /// Computes q anew, without what has been lost by rounding.
     pub fn refresh(&mut self) {
-        self.q.copy_from_slice(self.base);
         let used: Vec<usize> = (0..self.x.len()).filter(|j| self.x[*j] != 0.0).collect();
-        subtract_rows(self.gram, &used, |i| self.x[used[i]], &mut self.q);
+        self.refresh_with(&used);
+    }
+
+    /// The same, for a code of these atoms.
+    pub fn refresh_with(&mut self, used: &[usize]) {
+        self.q.copy_from_slice(self.base);
+        subtract_rows(self.gram, used, |i| self.x[used[i]], &mut self.q);
     }
 
     /// `|y - A x|^2`, for a code of these atoms.

@@ -7,7 +7,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | [`batch`] | ISTA, FISTA and IHT: what is asked, and what is answered |
-//! | [`block`] | their iterations, on a block of signals |
+//! | [`block`] | their iterations, on a block of signals: steps, backtracking, judgement |
 //! | [`dictionary`] | what they ask of A |
 //! | [`matrix`] | products with a matrix in memory, by the route with the fewer operations |
 //! | [`number`] | f32 or f64 |
@@ -38,7 +38,7 @@ pub mod pursuit;
 pub mod signs;
 pub mod training;
 
-pub use batch::{Momentum, Outcome, Request, Settings, Steps, solve, solve_with_matrix};
+pub use batch::{Momentum, Outcome, Request, Settings, Solution, Steps, solve, solve_with_matrix};
 pub use coder::{Method, encode};
 pub use dictionary::Dictionary;
 pub use matrix::Matrix;

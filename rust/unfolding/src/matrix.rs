@@ -30,6 +30,8 @@ const BLOCK: RangeInclusive<usize> = 48..=160;
 const BLOCK_BYTES: usize = 1 << 20;
 /// Numbers for each atom and signal: codes and gradients, those before, and what comes of the signal.
 const ARRAYS: usize = 5;
+/// Columns that residuals are multiplied with between two looks at the clock.
+const COLUMNS_AT_ONCE: usize = 1024;
 /// Gram matrices of more columns are not made.
 const LARGEST_GRAM: usize = 8192;
 
@@ -49,6 +51,8 @@ pub struct Matrix<'a, T> {
     /// Not of a sparse matrix.
     factors: Option<Factors<T>>,
     gram: Option<Panels<T>>,
+    /// Products are abandoned when it says so.
+    stop: &'a Stop<'a>,
 }
 
 /// A dense matrix in panels.
@@ -83,27 +87,28 @@ impl<'a, T: Number> Matrix<'a, T> {
         name: &'static str,
         gradients: usize,
         team: &Team,
-        stop: &Stop<'_>,
+        stop: &'a Stop<'a>,
     ) -> Result<Matrix<'a, T>, Error> {
+        let poll = || stop.poll();
         let (m, n) = (design.rows(), design.columns());
-        let squares = squared_norms(design, name)?;
+        let squares = squared_norms(design, name, stop)?;
         let factors = match design {
             Design::Sparse(..) => None,
             Design::Dense(columns) => {
                 memory::check("the dictionary", 2 * m, n)?;
-                let transposed = Panels::new(n, m, |j, i| columns[j][i]);
-                let straight = Panels::new(m, n, |i, j| columns[j][i]);
+                let transposed = Panels::new(n, m, |j, i| columns[j][i], poll)?;
+                let straight = Panels::new(m, n, |i, j| columns[j][i], poll)?;
                 Some(Factors { transposed, straight })
             }
         };
         let gram = if n <= LARGEST_GRAM && n.div_ceil(2) <= gradients {
             memory::check("the Gram matrix", 2 * n, n)?;
             let gram = gram_rows(design, factors.as_ref().map(|f| &f.straight), team, stop)?;
-            Some(Panels::new(n, n, |i, j| gram[i * n + j]))
+            Some(Panels::new(n, n, |i, j| gram[i * n + j], poll)?)
         } else {
             None
         };
-        Ok(Matrix { design, squares, factors, gram })
+        Ok(Matrix { design, squares, factors, gram, stop })
     }
 
     /// The matrix itself.
@@ -128,31 +133,43 @@ impl<'a, T: Number> Matrix<'a, T> {
     }
 
     /// See [`GramProduct`]; `room` is for what comes in between.
-    pub fn multiply(&self, product: GramProduct<'_, T>, room: &mut Vec<T>, out: &mut [T]) {
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn multiply(
+        &self,
+        product: GramProduct<'_, T>,
+        room: &mut Vec<T>,
+        out: &mut [T],
+    ) -> Result<(), Error> {
         let GramProduct { sparse, dense, scale, base } = product;
         let (sparse, dense, base) = (Some(sparse), Some(dense), Some(base));
         let rows = product.sparse.count();
         let count = product.sparse.starts[rows] - product.sparse.starts[0];
         if let (Route::Gram, Some(matrix)) = (self.route(rows, count), &self.gram) {
-            T::multiply(&Product { sparse, dense, matrix, scale, base }, out);
-            return;
+            return self.product(&Product { sparse, dense, matrix, scale, base }, out);
         }
         let Some(factors) = &self.factors else { return self.multiply_by_columns(product, out) };
         let size = rows * self.design.rows();
         room.resize(room.len().max(size), T::ZERO);
         let images = &mut room[..size];
         let matrix = &factors.transposed;
-        T::multiply(&Product { sparse, dense, matrix, scale: T::ONE, base: None }, images);
+        self.product(&Product { sparse, dense, matrix, scale: T::ONE, base: None }, images)?;
         let (dense, matrix) = (Some(&*images), &factors.straight);
-        T::multiply(&Product { sparse: None, dense, matrix, scale, base }, out);
+        self.product(&Product { sparse: None, dense, matrix, scale, base }, out)
+    }
+
+    fn product(&self, product: &Product<'_, T>, out: &mut [T]) -> Result<(), Error> {
+        multiply(product, 0, out, self.stop)
     }
 
     /// The same of a sparse matrix.
-    fn multiply_by_columns(&self, product: GramProduct<'_, T>, out: &mut [T]) {
+    fn multiply_by_columns(&self, product: GramProduct<'_, T>, out: &mut [T]) -> Result<(), Error> {
         let GramProduct { sparse, scale, base: (base, weight), .. } = product;
         let n = self.design.columns();
         let mut image = vec![0.0; self.design.rows()];
         for (row, (out, base)) in out.chunks_mut(n).zip(base.chunks(n)).enumerate() {
+            self.stop.poll()?;
             image.fill(0.0);
             for at in sparse.starts[row]..sparse.starts[row + 1] {
                 let x = sparse.values[at].to_f64();
@@ -163,22 +180,28 @@ impl<'a, T: Number> Matrix<'a, T> {
                 *out = T::from_f64(sum + weight.to_f64() * base.to_f64());
             }
         }
+        Ok(())
     }
 
     /// A weight times `A'y`, of signals by rows.
-    pub fn correlate(&self, signals: &[T], weight: T, out: &mut [T]) {
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn correlate(&self, signals: &[T], weight: T, out: &mut [T]) -> Result<(), Error> {
         if let Some(factors) = &self.factors {
             let (dense, matrix) = (Some(signals), &factors.straight);
-            T::multiply(&Product { sparse: None, dense, matrix, scale: weight, base: None }, out);
-            return;
+            let scale = weight;
+            return self.product(&Product { sparse: None, dense, matrix, scale, base: None }, out);
         }
         let (m, n) = (self.design.rows(), self.design.columns());
         for (y, out) in signals.chunks(m).zip(out.chunks_mut(n)) {
+            self.stop.poll()?;
             let wide: Vec<f64> = y.iter().map(|y| weight.to_f64() * y.to_f64()).collect();
             for (j, out) in out.iter_mut().enumerate() {
                 *out = T::from_f64(self.design.column_dot(j, &wide, 1, 0));
             }
         }
+        Ok(())
     }
 
     /// `y - A x` of a row, in double precision.
@@ -187,6 +210,20 @@ impl<'a, T: Number> Matrix<'a, T> {
         let (places, values) = codes.row(row);
         subtract(self.design, places, values, out);
     }
+}
+
+/// Writes a product down, from a column or a few before it on.
+///
+/// # Errors
+/// [`Error::Interrupted`].
+pub(crate) fn multiply<T: Number>(
+    product: &Product<'_, T>,
+    from: usize,
+    out: &mut [T],
+    stop: &Stop<'_>,
+) -> Result<(), Error> {
+    T::multiply(product, from, out, &|| stop.poll().is_ok());
+    stop.poll()
 }
 
 /// Takes atoms times a code's numbers off a signal, in double precision.
@@ -218,8 +255,15 @@ pub(crate) fn subtract<T: Number>(
 pub(crate) fn squared_norms<T: Number>(
     design: &Design<'_, T>,
     name: &'static str,
+    stop: &Stop<'_>,
 ) -> Result<Vec<f64>, Error> {
-    let squares = design.squared_norms();
+    let norm = |j: usize| {
+        if j.is_multiple_of(COLUMNS_AT_ONCE) {
+            stop.poll()?;
+        }
+        Ok(design.squared_norm(j))
+    };
+    let squares: Vec<f64> = (0..design.columns()).map(norm).collect::<Result<_, Error>>()?;
     let total: f64 = squares.iter().sum();
     let fits = |s: &f64| *s == 0.0 || (T::LEAST_SQUARES..=T::MOST_SQUARES).contains(s);
     match squares.iter().position(|s| !fits(s)) {
@@ -253,8 +297,7 @@ impl<T: Number> Dictionary<T> for Matrix<'_, T> {
 
     fn correlations(&self, count: usize, y: &[T], out: &mut [T]) -> Result<(), Error> {
         let (m, n) = (self.features(), self.atoms());
-        self.correlate(&y[..count * m], T::ONE, &mut out[..count * n]);
-        Ok(())
+        self.correlate(&y[..count * m], T::ONE, &mut out[..count * n])
     }
 
     fn gradients(&self, rows: Rows<'_, T>, room: &mut Vec<T>, out: &mut [T]) -> Result<(), Error> {
@@ -262,8 +305,7 @@ impl<T: Number> Dictionary<T> for Matrix<'_, T> {
         let (sparse, dense) = (rows.codes.view(), &rows.x[used]);
         let base = (&rows.base[used], -T::ONE);
         let product = GramProduct { sparse, dense, scale: T::ONE, base };
-        self.multiply(product, room, &mut out[used]);
-        Ok(())
+        self.multiply(product, room, &mut out[used])
     }
 
     fn exact(
@@ -277,10 +319,14 @@ impl<T: Number> Dictionary<T> for Matrix<'_, T> {
         let (m, n) = (self.features(), self.atoms());
         let outputs = residuals.chunks_mut(m).zip(correlations.chunks_mut(n));
         for (row, (residual, out)) in chosen.iter().zip(outputs) {
+            self.stop.poll()?;
             self.residual(codes, *row, y, residual);
             match self.design {
                 Design::Dense(columns) => {
-                    for (four, out) in columns.chunks(4).zip(out.chunks_mut(4)) {
+                    for (k, (four, out)) in columns.chunks(4).zip(out.chunks_mut(4)).enumerate() {
+                        if k.is_multiple_of(COLUMNS_AT_ONCE / 4) {
+                            self.stop.poll()?;
+                        }
                         // The last group is filled up with its last column.
                         let at = |q: usize| four[q.min(four.len() - 1)];
                         let products = T::dot4([at(0), at(1), at(2), at(3)], residual);

@@ -5,15 +5,20 @@
 //! with them, without ever forming the residual (Rubinstein, Zibulevsky and Elad, "Efficient
 //! implementation of the K-SVD algorithm using batch orthogonal matching pursuit", Technion 2008).
 //!
-//! **Cost.** k N + k^2 for the k-th atom.
+//! **Cost.** k N + k^2 for the k-th atom. What the factor makes of the products with the signal grows with
+//! it, and its squares are what the atoms explain of the signal's.
 
 use sparrot_design::factor::Factor;
 use sparrot_foundation::{Error, Stop};
 
 use crate::gram::{Gram, State};
+use sparrot_simd::codes::Element;
 
 /// A pivot below this share of its square is rounding: the atom is in the span of others.
 const DEPENDENT: f64 = 1e-12;
+
+/// Atoms that join between two looks at the clock.
+const ATOMS: usize = 4;
 
 /// When to stop.
 #[derive(Clone, Copy, Debug)]
@@ -36,41 +41,50 @@ pub fn pursue(
     factor: &mut Factor,
     stop: &Stop<'_>,
 ) -> Result<bool, Error> {
-    let gram = state.gram;
     let mut used: Vec<usize> = vec![];
-    let mut x: Vec<f64> = vec![];
+    // The code is the backward solution of z, whose squares are what the atoms explain.
+    let (mut x, mut z): (Vec<f64>, Vec<f64>) = (vec![], vec![]);
     factor.clear();
-    let mut closed = vec![false; gram.atoms];
+    // Atoms in use, whose correlations are 0 but for rounding, and those that are of no use.
+    let mut closed: Vec<usize> = vec![];
+    let mut left = state.squares;
+    // Correlations are those of the code before; nobody asks for those of the last.
+    let mut is_stale = false;
     while used.len() < target.count {
-        stop.poll()?;
-        if state.residual_squares(&used) <= target.squares {
+        if used.len().is_multiple_of(ATOMS) {
+            stop.poll()?;
+        }
+        if left <= target.squares {
             return Ok(true);
         }
-        let size = |j: usize| if target.positive { state.q[j] } else { state.q[j].abs() };
-        let (mut most, mut picked) = (0.0, None);
-        for j in (0..gram.atoms).filter(|j| !closed[*j]) {
-            if size(j) > most {
-                (most, picked) = (size(j), Some(j));
-            }
+        if is_stale {
+            state.refresh_with(&used);
+            is_stale = false;
         }
+        closed.iter().for_each(|j| state.q[*j] = 0.0);
+        let most = f64::largest(&state.q, target.positive);
+        let is_most = |q: &f64| if target.positive { *q == most } else { q.abs() == most };
+        let picked = if most > 0.0 { state.q.iter().position(is_most) } else { None };
         let Some(j) = picked else { return Ok(target.squares == 0.0) };
-        closed[j] = true;
+        closed.push(j);
         if !join(factor, &mut used, state.gram, j)? {
             continue;
         }
-        x.clear();
-        x.extend(used.iter().map(|j| state.base[*j]));
-        factor.solve(&mut x);
+        factor.forward_last(&mut z, state.base[j]);
+        x.clone_from(&z);
+        factor.backward(&mut x);
         if target.positive && x.iter().any(|x| *x <= 0.0) {
             // The code without the atom was the best with these signs.
             used.pop();
+            z.pop();
             factor.remove(used.len());
             continue;
         }
+        left -= z.last().map_or(0.0, |z| z * z);
+        is_stale = true;
         used.iter().zip(&x).for_each(|(j, x)| state.x[*j] = *x);
-        state.refresh();
     }
-    Ok(target.squares == 0.0 || state.residual_squares(&used) <= target.squares)
+    Ok(target.squares == 0.0 || left <= target.squares)
 }
 
 /// Takes an atom into the factor, and into those in use; whether it does not depend on them.

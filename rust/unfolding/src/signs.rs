@@ -62,13 +62,13 @@ impl Support<'_> {
         cycle(state, penalty, &new);
         used.retain(|j| state.x[*j] != 0.0);
         let without = self.join(state, used, stop)?;
-        while self.step(state, penalty.lambda)? {
+        while self.step(state, penalty.lambda, stop)? {
             stop.poll()?;
         }
         if !without.is_empty() {
             (0..CYCLES).for_each(|_| cycle(state, penalty, used));
         }
-        self.leave_zeros(state);
+        self.leave_zeros(state, stop)?;
         used.retain(|j| state.x[*j] != 0.0);
         Ok(())
     }
@@ -90,7 +90,7 @@ impl Support<'_> {
                 out.iter_mut().zip(&all[i..]).for_each(|(out, j)| *out = row[*j]);
                 out[0] *= raised;
             };
-            if self.factor.rebuild(all.len(), fill)? {
+            if self.factor.rebuild_while(all.len(), fill, || stop.poll())? {
                 all.iter().for_each(|j| self.is_member[*j] = true);
                 self.atoms = all;
                 return Ok(vec![]);
@@ -115,19 +115,20 @@ impl Support<'_> {
     }
 
     /// Removes the atoms whose numbers are 0; whether there are any.
-    fn leave_zeros(&mut self, state: &State<'_>) -> bool {
+    fn leave_zeros(&mut self, state: &State<'_>, stop: &Stop<'_>) -> Result<bool, Error> {
         let before = self.atoms.len();
         for place in (0..before).rev() {
             if state.x[self.atoms[place]] == 0.0 {
+                stop.poll()?;
                 self.factor.remove(place);
                 self.is_member[self.atoms.remove(place)] = false;
             }
         }
-        self.atoms.len() < before
+        Ok(self.atoms.len() < before)
     }
 
     /// A step; whether a sign would have changed, whose atom has left.
-    fn step(&mut self, state: &mut State<'_>, lambda: f64) -> Result<bool, Error> {
+    fn step(&mut self, state: &mut State<'_>, lambda: f64, stop: &Stop<'_>) -> Result<bool, Error> {
         let slope = |j: &usize| state.q[*j] - lambda * state.x[*j].signum();
         self.moves.clear();
         self.moves.extend(self.atoms.iter().map(slope));
@@ -147,6 +148,6 @@ impl Support<'_> {
             }
         }
         state.add(&self.atoms, &self.moves);
-        Ok(self.leave_zeros(state))
+        self.leave_zeros(state, stop)
     }
 }

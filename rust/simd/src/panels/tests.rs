@@ -4,6 +4,15 @@
 use super::*;
 use crate::level::Level;
 
+/// A matrix, without a look at the clock.
+fn new<T: Copy + Default>(
+    rows: usize,
+    columns: usize,
+    entry: impl Fn(usize, usize) -> T,
+) -> Panels<T> {
+    Panels::new(rows, columns, entry, || Ok::<(), std::convert::Infallible>(())).unwrap()
+}
+
 fn whole(k: usize) -> f64 {
     ((k * 7919) % 17) as f64 - 8.0
 }
@@ -43,7 +52,7 @@ macro_rules! agrees {
             let heights = [1, 5, 99, 100, 101, 230];
             for (height, n) in heights.into_iter().zip([1, 15, 16, 33, 64, 130]) {
                 let entry = |i: usize, j: usize| whole(i * (n + 3) + j);
-                let matrix = Panels::new(height, n, |i, j| entry(i, j) as $float);
+                let matrix = new(height, n, |i, j| entry(i, j) as $float);
                 assert_eq!((matrix.rows(), matrix.columns()), (height, n));
                 let dense = rows(height);
                 let (starts, positions, values) = compressed(&dense, height, |x| x as $float);
@@ -64,7 +73,7 @@ macro_rules! agrees {
                     };
                     for level in Level::available() {
                         let mut out = vec![$float::NAN; count * n];
-                        $kernel::at(level, &product, &product.cuts(), &mut out);
+                        $kernel::at(level, &product, &product.cuts(), 0..n, &mut out);
                         for (at, out) in out.iter().enumerate() {
                             let (row, j) = (at / n, at % n);
                             let sum: f64 =
@@ -87,12 +96,46 @@ agrees!(double_precision_agrees_with_the_definition, f64, cut_product_f64);
 
 #[test]
 fn what_is_not_finite_is_not_hidden() {
-    let matrix = Panels::new(3, 2, |i, j| (i + j) as f64);
+    let matrix = new(3, 2, |i, j| (i + j) as f64);
     let dense = [1.0, f64::NAN, 0.0];
     let sparse = None;
     let product =
         Product { sparse, dense: Some(&dense[..]), matrix: &matrix, scale: 1.0, base: None };
     let mut out = [0.0; 2];
-    multiply_f64(&product, &mut out);
+    assert!(multiply_f64(&product, 0, &mut out, &|| true));
     assert!(out.iter().all(|x| x.is_nan()));
+}
+
+#[test]
+fn a_large_product_can_be_abandoned() {
+    let (height, n, count) = (4096, 70, 600);
+    let matrix = new(height, n, |i, j| (i + j) as f64);
+    // A number in the last row only.
+    let mut starts = vec![0; count];
+    starts.push(1);
+    let rows = SparseRows { starts: &starts, positions: &[5], values: &[2.0] };
+    let product =
+        Product { sparse: Some(rows), dense: None, matrix: &matrix, scale: 1.0, base: None };
+    let looks = std::cell::Cell::new(0);
+    let mut out = vec![f64::NAN; count * n];
+    let until = |most: usize| {
+        looks.set(looks.get() + 1);
+        looks.get() <= most
+    };
+    assert!(!multiply_f64(&product, 0, &mut out, &|| until(2)));
+    let last = &out[(count - 1) * n..];
+    assert!(
+        (0..64).all(|j| last[j] == 2.0 * (5 + j) as f64) && last[64..].iter().all(|x| x.is_nan())
+    );
+    assert!(multiply_f64(&product, 0, &mut out, &|| until(usize::MAX)));
+    assert!((0..n).all(|j| out[(count - 1) * n + j] == 2.0 * (5 + j) as f64));
+    let mut part = vec![f64::NAN; count * n];
+    assert!(multiply_f64(&product, 40, &mut part, &|| true));
+    let last = &part[(count - 1) * n..];
+    assert!(
+        last[..32].iter().all(|x| x.is_nan()) && (32..n).all(|j| last[j] == 2.0 * (5 + j) as f64)
+    );
+    looks.set(0);
+    let poll = || if until(3) { Ok(()) } else { Err(looks.get()) };
+    assert_eq!(Panels::new(1000, 64, |_, _| 0.0f32, poll).err(), Some(4));
 }

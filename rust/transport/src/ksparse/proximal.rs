@@ -108,7 +108,7 @@ impl Stage<'_, '_> {
                 objective: self.climb.smooth.value,
                 certificate: self.error(),
                 sparsity: self.climb.entries,
-                phase,
+                phase: phase.into(),
             };
             self.trace.0.push(record);
             if let Some(status) = self.stop.after(&record)? {

@@ -201,7 +201,7 @@ impl<T: Number> Training<'_, T> {
                 objective: loss / count as f64,
                 certificate: relative(self.largest(&mean, depth), loss),
                 sparsity: nonzeros / count,
-                phase: layers as u8,
+                phase: layers as u32,
             };
             trace.0.push(record);
             match self.stop.after(&record)? {

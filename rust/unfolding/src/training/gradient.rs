@@ -39,7 +39,9 @@ impl<'a, T: Number> Signals<'a, T> {
         let mut minus_correlations = memory::zeros("products of signals and atoms", count, atoms)?;
         let blocks = signals.chunks(BLOCK * features);
         let items = blocks.zip(minus_correlations.chunks_mut(BLOCK * atoms)).collect();
-        team.run(stop, items, |(signals, out)| dictionary.correlate(signals, -T::ONE, out))?;
+        team.run(stop, items, |(signals, out)| dictionary.correlate(signals, -T::ONE, out))?
+            .into_iter()
+            .collect::<Result<(), Error>>()?;
         let (rows, width) = match codes {
             Some(codes) => (codes, atoms),
             None => (signals, features),
@@ -144,23 +146,25 @@ impl<'a, T: Number> Gradient<'a, T> {
         let count = items.len();
         // Multiply-adds of sparse rows, a few dozen in a nanosecond.
         let team = team.for_work(batch.len() * depth * (n * n / 32));
-        team.run(stop, items, |(rows, (tile, sums))| {
+        let done = team.run(stop, items, |(rows, (tile, sums))| {
             sums.clear();
             for (base, row) in tile.base.chunks_mut(n).zip(rows) {
                 let row = *row as usize;
                 base.copy_from_slice(&signals.minus_correlations[row * n..][..n]);
             }
-            sums.is_finite = tile.forward(rows.len(), dictionary, network, depth, shrinkage);
+            sums.is_finite = tile.forward(rows.len(), dictionary, network, depth, shrinkage)?;
             let truth = |i: usize| match signals.codes {
                 Some(codes) => &codes[rows[i] as usize * n..][..n],
                 None => &[],
             };
             let squares = |i: usize| signals.squares[rows[i] as usize];
-            tile.loss(loss, dictionary, truth, squares, sums);
+            tile.loss(loss, dictionary, truth, squares, sums)?;
             if wants_gradient {
-                tile.backward(dictionary, network, depth, shrinkage, sums);
+                tile.backward(dictionary, network, depth, shrinkage, sums)?;
             }
+            Ok(())
         })?;
+        done.into_iter().collect::<Result<(), Error>>()?;
         self.total.clear();
         self.tiles[..count].iter().for_each(|(_, sums)| self.total.add(sums));
         let figures = self.total.log_steps.iter().chain(&self.total.log_alphas);

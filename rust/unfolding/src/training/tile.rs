@@ -106,6 +106,9 @@ impl<T: Number> Tile<T> {
     }
 
     /// Through the first layers, from [`Self::base`]; whether all numbers on the way were finite.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
     pub fn forward(
         &mut self,
         signals: usize,
@@ -113,7 +116,7 @@ impl<T: Number> Tile<T> {
         network: &Network,
         depth: usize,
         shrinkage: Shrinkage,
-    ) -> bool {
+    ) -> Result<bool, Error> {
         let n = self.columns;
         self.signals = signals;
         let mut finite = true;
@@ -125,7 +128,7 @@ impl<T: Number> Tile<T> {
                 self.correlations[..signals * n].copy_from_slice(&self.base[..signals * n]);
             } else {
                 self.last = (t - 1) % self.layers.len();
-                self.correlate(dictionary);
+                self.correlate(dictionary)?;
             }
             let this = t % self.layers.len();
             let layer = &mut self.layers[this];
@@ -154,17 +157,23 @@ impl<T: Number> Tile<T> {
             self.spread(this);
             self.last = this;
         }
-        finite
+        Ok(finite)
     }
 
     /// `A'(A x - y)` of the network's output.
-    fn correlate(&mut self, dictionary: &Matrix<'_, T>) {
-        self.multiply(dictionary, self.last, T::ONE, Base::Signals);
+    fn correlate(&mut self, dictionary: &Matrix<'_, T>) -> Result<(), Error> {
+        self.multiply(dictionary, self.last, T::ONE, Base::Signals)
     }
 
     /// The values of a layer, which are also in the dense rows, times the Gram matrix, scaled and added
     /// to the base: into the correlations.
-    fn multiply(&mut self, dictionary: &Matrix<'_, T>, layer: usize, scale: T, base: Base) {
+    fn multiply(
+        &mut self,
+        dictionary: &Matrix<'_, T>,
+        layer: usize,
+        scale: T,
+        base: Base,
+    ) -> Result<(), Error> {
         let layer = &self.layers[layer];
         let used = ..self.signals * self.columns;
         let base = match base {
@@ -177,7 +186,7 @@ impl<T: Number> Tile<T> {
             scale,
             base: (&base[used], T::ONE),
         };
-        dictionary.multiply(product, &mut self.inner, &mut self.correlations[used]);
+        dictionary.multiply(product, &mut self.inner, &mut self.correlations[used])
     }
 
     /// Writes the values of a layer into the dense rows.
@@ -213,6 +222,9 @@ impl<T: Number> Tile<T> {
 
     /// The loss of what [`Self::forward`] found; its derivatives by the output become the start of the
     /// way back. `truth` has the signal's true code, `squares` its norm, or that of the signal.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
     pub fn loss<'a>(
         &mut self,
         loss: Loss,
@@ -220,9 +232,9 @@ impl<T: Number> Tile<T> {
         truth: impl Fn(usize) -> &'a [T],
         squares: impl Fn(usize) -> f64,
         sums: &mut Sums,
-    ) {
+    ) -> Result<(), Error> {
         if loss != Loss::Supervised {
-            self.correlate(dictionary);
+            self.correlate(dictionary)?;
         }
         self.clear(self.last);
         let (n, atoms) = (self.columns, dictionary.atoms() as f64);
@@ -259,10 +271,14 @@ impl<T: Number> Tile<T> {
             }
         }
         sums.nonzeros += layer.starts[self.signals];
+        Ok(())
     }
 
     /// The gradient, from what [`Self::loss`] left; the network has as many layers as the tile has
     /// room for, or more.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
     pub fn backward(
         &mut self,
         dictionary: &Matrix<'_, T>,
@@ -270,7 +286,7 @@ impl<T: Number> Tile<T> {
         depth: usize,
         shrinkage: Shrinkage,
         sums: &mut Sums,
-    ) {
+    ) -> Result<(), Error> {
         let n = self.columns;
         for t in (0..depth).rev() {
             let (step, alpha) = network.layer(t);
@@ -291,7 +307,7 @@ impl<T: Number> Tile<T> {
                 break;
             }
             self.spread(t);
-            self.multiply(dictionary, t, T::from_f64(-step), Base::Values);
+            self.multiply(dictionary, t, T::from_f64(-step), Base::Values)?;
             self.clear(t);
             let before = &self.layers[t - 1];
             for (i, row) in self.correlations.chunks(n).take(self.signals).enumerate() {
@@ -300,5 +316,6 @@ impl<T: Number> Tile<T> {
                 }
             }
         }
+        Ok(())
     }
 }

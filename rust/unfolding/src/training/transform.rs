@@ -31,13 +31,11 @@ pub fn transform<T: Number>(
         let mut finite = true;
         let parts = signals.chunks(TILE * features).zip(codes.chunks_mut(TILE * atoms));
         for (signals, codes) in parts {
-            if stop.is_interrupted() {
-                return Err(Error::Interrupted);
-            }
             let count = signals.len() / features;
             let base = &mut tile.base[..count * atoms];
-            dictionary.correlate(signals, -T::ONE, base);
-            finite &= tile.forward(count, dictionary, network, network.depth(), shrinkage.exact());
+            dictionary.correlate(signals, -T::ONE, base)?;
+            let depth = network.depth();
+            finite &= tile.forward(count, dictionary, network, depth, shrinkage.exact())?;
             tile.take_codes(atoms, codes);
         }
         Ok(finite)
