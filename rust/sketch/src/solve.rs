@@ -178,11 +178,10 @@ impl Run<'_, '_> {
         }
         let (mut start, mut sketch_rows) = self.sketched(NONZEROS)?;
         let (mut inactive, promises) = (self.inactive(&start)?, self.promises(&start));
-        if self.settings.gram && start.is_full() && promises && sketch_rows > 0 {
-            if let Some(found) = self.by_gram(&start.active)? {
-                let answer = self.refine(found.certificate, found.x, true, &inactive)?;
-                return Ok(self.told(answer, start.rank(), start.condition, "gram", sketch_rows));
-            }
+        let tries = self.settings.gram && start.is_full() && promises && sketch_rows > 0;
+        if tries && let Some(found) = self.by_gram(&start.active)? {
+            let answer = self.refine(found.certificate, found.x, true, &inactive)?;
+            return Ok(self.told(answer, start.rank(), start.condition, "gram", sketch_rows));
         }
         let mut found = self.by_products(start.x.clone())?;
         if found.0.least == 0.0 && sketch_rows > 0 {
