@@ -198,7 +198,7 @@ def test_one_pass_of_refinement_proves_what_it_leads_to(method):
     result = lstsq(A, b, method=method, rng=0, max_iter=1)
     assert result.converged
     assert result.passes == (2 if method == "auto" else 3)
-    distance, x = require_bounds(result, A, b)
+    _, x = require_bounds(result, A, b)
     assert result.coef_bound.max() <= 4e-16 * max(abs(float(v)) for v in x)
     # A right-hand side that is explained to all digits: the residual is looked at again.
     whole = np.round(A * 1e6)

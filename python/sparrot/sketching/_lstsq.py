@@ -68,8 +68,8 @@ def lstsq(
         "precondition": a random sketch of ``A`` tells its rank and condition, and makes it
         well-conditioned; then come randomised Cholesky QR factors [3]_. "auto": where the condition
         number allows for it, some 1e5, the Gram matrix instead, without a sketch if a few rows of
-        ``A`` look like that, which takes half the time. Both refine the coefficients with residuals to twice the working precision until they are within
-        ``tol``. "sketch-solve": approximate, in one pass: the solution for a sketch of ``A`` and
+        ``A`` look like that, which takes half the time. Both refine the coefficients with residuals
+        to twice the working precision until they are within ``tol``. "sketch-solve": approximate, in one pass: the solution for a sketch of ``A`` and
         ``b``; where that would have as many rows as ``A``, "auto" instead.
     ridge : float, default=0.0
         The penalty, at least 0; scikit-learn's ``alpha``.
@@ -331,8 +331,7 @@ def solve(
         condition_estimate=found["condition_estimate"],
         converged=status is Status.CONVERGED,
         status=status,
-        message=_undetermined(found, settings)
-        + _message(status, found["error"], settings)
+        message=_undetermined(found, settings) + _message(status, found["error"], settings)
         if plan is None
         else _sketched_message(status, found, settings, plan),
         method=found["method"],
@@ -363,9 +362,7 @@ def _undetermined(found: dict[str, Any], settings: Settings) -> str:
     )
 
 
-def _sketched_message(
-    status: Status, found: dict[str, Any], settings: Settings, plan: Plan
-) -> str:
+def _sketched_message(status: Status, found: dict[str, Any], settings: Settings, plan: Plan) -> str:
     told = f"solved for a sketch of {plan[1]} rows: coef_bound is an estimate"
     if status is Status.CONVERGED:
         return told
@@ -374,8 +371,8 @@ def _sketched_message(
 
 def _message(status: Status, error: float, settings: Settings) -> str:
     reached = (
-        f"the coefficients are within {error:.1e} of the exact ones, relative to the largest, or to "
-        "1e-8 of b where they explain less of it than that"
+        f"the coefficients are within {error:.1e} of the exact ones, relative to the largest, or "
+        "to 1e-8 of b where they explain less of it than that"
     )
     if status is Status.CONVERGED:
         return reached

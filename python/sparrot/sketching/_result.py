@@ -28,8 +28,8 @@ class LeastSquaresResult(Result):
         ``sqrt(sum(w * (b - A @ x - intercept)**2))``; of "sketch-solve" an estimate.
     rank : int
         The number of independent columns; with an intercept, of the centred ones; with a ridge, of
-        ``A`` with ``sqrt(ridge)`` times the identity below it, which is all of them unless the ridge
-        is small.
+        ``A`` with ``sqrt(ridge)`` times the identity below it, which is all of them unless the
+        ridge is small.
     condition_estimate : float
         About the ratio of the largest to the smallest nonzero singular value, of ``A`` weighted and
         centred, and with ``sqrt(ridge)`` times the identity below it.

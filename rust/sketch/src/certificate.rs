@@ -97,6 +97,8 @@ pub struct Step {
     pub change: Vec<f64>,
     /// `|X'g|`, rounded.
     pub size: f64,
+    /// What `X'g` may be wrong by: with less of it there is nothing more to correct.
+    pub doubt: f64,
     /// Bounds after the change, as long as x and c are kept to twice the precision: what is lost when
     /// they are rounded comes on top.
     pub after: Vec<f64>,
@@ -265,7 +267,7 @@ impl Certificate {
                 (norms[j] * after + moved + added) * SLACK
             })
             .collect();
-        Step { bounds, change, size, after, decrease: (h.transpose() * &z)[(0, 0)] }
+        Step { bounds, change, size, doubt: error, after, decrease: (h.transpose() * &z)[(0, 0)] }
     }
 
     /// X'g.

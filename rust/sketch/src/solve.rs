@@ -386,7 +386,8 @@ impl Run<'_, '_> {
             // What is left no longer falls: neither the bounds nor the gradient get better.
             let size: f64 = steps.iter().map(|s| s.size * s.size).sum::<f64>().sqrt();
             let falls = size < 0.5 * before;
-            if pass > 2 && !falls {
+            let is_rounding = steps.iter().all(|step| step.size <= step.doubt);
+            if (pass > 2 && !falls) || is_rounding {
                 status = Status::Stalled;
                 break;
             }
