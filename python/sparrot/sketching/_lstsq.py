@@ -69,7 +69,8 @@ def lstsq(
         well-conditioned; then come randomised Cholesky QR factors [3]_. "auto": where the condition
         number allows for it, some 1e5, the Gram matrix instead, without a sketch if a few rows of
         ``A`` look like that, which takes half the time. Both refine the coefficients with residuals
-        to twice the working precision until they are within ``tol``. "sketch-solve": approximate, in one pass: the solution for a sketch of ``A`` and
+        to twice the working precision until they are within ``tol``.
+        "sketch-solve": approximate, in one pass: the solution for a sketch of ``A`` and
         ``b``; where that would have as many rows as ``A``, "auto" instead.
     ridge : float, default=0.0
         The penalty, at least 0; scikit-learn's ``alpha``.
