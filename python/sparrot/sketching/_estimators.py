@@ -18,7 +18,7 @@ except ImportError as error:
 from sparrot._validation import FloatArray
 from sparrot._warnings import convergence_warning
 from sparrot.errors import InvalidInputError
-from sparrot.sketching._lstsq import solved
+from sparrot.sketching._lstsq import lstsq
 from sparrot.sketching._result import LeastSquaresResult
 from sparrot.sketching._stream import LeastSquaresState, state_for
 
@@ -150,34 +150,33 @@ class SketchedRegression(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.__dict__.pop("_state", None)
         data, responses = self._validated(X, y, reset=True)
         try:
-            result, moments = solved(
-                data,
-                responses,
-                method=self.method,
-                ridge=self._ridge(),
-                sample_weight=sample_weight,
-                fit_intercept=self.fit_intercept,
-                rcond=self.rcond,
-                tol=self.tol,
-                max_iter=self.max_iter,
-                eps=self.eps,
-                delta=self.delta,
-                size=None,
-                kind="srht",
-                rng=int(check_random_state(self.random_state).randint(2**31)),
-                n_threads=self.n_threads,
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", convergence_warning())
+                result = lstsq(
+                    data,
+                    responses,
+                    method=self.method,
+                    ridge=self._ridge(),  # type: ignore[arg-type]
+                    sample_weight=sample_weight,
+                    fit_intercept=self.fit_intercept,
+                    rcond=self.rcond,
+                    tol=self.tol,
+                    max_iter=self.max_iter,
+                    eps=self.eps,
+                    delta=self.delta,
+                    rng=int(check_random_state(self.random_state).randint(2**31)),
+                    n_threads=self.n_threads,
+                )
         except InvalidInputError as error:
             raise InvalidInputError(_renamed(str(error))) from error.__cause__
-        if moments is not None:
-            self._state = LeastSquaresState._of(moments, single=responses.ndim == 1)
         return self._take(result)
 
     def partial_fit(self, X: object, y: object, sample_weight: object = None) -> Self:
-        """Fit the model to all rows that have come, to ``fit`` or here, these included.
+        """Fit the model to all rows that have come here, these included.
 
         What is kept of them is of a size that does not depend on their number: see
-        :class:`LeastSquaresState`, also for how far it goes.
+        :class:`LeastSquaresState`, also for how far it goes. ``fit`` keeps nothing of its rows:
+        after it all begins anew, with a warning.
 
         Parameters
         ----------
@@ -195,22 +194,21 @@ class SketchedRegression(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         sparrot.errors.InvalidInputError
-            If a parameter or an argument is not as described, or ``method`` is not "auto". Also
-            after ``fit`` of fewer rows than columns or of more than 2000 columns, which does not
-            keep what is needed to go on.
+            If a parameter or an argument is not as described, or ``method`` is not "auto".
 
         Warns
         -----
         sparrot.errors.ConvergenceWarning
             If the bounds are not within ``tol``.
+        UserWarning
+            If the model comes from ``fit``, whose rows are forgotten.
         """
         if self.method != "auto":
             raise InvalidInputError(f"method is {self.method!r}: partial_fit needs 'auto'")
         state: LeastSquaresState | None = getattr(self, "_state", None)
         if state is None and hasattr(self, "coef_"):
-            raise InvalidInputError(
-                "partial_fit comes after a fit that did not keep what it needs to go on, of fewer "
-                "rows than columns or of very many columns: call it for all rows, of a clone"
+            warnings.warn(
+                "partial_fit begins anew: fit keeps nothing of its rows", UserWarning, stacklevel=2
             )
         data, responses = self._validated(X, y, reset=state is None)
         if state is None:

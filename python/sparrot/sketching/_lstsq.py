@@ -65,13 +65,13 @@ def lstsq(
     b : array_like of shape (n,) or (n, k)
         The right-hand sides.
     method : {"auto", "precondition", "sketch-solve"}, default="auto"
-        "auto": the products of all columns, formed to twice the working precision in one pass, give
-        the coefficients to all digits up to condition numbers of some 1e7; up to 1e12 each further
-        pass, for residuals to twice the working precision, gains more digits than it needs to.
-        "precondition", and "auto" where columns are dependent or nearly so: a random sketch of
-        ``A`` tells its rank and makes it well-conditioned, then come randomised Cholesky QR factors
-        [3]_, and the same passes. "sketch-solve": approximate, in one pass: the solution for a
-        sketch of ``A`` and ``b``; where that would have as many rows as ``A``, "auto" instead.
+        "precondition": a random sketch of ``A`` tells its rank and condition, and makes it
+        well-conditioned; then come randomised Cholesky QR factors [3]_. "auto": where the condition
+        number allows for it, some 1e5, the Gram matrix instead, without a sketch if a few rows of
+        ``A`` look like that, which takes half the time. Both refine the coefficients with residuals
+        to twice the working precision until they are within ``tol``.
+        "sketch-solve": approximate, in one pass: the solution for a sketch of ``A`` and
+        ``b``; where that would have as many rows as ``A``, "auto" instead.
     ridge : float, default=0.0
         The penalty, at least 0; scikit-learn's ``alpha``.
     sample_weight : float or array_like of shape (n,), optional
@@ -87,7 +87,7 @@ def lstsq(
         The error to reach: the largest bound relative to the largest coefficient, each times the
         norm of its column; or to 1e-8 of the norm of ``b``, if that is more.
     max_iter : int, default=10
-        Passes of refinement, at most; none to two are usual.
+        Passes of refinement, at most; one to three are usual.
     eps : float, default=0.5
         For "sketch-solve": errors of coefficients of at most about ``eps / sqrt(d)`` times the
         residual's norm over the smallest singular value of ``A``, and a sum of squares above its
@@ -160,47 +160,6 @@ def lstsq(
     >>> result.rank, bool(result.coef_bound.max() < 1e-14)
     (5, True)
     """
-    result, _ = solved(
-        A,
-        b,
-        method=method,
-        ridge=ridge,
-        sample_weight=sample_weight,
-        fit_intercept=fit_intercept,
-        rcond=rcond,
-        tol=tol,
-        max_iter=max_iter,
-        eps=eps,
-        delta=delta,
-        size=size,
-        kind=kind,
-        rng=rng,
-        n_threads=n_threads,
-    )
-    if not result.converged:
-        warnings.warn(result.message, convergence_warning(), stacklevel=2)
-    return result
-
-
-def solved(
-    A: object,
-    b: object,
-    *,
-    method: object,
-    ridge: object,
-    sample_weight: object,
-    fit_intercept: object,
-    rcond: object,
-    tol: object,
-    max_iter: object,
-    eps: object,
-    delta: object,
-    size: object,
-    kind: object,
-    rng: object,
-    n_threads: object,
-) -> tuple[LeastSquaresResult, dict[str, Any] | None]:
-    """Do the same without a warning, and return the products of columns, if they were formed."""
     rows, shape, _ = as_rows(A, "A")
     targets, single = as_right_hand_sides(b, shape[0])
     is_sketched = as_choice(method, "method", METHODS) == "sketch-solve"
@@ -218,7 +177,10 @@ def solved(
     asked = (eps, delta, size, kind)
     plan = as_plan(*asked, shape, targets.shape[1], settings) if is_sketched else None
     threads = as_threads(n_threads)
-    return solve(rows, targets, weights, settings, threads, single=single, plan=plan)
+    result = solve(rows, targets, weights, settings, threads, single=single, plan=plan)
+    if not result.converged:
+        warnings.warn(result.message, convergence_warning(), stacklevel=2)
+    return result
 
 
 @dataclass(frozen=True)
@@ -355,8 +317,8 @@ def solve(
     *,
     single: bool,
     plan: Plan | None = None,
-) -> tuple[LeastSquaresResult, dict[str, Any] | None]:
-    """Call the native side."""
+) -> LeastSquaresResult:
+    """Call the native side; warns of nothing."""
     started = time.perf_counter()
     found = _sparrot.sketching_lstsq(
         rows,
@@ -366,7 +328,7 @@ def solve(
         n_threads,
     )
     status = Status(found["status"])
-    result = LeastSquaresResult(
+    return LeastSquaresResult(
         **shaped(found, targets.shape[1], single=single),
         rank=found["rank"],
         condition_estimate=found["condition_estimate"],
@@ -379,7 +341,6 @@ def solve(
         tol=settings.tol,
         timings={"solve": time.perf_counter() - started},
     )
-    return result, found["moments"]
 
 
 def shaped(found: dict[str, Any], k: int, *, single: bool) -> dict[str, Any]:

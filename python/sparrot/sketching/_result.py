@@ -18,8 +18,8 @@ class LeastSquaresResult(Result):
         The intercept; 0 without one.
     coef_bound : ndarray of the shape of x
         How far each coefficient is from the exact solution for the arrays as given, at most:
-        proven, rounding included, where ``method`` is "gram" or "cholesky-qr". ``inf`` where
-        nothing can be proven, as for coefficients that the data do not determine. Of "sketch-solve"
+        proven, rounding included, unless ``method`` is "sketch-solve". ``inf`` where nothing can be
+        proven, as for coefficients that the data do not determine. Of "sketch-solve"
         an estimate: all errors are within it with probability ``1 - delta`` where the sketch is
         Gaussian, and very nearly so for the others.
     intercept_bound : float or ndarray of shape (k,)
@@ -40,7 +40,8 @@ class LeastSquaresResult(Result):
     message : str
         How it ended, and what to do.
     method : str
-        What the coefficients were computed by: "gram", "cholesky-qr" or "sketch-solve".
+        What the coefficients were computed by: "gram", "cholesky-qr",
+        "twofold-gram" (of blocks of rows) or "sketch-solve".
     passes : int
         Passes over the rows of ``A``.
     sketch_rows : int

@@ -137,8 +137,8 @@ def softmax_regression(
     hessian : {"exact", "sketched"}, default="exact"
         "exact": Newton's method, with the Gauss-Newton matrix where the Hessian is not positive
         definite; it converges quadratically near a minimum. "sketched": the Gauss-Newton matrix
-        from a random sketch of its rows, anew in each step, after [2]_; slower up to some 200 columns,
-        but of linear convergence.
+        from a random sketch of its rows, anew in each step, after [2]_; it converges linearly, and
+        takes longer up to some 200 columns at least.
     size : int, optional
         For "sketched": rows of the sketch, more than ``d``. None for ``10 * d``. Where that is not
         fewer than ``n``, the exact Hessian is used.

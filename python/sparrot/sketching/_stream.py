@@ -73,14 +73,6 @@ class LeastSquaresState:
         self.n_rows = 0
         self.n_blocks = 0
 
-    @classmethod
-    def _of(cls, moments: dict[str, Any], *, single: bool) -> Self:
-        """Make the state of one block from what the native side knows of it."""
-        state = cls(moments["d"], None if single else moments["k"])
-        state._add(moments)
-        state.n_blocks = 1
-        return state
-
     def update(
         self, A: object, b: object, sample_weight: object = None, *, n_threads: int | None = None
     ) -> Self:

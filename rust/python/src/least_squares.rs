@@ -6,7 +6,6 @@ use pyo3::types::PyDict;
 use sparrot_sketch::{Answer, Problem, Rows, Settings, leverage_scores, sketch_solve, solve};
 
 use crate::guard::{self, Limits};
-use crate::moments::state;
 use crate::sketching::{KindInput, RowsInput};
 
 /// What belongs to the rows, and what is asked for.
@@ -115,6 +114,5 @@ pub fn result(py: Python<'_>, found: Answer) -> PyResult<Bound<'_, PyDict>> {
     result.set_item("method", found.method)?;
     result.set_item("passes", found.passes)?;
     result.set_item("sketch_rows", found.sketch_rows)?;
-    result.set_item("moments", found.moments.map(|moments| state(py, moments)).transpose()?)?;
     Ok(result)
 }

@@ -40,7 +40,7 @@ impl MomentsInput<'_> {
 }
 
 /// As Python keeps it.
-pub fn state(py: Python<'_>, moments: Moments) -> PyResult<Bound<'_, PyDict>> {
+fn state(py: Python<'_>, moments: Moments) -> PyResult<Bound<'_, PyDict>> {
     let state = PyDict::new(py);
     state.set_item("d", moments.d)?;
     state.set_item("k", moments.k)?;

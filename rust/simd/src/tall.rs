@@ -28,6 +28,29 @@ pub fn padded(columns: usize) -> usize {
     columns.next_multiple_of(PANEL)
 }
 
+/// Rows that are packed together.
+const PACKED: usize = 8;
+
+/// Puts a row-major block into panels of as many rows.
+pub fn pack(block: &[f64], columns: usize, panels: &mut [f64]) {
+    let rows = block.len() / columns.max(1);
+    let panels = panels.as_chunks_mut::<PANEL>().0;
+    for (k, group) in block.chunks(PACKED * columns).enumerate() {
+        for (c, panel) in panels.chunks_exact_mut(rows).enumerate() {
+            let width = PANEL.min(columns - c * PANEL);
+            let rows = group.chunks_exact(columns).map(|row| &row[c * PANEL..]);
+            for (line, row) in panel[k * PACKED..].iter_mut().zip(rows) {
+                if width == PANEL {
+                    line.copy_from_slice(&row[..PANEL]);
+                } else {
+                    *line = [0.0; PANEL];
+                    line[..width].copy_from_slice(&row[..width]);
+                }
+            }
+        }
+    }
+}
+
 kernel! {
     /// Adds `Y'Y` to `gram`, row-major with [`padded`] columns: on and below the diagonal, and what else
     /// is in the tiles there. Y is given by panels of so many rows. What comes next is asked for
@@ -339,15 +362,6 @@ fn product_tile<S: Simd, const I: usize, const V: usize>(
 mod tests {
     use super::*;
     use crate::level::Level;
-
-    /// Puts a row-major block into panels of as many rows.
-    fn pack(block: &[f64], columns: usize, panels: &mut [f64]) {
-        let rows = block.len() / columns;
-        for (k, value) in panels.iter_mut().enumerate() {
-            let (i, j) = (k / PANEL % rows, k / (PANEL * rows) * PANEL + k % PANEL);
-            *value = if j < columns { block[i * columns + j] } else { 0.0 };
-        }
-    }
 
     fn whole(k: usize) -> f64 {
         ((k * 7919) % 31) as f64 - 15.0

@@ -16,7 +16,9 @@
 //! `| |M||X| |_F <= N = | |X|'n |`, so that `|B - M X|_F <= eta = gamma_(l+4) N`,
 //! l roundings in a product, 4 for the shift and the weights. So the smallest singular value of M X is
 //! at least that of B less eta. What is computed is fl(B'B), wrong by at most `delta = gamma_s |B|_F^2`,
-//! s terms in a sum. From products to twice the precision eta is 0, and delta another ([`crate::normal`]).
+//! s terms in a sum. By way of G = fl(M'M), eta is 0 and delta has other parts:
+//! `|X' (G - M'M) X|_F <= gamma_(s+8) | |X|'n |^2`, and the products with X on both sides add
+//! `gamma_(2p+4)` of the same; with products to twice the precision less ([`crate::normal`]).
 //!
 //! **lambda_min.** If the Cholesky factorisation of `C - t I` runs to its end in floating point, the
 //! smallest eigenvalue of C is at least `t - gamma_(r+4) trace(C)` (Rump, "Verification of positive
@@ -89,7 +91,6 @@ pub struct Certificate {
 }
 
 /// For one right-hand side.
-#[derive(Clone)]
 pub struct Step {
     /// A bound of the error of each unknown, shifted intercept aside: the intercept itself is last.
     pub bounds: Vec<f64>,
@@ -97,20 +98,13 @@ pub struct Step {
     pub change: Vec<f64>,
     /// `|X'g|`, rounded.
     pub size: f64,
+    /// What `X'g` may be wrong by: with less of it there is nothing more to correct.
+    pub doubt: f64,
     /// Bounds after the change, as long as x and c are kept to twice the precision: what is lost when
     /// they are rounded comes on top.
     pub after: Vec<f64>,
     /// What the change takes from the objective `|sqrt(W) (b - A x - c)|^2 + ridge |x|^2`.
     pub decrease: f64,
-}
-
-impl Step {
-    /// At a point that is known to be the solution.
-    pub fn nothing(p: usize) -> Step {
-        let zero = vec![0.0; p];
-        let (bounds, change, after) = (zero.clone(), zero.clone(), zero);
-        Step { bounds, change, size: 0.0, after, decrease: 0.0 }
-    }
 }
 
 impl Certificate {
@@ -126,6 +120,21 @@ impl Certificate {
         let with_ridge = gamma(p + 4) * ridge * penalised.squared_norm_l2() * SLACK;
         let delta = gamma(found.summed + 8) * b * b + with_ridge;
         Certificate::new(&rows.means, rows.total, x, c, [delta, product], &found.squares)
+    }
+
+    /// By way of the Gram matrix G, with the ridge.
+    pub fn of_gram(
+        rows: &Shifted<'_>,
+        x: Mat<f64>,
+        gram: &Mat<f64>,
+        squares: &[f64],
+        summed: usize,
+    ) -> Option<Certificate> {
+        let c = x.transpose() * (gram * &x);
+        let c = Mat::from_fn(c.nrows(), c.ncols(), |i, j| c[(i.max(j), i.min(j))]);
+        let norms: Vec<f64> = (0..x.nrows()).map(|j| gram[(j, j)].max(squares[j]).sqrt()).collect();
+        let delta = gram_error(&x, &norms, summed);
+        Certificate::new(&rows.means, rows.total, x, c, [delta, 0.0], squares)
     }
 
     /// Of C as computed, wrong by at most delta in norm, for M X wrong by at most eta; for columns of
@@ -280,7 +289,7 @@ impl Certificate {
                 (norms[j] * after + moved + added) * SLACK
             })
             .collect();
-        Step { bounds, change, size, after, decrease: (h.transpose() * &z)[(0, 0)] }
+        Step { bounds, change, size, doubt: error, after, decrease: (h.transpose() * &z)[(0, 0)] }
     }
 
     /// X'g.
@@ -297,6 +306,11 @@ impl Certificate {
         let left = (h - &self.c * z).norm_l2();
         ((left + (rounding + self.error * size) * SLACK) * SLACK, size)
     }
+}
+
+/// What `X'G X` may be wrong by, for columns of those norms, in the way of the Gram matrix.
+pub fn gram_error(x: &Mat<f64>, norms: &[f64], summed: usize) -> f64 {
+    (gamma(summed + 12) + gamma(2 * x.nrows() + 4)) * reach(x, norms) * SLACK
 }
 
 /// `| |X|'n |^2`.

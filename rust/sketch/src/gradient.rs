@@ -17,6 +17,8 @@ use crate::rows::ahead;
 const BLOCK: usize = 128;
 /// Rows whose gradient is summed without renormalisation.
 const LOCAL: usize = 16;
+/// Blocks whose gradients are added up before they are added to others.
+const GROUP: usize = 32;
 /// Half a unit in the last place of 1.
 pub const U: f64 = f64::EPSILON / 2.0;
 
@@ -78,13 +80,14 @@ pub fn residual_error(p: usize) -> f64 {
 /// An entry of the gradient is wrong by at most this times `sum_i w_i |a_ij r_i|` (and `ridge |x_j|`),
 /// besides what the residuals are wrong by.
 /// Sums of LOCAL rows, wrong by `(LOCAL + 4)^2 u^2 / 2`, are added up within a block, those of blocks within
-/// a slab, those of slabs, each time wrong by `4 u^2`; for an intercept the rows of a block are; and there
+/// a group, those of groups within a slab, those of slabs, each time wrong by `4 u^2`; for an intercept the rows of a block are; and there
 /// are weights, the ridge and the shift. `sum` as for [`slabs`].
 pub fn gradient_error(n: usize, sum: usize) -> f64 {
     let slabs = slabs(n, sum);
     let blocks = slabs.first().map_or(0, |slab| slab.len().div_ceil(BLOCK));
     let block = ((LOCAL + 4).pow(2) / 2 + 4 * BLOCK / LOCAL).max(4 * BLOCK);
-    (block + 4 * (blocks + slabs.len()) + 64) as f64 * U * U
+    let groups = blocks.div_ceil(GROUP);
+    (block + 4 * (GROUP.min(blocks) + groups + slabs.len()) + 64) as f64 * U * U
 }
 
 /// The part `q` of so many.
@@ -111,16 +114,13 @@ pub fn gradients(
         let mut all: Vec<Gradient> = (0..k).map(|_| zero()).collect();
         let mut room = vec![0.0; BLOCK * d];
         let (mut local, mut partial) = (Twofold::zeros(d), Twofold::zeros(p));
-        for first in slab.clone().step_by(BLOCK) {
+        let mut groups: Vec<Twofold> = (0..k).map(|_| Twofold::zeros(p)).collect();
+        for (number, first) in slab.clone().step_by(BLOCK).enumerate() {
             stop.poll()?;
             let count = BLOCK.min(slab.end - first);
-            let block = match problem.a.lines(first, count) {
-                Some(rows) => rows,
-                None => {
-                    problem.a.fill(first, 0..d, &mut room[..count * d]);
-                    &room[..count * d]
-                }
-            };
+            let ends = (number + 1) % GROUP == 0 || first + count == slab.end;
+            let block = &mut room[..count * d];
+            problem.a.fill(first, 0..d, block);
             let next = ahead(problem.a, first + BLOCK, BLOCK, slab.end);
             let (soon, later) = next.split_at(next.len() / 2);
             for (t, (sum, x)) in all.iter_mut().zip(x).enumerate() {
@@ -162,8 +162,12 @@ pub fn gradients(
                     let (high, low) = (&mut partial.high[..d], &mut partial.low[..d]);
                     twofold::add(&local.high, &local.low, high, low);
                 }
-                sum.g.add_all(&partial);
+                groups[t].add_all(&partial);
                 partial.clear();
+                if ends {
+                    sum.g.add_all(&groups[t]);
+                    groups[t].clear();
+                }
             }
         }
         Ok(all)

@@ -31,7 +31,7 @@ pub fn leverage_scores(
 ) -> Result<Vec<f64>, Error> {
     let rows = Shifted::new(problem, team, stop)?;
     let (first, _) = start(&rows, settings, team, stop)?;
-    let found = crate::products::products(&rows, &first.x, team, stop)?;
+    let found = crate::products::products(&rows, Some(&first.x), team, stop)?;
     let (p, r, d) = (rows.columns(), first.rank(), problem.a.columns());
     let penalised = first.x.get(0..d, ..);
     let c = found.gram + faer::Scale(problem.ridge) * (penalised.transpose() * penalised);

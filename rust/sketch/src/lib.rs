@@ -26,6 +26,7 @@
 //! | [`mod@triangle`] | the triangle of QR factors, interruptible |
 //! | [`mod@products`] | the pass for `Y'Y`, Y = A or A X |
 //! | [`gradient`] | the pass for residual and gradient to twice the working precision |
+//! | [`answer`] | what comes of it |
 //! | [`certificate`] | the proof of the bounds |
 //! | [`mod@solve`] | the order of things |
 //! | [`mod@sketch_solve`] | the sketched problem's solution, in one pass, with intervals |
@@ -34,6 +35,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod certificate;
 pub mod circulant;
 pub mod cyclic;
@@ -59,10 +61,11 @@ pub mod tiles;
 pub mod triangle;
 pub mod twofold_matrix;
 
+pub use answer::Answer;
 pub use kind::{Kind, sketch};
 pub use leverage::leverage_scores;
 pub use model::Problem;
 pub use rows::{Dense, Rows, Sparse, SparseRows};
 pub use sketch_solve::sketch_solve;
 pub use softmax_regression::{SoftmaxAnswer, SoftmaxProblem, SoftmaxSettings, softmax_regression};
-pub use solve::{Answer, Settings, solve};
+pub use solve::{Settings, solve};

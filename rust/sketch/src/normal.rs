@@ -10,19 +10,20 @@
 //! What is proven: with `e u^2 n_i n_j` a bound of what is wrong in entry (i, j) of the moments, X'G X is
 //! off by at most `e u^2 | |X|'n |^2` in norm, and the gradient by `e u^2 n_j (|b| + sum_l n_l |x_l|)`; what
 //! arithmetic adds has the same form. So the error of x is of the order of `e u^2` times the condition
-//! number squared: all digits up to 10^7 or so, and at 10^12 a bound of the smallest eigenvalue of C can
-//! still be had, so that [`crate::solve()`] can go on with passes over the rows.
+//! number squared: all digits up to 10^7 or so, and some up to 10^12. [`crate::solve()`] has them all, in
+//! several passes.
 
 use faer::linalg::triangular_solve::solve_upper_triangular_in_place;
 use faer::{Mat, Par};
 use sparrot_foundation::{Error, Status, Stop};
 use sparrot_simd::twofold::{multiple, sum};
 
+use crate::answer::{Answer, Point, assemble};
 use crate::certificate::{Certificate, SLACK, Step, TINY, VANISHED};
 use crate::gradient::{Twofold, U};
 use crate::moments::Moments;
 use crate::precondition::{condition, require_norm, restricted_inverse, unit};
-use crate::solve::{Answer, Point, Settings, assemble};
+use crate::solve::{NOTHING, Settings};
 use crate::twofold_matrix::{Factor, TwofoldMatrix, factor, product_error, times};
 
 /// Corrections, at most.
@@ -42,8 +43,8 @@ pub struct Normal {
     pub rank: usize,
     /// Of A, centred with an intercept, with the ridge.
     pub condition: f64,
-    /// Columns that are not zero.
-    pub active: Vec<usize>,
+    /// Columns that are zero.
+    pub zero: Vec<usize>,
     /// Whether all of those are independent.
     pub is_full: bool,
 }
@@ -99,7 +100,7 @@ pub fn solve(
                 rank: found.t.nrows() - leading.len(),
                 condition,
                 is_full: found.t.nrows() == a,
-                active,
+                zero: (0..p).filter(|j| !active.contains(j)).collect(),
             };
         }
         // Pivots that were noise: more of what is left is taken for dependent.
@@ -128,9 +129,9 @@ impl Normal {
             if self.error <= settings.tol { Status::Converged } else { Status::Stalled };
         answer.rank = self.rank;
         answer.condition = self.condition;
-        answer.method = "gram";
+        answer.method = "twofold-gram";
         answer.passes = 1;
-        answer.undetermined(&self.active, self.is_full, intercept);
+        answer.undetermined(&self.zero, self.is_full, intercept);
         answer
     }
 }
@@ -282,7 +283,7 @@ impl System<'_> {
         if self.target(t) == 0.0 && self.moments.largest[d + 1 + t] == 0.0 {
             return (Twofold::zeros(self.p), vec![0.0; self.p], 0.0);
         }
-        let least = crate::solve::NOTHING * self.target(t).sqrt();
+        let least = NOTHING * self.target(t).sqrt();
         let mut best = (Twofold::zeros(self.p), vec![f64::INFINITY; self.p], f64::INFINITY);
         let mut x = best.0.clone();
         for _ in 0..MOST {

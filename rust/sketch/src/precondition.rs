@@ -40,7 +40,7 @@ impl Preconditioner {
 }
 
 /// Norms of columns beyond these would over- or underflow where squares are formed.
-const NORMS: std::ops::Range<f64> = 1e-120..1e120;
+pub const NORMS: std::ops::Range<f64> = 1e-120..1e120;
 
 /// Raises unless squares of the entries of a column of that norm can be formed.
 ///

@@ -1,4 +1,4 @@
-//! One pass for the products of normal equations: `Y'Y` and `Y'b`, Y = A X.
+//! One pass for the products of normal equations: `Y'Y` and `Y'b`, Y = A or A X.
 //!
 //! Blocks of rows are multiplied while they are in cache ([`tall`]). A X is formed in runs of few
 //! columns of A, so that sums are short and their rounding is bounded by more than hope
@@ -44,21 +44,21 @@ struct Part {
     squares: Vec<f64>,
 }
 
-/// With X (p, r).
+/// With X (p, r); without, Y = A.
 ///
 /// # Errors
 /// [`Error::Interrupted`], [`Error::OutOfMemory`].
 pub fn products(
     rows: &Shifted<'_>,
-    x: &Mat<f64>,
+    x: Option<&Mat<f64>>,
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<Products, Error> {
     let (n, p, k) = (rows.rows(), rows.columns(), rows.problem.targets);
-    let r = x.ncols();
+    let r = x.map_or(p, |x| x.ncols());
     let width = tall::padded(r);
-    let right = tall::Right::new(p, r, |i, j| x[(i, j)]);
-    let work = n * (r * r / 32 + p * r / 32 + p);
+    let right = x.map(|x| tall::Right::new(p, r, |i, j| x[(i, j)]));
+    let work = n * (r * r / 32 + if x.is_some() { p * r / 32 } else { 0 } + p);
     let parts = team.for_work(work).run(stop, slabs(n, r * r), |slab| {
         let mut part = Part {
             gram: memory::zeros("a Gram matrix", width, width)?,
@@ -73,8 +73,13 @@ pub fn products(
             let panels = &mut panels[..count * width];
             let block = &mut room[..count * p];
             rows.fill(first, 0..p, block);
-            tall::add_squares(block, &mut part.squares);
-            tall::multiply(block, &right, panels);
+            match &right {
+                None => tall::pack(block, p, panels),
+                Some(right) => {
+                    tall::add_squares(block, &mut part.squares);
+                    tall::multiply(block, right, panels);
+                }
+            }
             part.add(rows, first, count, panels, ahead(rows, first + BLOCK, BLOCK, slab.end));
         }
         Ok(part)
@@ -89,6 +94,9 @@ pub fn products(
         linear::add_to(&part.squares, &mut all.squares);
     }
     let gram = Mat::from_fn(r, r, |i, j| all.gram[i.max(j) * width + i.min(j)]);
+    if x.is_none() {
+        all.squares = (0..p).map(|j| gram[(j, j)]).collect();
+    }
     let cross = Mat::from_fn(r, k, |i, t| all.cross[t * width + i]);
     Ok(Products { gram, cross, squares: all.squares, summed: summed(n, r) })
 }

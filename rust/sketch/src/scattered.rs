@@ -5,12 +5,12 @@
 //! place in each share of the rows of S, with sign and factor `z^-1/2`. One pass over the data and z
 //! additions for each entry, stored entries only where A is sparse.
 
-use sparrot_foundation::{Error, Stop, Team, memory};
+use sparrot_foundation::{Error, Stop, Team};
 use sparrot_simd::hadamard;
 
 use crate::draws::Draws;
 use crate::rows::{Rows, SparseRows};
-use crate::tiles;
+use crate::tiles::{self, Tile};
 
 /// Rows that are read at a time.
 const BLOCK: usize = 256;
@@ -49,14 +49,7 @@ pub fn sketch(
     let threads = team.threads();
     let fair = d.div_ceil(threads).next_multiple_of(NARROW);
     let width = (IN_CACHE / size).clamp(NARROW, WIDE).next_multiple_of(NARROW).min(fair);
-    let starts = (0..d).step_by(width);
-    let mut tiles = Vec::new();
-    for first in starts {
-        let tile = first..(first + width).min(d);
-        let out: Vec<f64> = memory::zeros("the sketch", size, tile.len())?;
-        let room = vec![0.0; BLOCK * tile.len()];
-        tiles.push((tile, out, room));
-    }
+    let mut tiles = tiles::begin(d, width, size, BLOCK)?;
     let team = team.for_work(n.min(TOGETHER) * (nonzeros + 2) * d / 8);
     let (mut places, mut factors) = (vec![0; TOGETHER * nonzeros], vec![0.0; TOGETHER * nonzeros]);
     for first in (0..n).step_by(TOGETHER) {
@@ -67,33 +60,27 @@ pub fn sketch(
             factors.iter_mut().for_each(|f| *f *= scale);
         }
         let (places, factors) = (&places[..count * nonzeros], &factors[..count * nonzeros]);
-        let items: Vec<_> = tiles.iter_mut().collect();
-        let done = team.run(stop, items, |(tile, out, room)| {
+        let done = team.run(stop, tiles.iter_mut().collect(), |tile: &mut Tile| {
+            let (columns, width) = (tile.columns.clone(), tile.columns.len());
             let blocks = places.chunks(BLOCK * nonzeros).zip(factors.chunks(BLOCK * nonzeros));
             for (k, (places, factors)) in blocks.enumerate() {
                 stop.poll()?;
                 let (top, count) = (first + k * BLOCK, places.len() / nonzeros);
                 let (x, stride) = match rows.lines(top, count) {
-                    Some(lines) => (&lines[tile.start..], d),
+                    Some(lines) => (&lines[columns.start..], d),
                     None => {
-                        let block = &mut room[..count * tile.len()];
-                        rows.fill(top, tile.clone(), block);
-                        (&*block, tile.len())
+                        let block = &mut tile.room[..count * width];
+                        rows.fill(top, columns.clone(), block);
+                        (&*block, width)
                     }
                 };
-                hadamard::scatter(x, stride, tile.len(), nonzeros, places, factors, out);
+                hadamard::scatter(x, stride, width, nonzeros, places, factors, &mut tile.out);
             }
             Ok(())
         })?;
         done.into_iter().collect::<Result<(), Error>>()?;
     }
-    let mut all: Vec<f64> = memory::zeros("the sketch", size, d)?;
-    for (tile, out, _) in tiles {
-        for (row, part) in all.chunks_exact_mut(d).zip(out.chunks_exact(tile.len())) {
-            row[tile.clone()].copy_from_slice(part);
-        }
-    }
-    Ok(all)
+    tiles::together(&tiles, d, size)
 }
 
 #[allow(clippy::too_many_arguments, reason = "the shape of the sketch and who makes it")]

@@ -17,11 +17,12 @@ use std::ops::Range;
 
 use sparrot_foundation::{Error, Stop, Team};
 
+use crate::answer::Answer;
 use crate::kind::{Kind, sketch};
 use crate::model::{Problem, Shifted};
 use crate::precondition::precondition;
 use crate::rows::{Dense, Rows, not_finite};
-use crate::solve::{Answer, Settings, solve};
+use crate::solve::{Settings, solve};
 
 /// `sqrt(w_i) [a_i, 1, b_i]`.
 struct WithTargets<'a>(Shifted<'a>);
@@ -107,7 +108,6 @@ pub fn sketch_solve(
         method: "sketch-solve",
         passes: 1,
         sketch_rows: size,
-        moments: None,
         ..found.clone()
     };
     for t in 0..k {

@@ -1,46 +1,39 @@
 //! Least squares to nearly all digits, with a bound for each coefficient.
 //!
-//! "gram", where there are not more than some 2000 unknowns:
-//!
-//! 1. One pass for the products of all columns to twice the working precision ([`crate::moments`]).
-//! 2. From those alone the solution, with its bounds ([`crate::normal`]): all digits at condition numbers
-//!    up to some 10^7.
-//! 3. Beyond that, up to some 10^12, passes for residual and gradient to twice the working precision
-//!    ([`crate::gradient`]), each of which bounds the errors ([`crate::certificate`]) and corrects the
-//!    coefficients, until the bounds are within the tolerance. Coefficients are kept to twice the
-//!    precision meanwhile.
-//!
-//! "cholesky-qr", for dependent columns and those that are nearly so, and where it is asked for:
-//!
 //! 1. The means of the columns, if there is an intercept ([`crate::model`]).
-//! 2. A sparse sign sketch of 4 rows for each unknown, or A itself where it has few rows; its QR factors
-//!    give the rank, the condition number and X ([`crate::precondition`]). Cost n d z. Where that sketch
-//!    misses a direction, another of 8 rows.
-//! 3. `C = (A X)'(A X)`, 2 n d^2 operations with triangular X: randomised Cholesky QR, in which rounding
-//!    does not grow with the condition number squared (Higgins, Szyld, Boman and Yamazaki, "Analysis of
-//!    randomized Householder-Cholesky QR factorization with multisketching", 2023).
-//! 4. Passes of refinement, as above.
+//! 2. A few rows tell whether the problem looks well-conditioned; if so, "gram" is tried without a
+//!    sketch, which proves it or not. Otherwise a sparse sign sketch of 4 rows for each unknown, or A
+//!    itself where it has few rows; its QR factors give the rank, the condition number and X
+//!    ([`crate::precondition`]). Cost n d z. Where that sketch misses a direction, another of 8 rows.
+//! 3. "gram": `G = A'A` by blocks, n d^2 operations, and X anew from its Cholesky factor, where the
+//!    rounding of G can be bounded well below its smallest eigenvalue, at condition numbers up to some
+//!    10^5. Otherwise, or where that fails, "cholesky-qr": `C = (A X)'(A X)`, 2 n d^2 operations with
+//!    triangular X: randomised Cholesky QR, in which rounding does not grow with the condition number
+//!    squared (Higgins, Szyld, Boman and Yamazaki, "Analysis of randomized Householder-Cholesky QR
+//!    factorization with multisketching", 2023).
+//! 4. Passes for residual and gradient to twice the working precision ([`crate::gradient`]), each of
+//!    which bounds the errors ([`crate::certificate`]) and corrects the coefficients, until the bounds
+//!    are within the tolerance. Coefficients are kept to twice the precision meanwhile.
 //!
 //! What we changed: refinement and certificate are one computation, so that the digits of the answer do
 //! not depend on the condition number as long as C can be shown to be positive definite.
 
-use faer::Mat;
+use faer::{Mat, MatRef, Side};
 use sparrot_foundation::{Error, Status, Stop, Team, memory};
 
-use crate::certificate::{Certificate, Step};
+use crate::answer::{Answer, Point, assemble};
+use crate::certificate::{Certificate, gram_error};
 use crate::gradient::{Gradient, Twofold, gradients};
 use crate::kind::{Kind, sketch};
 use crate::model::{Problem, Shifted};
-use crate::moments::Moments;
-use crate::normal;
-use crate::precondition::{Preconditioner, precondition};
-use crate::products::products;
+use crate::precondition::{NORMS, Preconditioner, condition, precondition, unit};
+use crate::products::{products, summed};
 use crate::rows::{Rows, not_finite};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Whether the products of the columns may be tried.
+    /// Whether the Gram matrix may be tried.
     pub gram: bool,
     /// Columns whose part that others do not explain is below this, relative to the largest, are taken
     /// for dependent; columns are scaled to unit norm first.
@@ -53,47 +46,16 @@ pub struct Settings {
     pub seed: u64,
 }
 
-/// The answer; matrices are row-major.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// (d, k).
-    pub x: Vec<f64>,
-    /// Bounds of the errors of x; infinite where a coefficient is not determined.
-    pub bounds: Vec<f64>,
-    /// k.
-    pub intercepts: Vec<f64>,
-    /// Bounds of the errors of the intercepts.
-    pub intercept_bounds: Vec<f64>,
-    /// `|sqrt(W) (b - A x - c)|` of each right-hand side.
-    pub residuals: Vec<f64>,
-    /// The rank of A; centred, with an intercept.
-    pub rank: usize,
-    /// An estimate of its condition number.
-    pub condition: f64,
-    /// The largest bound in the measure of the tolerance, over right-hand sides.
-    pub error: f64,
-    /// How it ended.
-    pub status: Status,
-    /// "gram" or "cholesky-qr".
-    pub method: &'static str,
-    /// Passes over the rows.
-    pub passes: usize,
-    /// Rows of the sketch; 0 if A was taken itself.
-    pub sketch_rows: usize,
-    /// The products of all columns, if they were formed: more rows can be added.
-    pub moments: Option<Moments>,
-}
-
 /// Entries in each column of the sketch, and so many rows for each unknown.
 const NONZEROS: usize = 4;
 /// The same of the sketch that follows where that one has missed a direction.
 const THOROUGH: usize = 8;
+/// Rows for each unknown that tell whether the Gram matrix should be tried first.
+const SAMPLED: usize = 2;
 /// Coefficients that explain less of a right-hand side than this are measured by it.
 pub const NOTHING: f64 = 1e-8;
-/// With more unknowns their products take too much memory for one pass.
-const WIDEST: usize = 2048;
-/// The share of the square of a residual's norm that it may be wrong by.
-const RESIDUAL: f64 = 1e-8;
+/// The Gram matrix serves where its error is below this share of its smallest eigenvalue.
+const SAFE: f64 = 0.1;
 
 /// See the page.
 ///
@@ -106,48 +68,9 @@ pub fn solve(
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<Answer, Error> {
-    let (n, unknowns) = (problem.a.rows(), problem.a.columns() + usize::from(problem.intercept));
-    let (mut passes, mut kept) = (0, None);
-    if settings.gram && unknowns <= n && unknowns <= WIDEST {
-        passes = 1;
-        let mut moments = Moments::new(problem.a.columns(), problem.targets)?;
-        moments.update(&problem, team, stop)?;
-        if let Some(mut answer) = by_moments(problem, &moments, settings, team, stop)? {
-            answer.moments = Some(moments);
-            return Ok(answer);
-        }
-        kept = Some(moments);
-    }
     let rows = Shifted::new(problem, team, stop)?;
-    passes += usize::from(problem.intercept);
-    let answer = Run { rows, settings, team, stop, passes }.solve()?;
-    Ok(Answer { moments: kept, ..answer })
-}
-
-/// From those of one pass, and passes of refinement where they do not reach the tolerance. None if there
-/// are dependent columns, or too nearly so.
-fn by_moments(
-    problem: Problem<'_>,
-    moments: &Moments,
-    settings: &Settings,
-    team: &Team,
-    stop: &Stop<'_>,
-) -> Result<Option<Answer>, Error> {
-    let normal = normal::solve(moments, problem.ridge, problem.intercept, settings, stop)?;
-    if !normal.is_full || normal.certificate.least == 0.0 {
-        return Ok(None);
-    }
-    let is_sure = |(square, wrong): &(f64, f64)| *wrong <= RESIDUAL * square || *square == 0.0;
-    if normal.error <= settings.tol && normal.squares.iter().all(is_sure) {
-        return Ok(Some(normal.answer(moments, problem.intercept, settings)));
-    }
-    let rows = Shifted::unshifted(problem);
-    let mut run = Run { rows, settings, team, stop, passes: 1 };
-    let mut answer =
-        run.refine(normal.certificate, normal.points.into_iter().map(|point| point.x).collect())?;
-    (answer.rank, answer.condition, answer.method) = (normal.rank, normal.condition, "gram");
-    answer.undetermined(&normal.active, true, problem.intercept);
-    Ok(Some(answer))
+    let passes = usize::from(problem.intercept);
+    Run { rows, settings, team, stop, passes }.solve()
 }
 
 /// The preconditioner from a sketch, and how many rows that had; 0 where A was factored itself.
@@ -217,29 +140,45 @@ struct Run<'a, 'b> {
 
 impl Run<'_, '_> {
     fn solve(mut self) -> Result<Answer, Error> {
+        let p = self.rows.columns();
+        if self.settings.gram && self.looks_well_conditioned() {
+            let all: Vec<usize> = (0..p).collect();
+            if let Some(found) = self.by_gram(&all)? {
+                let answer = self.refine(found.certificate, found.x, true, &[])?;
+                return Ok(self.told(answer, p, found.condition, "gram", 0));
+            }
+        }
         let (mut start, mut sketch_rows) = self.sketched(NONZEROS)?;
-        self.require_zero(&start)?;
+        let (mut inactive, promises) = (self.inactive(&start)?, self.promises(&start));
+        let tries = self.settings.gram && start.is_full() && promises && sketch_rows > 0;
+        if tries && let Some(found) = self.by_gram(&start.active)? {
+            let answer = self.refine(found.certificate, found.x, true, &inactive)?;
+            return Ok(self.told(answer, start.rank(), start.condition, "gram", sketch_rows));
+        }
         let mut found = self.by_products(start.x.clone())?;
         if found.0.least == 0.0 && sketch_rows > 0 {
             let (other, more_rows) = self.sketched(THOROUGH)?;
             let other_found = self.by_products(other.x.clone())?;
             if other_found.0.least > 0.0 {
-                self.require_zero(&other)?;
+                inactive = self.inactive(&other)?;
                 (start, sketch_rows, found) = (other, more_rows, other_found);
             }
         }
-        let intercept = self.rows.problem.intercept;
-        let mut answer = self.refine(found.0, found.1)?;
-        answer.undetermined(&start.active, start.is_full(), intercept);
-        // The column of ones is not one of A.
-        let rank = start.rank() - usize::from(intercept);
-        Ok(Answer {
-            rank,
-            condition: start.condition,
-            method: "cholesky-qr",
-            sketch_rows,
-            ..answer
-        })
+        let answer = self.refine(found.0, found.1, start.is_full(), &inactive)?;
+        Ok(self.told(answer, start.rank(), start.condition, "cholesky-qr", sketch_rows))
+    }
+
+    /// The answer with what is known besides; the column of ones is not one of A.
+    fn told(
+        &self,
+        answer: Answer,
+        rank: usize,
+        condition: f64,
+        method: &'static str,
+        sketch_rows: usize,
+    ) -> Answer {
+        let rank = rank - usize::from(self.rows.problem.intercept);
+        Answer { rank, condition, method, sketch_rows, ..answer }
     }
 
     fn sketched(&mut self, nonzeros: usize) -> Result<(Preconditioner, usize), Error> {
@@ -247,18 +186,54 @@ impl Run<'_, '_> {
         start_with(&self.rows, nonzeros, self.settings, self.team, self.stop)
     }
 
-    /// Raises unless the columns whose sketch is 0 are 0 in every row that counts.
-    fn require_zero(&self, start: &Preconditioner) -> Result<(), Error> {
+    /// The columns that are 0.
+    fn inactive(&self, start: &Preconditioner) -> Result<Vec<usize>, Error> {
+        let inactive: Vec<usize> =
+            (0..self.rows.columns()).filter(|j| !start.active.contains(j)).collect();
+        self.require_zero(&inactive)?;
+        Ok(inactive)
+    }
+
+    /// Whether the Gram matrix will probably serve, by what is known from a sketch.
+    fn promises(&self, start: &Preconditioner) -> bool {
+        let summed = summed(self.rows.rows(), self.rows.columns());
+        gram_error(&start.x, &start.norms, summed) < 0.5 * SAFE
+    }
+
+    /// The same by a few rows: nothing is read off them but that.
+    fn looks_well_conditioned(&self) -> bool {
+        let (rows, n, p) = (&self.rows, self.rows.rows(), self.rows.columns());
+        let count = SAMPLED * p;
+        if n <= 2 * NONZEROS * p {
+            return false;
+        }
+        let scale = (n as f64 / count as f64).sqrt();
+        let mut sample = vec![0.0; count * p];
+        for (q, row) in sample.chunks_exact_mut(p).enumerate() {
+            rows.fill(q * n / count, 0..p, row);
+            row.iter_mut().for_each(|v| *v *= scale);
+        }
+        let sample = MatRef::from_row_major_slice(&sample, count, p);
+        let mut gram = sample.transpose() * sample;
+        (0..rows.problem.a.columns()).for_each(|j| gram[(j, j)] += rows.problem.ridge);
+        let norms: Vec<f64> = (0..p).map(|j| gram[(j, j)].sqrt()).collect();
+        let all: Vec<usize> = (0..p).collect();
+        let x = inverse_factor(&gram, &all).map(|(x, _)| x);
+        x.is_some_and(|x| gram_error(&x, &norms, summed(n, p)) < 0.5 * SAFE)
+    }
+
+    /// Raises unless these columns, whose sketch is 0, are 0 in every row that counts.
+    fn require_zero(&self, columns: &[usize]) -> Result<(), Error> {
         let problem = &self.rows.problem;
-        for j in (0..self.rows.columns()).filter(|j| !start.active.contains(j)) {
+        for j in columns {
             let mut block = vec![0.0; 4096];
             for first in (0..problem.a.rows()).step_by(block.len()) {
                 self.stop.poll()?;
                 let count = block.len().min(problem.a.rows() - first);
-                problem.a.fill(first, j..j + 1, &mut block[..count]);
+                problem.a.fill(first, *j..*j + 1, &mut block[..count]);
                 let counts = |i: usize| problem.weights.is_none_or(|w| w[first + i] > 0.0);
                 let mut values = block[..count].iter().enumerate();
-                if values.any(|(i, v)| *v != self.rows.means[j] && counts(i)) {
+                if values.any(|(i, v)| *v != self.rows.means[*j] && counts(i)) {
                     let message = format!("has a column, {j}, that is too small: scale it");
                     return Err(Error::invalid("A", message));
                 }
@@ -267,9 +242,34 @@ impl Run<'_, '_> {
         Ok(())
     }
 
+    /// From the Gram matrix: none if it is not safely positive definite.
+    fn by_gram(&mut self, active: &[usize]) -> Result<Option<ByGram>, Error> {
+        let (rows, p) = (&self.rows, self.rows.columns());
+        let found = products(rows, None, self.team, self.stop)?;
+        self.passes += 1;
+        let (d, ridge) = (rows.problem.a.columns(), rows.problem.ridge);
+        let mut gram = found.gram;
+        (0..d).for_each(|j| gram[(j, j)] += ridge);
+        let norms: Vec<f64> = (0..p).map(|j| gram[(j, j)].sqrt()).collect();
+        if active.iter().any(|j| !NORMS.contains(&norms[*j])) {
+            return Ok(None);
+        }
+        let Some((x, t)) = inverse_factor(&gram, active) else { return Ok(None) };
+        self.stop.poll()?;
+        let error = gram_error(&x, &norms, found.summed);
+        let made = Certificate::of_gram(rows, x.clone(), &gram, &found.squares, found.summed);
+        let Some(certificate) = made.filter(|c| c.least > 0.0 && error < SAFE) else {
+            return Ok(None);
+        };
+        let counted = active.iter().filter(|j| **j < d).count();
+        let condition = condition(t.get(.., 0..counted), x.get(0..d, ..));
+        let x = self.started(&certificate, &(x.transpose() * found.cross));
+        Ok(Some(ByGram { certificate, x, condition }))
+    }
+
     /// From A X.
     fn by_products(&mut self, x: Mat<f64>) -> Result<(Certificate, Vec<Twofold>), Error> {
-        let found = products(&self.rows, &x, self.team, self.stop)?;
+        let found = products(&self.rows, Some(&x), self.team, self.stop)?;
         self.passes += 1;
         let certificate = Certificate::of_products(&self.rows, x, &found)
             .ok_or_else(|| Error::invalid("A", "has products that are not finite: scale it"))?;
@@ -296,7 +296,13 @@ impl Run<'_, '_> {
             .collect()
     }
 
-    fn refine(&mut self, certificate: Certificate, mut x: Vec<Twofold>) -> Result<Answer, Error> {
+    fn refine(
+        &mut self,
+        certificate: Certificate,
+        mut x: Vec<Twofold>,
+        is_full: bool,
+        inactive: &[usize],
+    ) -> Result<Answer, Error> {
         let (rows, d) = (&self.rows, self.rows.problem.a.columns());
         let k = rows.problem.targets;
         let counts = |i: usize| rows.problem.weights.is_none_or(|w| w[i] > 0.0);
@@ -317,7 +323,9 @@ impl Run<'_, '_> {
             let mut steps: Vec<_> =
                 (0..k).map(|t| certificate.step(rows, &x[t], &found[t])).collect();
             for step in steps.iter_mut().enumerate().filter(|(t, _)| zero[*t]).map(|(_, s)| s) {
-                *step = Step::nothing(rows.columns()); // the coefficients are 0, exactly
+                // And so are the coefficients, exactly.
+                step.bounds.fill(0.0);
+                step.after.fill(0.0);
             }
             let next: Vec<Point> =
                 (0..k).map(|t| Point::after(rows, &x[t], &steps[t], &found[t])).collect();
@@ -340,8 +348,8 @@ impl Run<'_, '_> {
             {
                 let error = error(points);
                 if answer.as_ref().is_none_or(|a: &Answer| error <= a.error || a.error.is_nan()) {
-                    let answered = assemble(d, rows.problem.intercept, points);
-                    answer = Some(Answer { error, ..answered });
+                    let better = assemble(d, rows.problem.intercept, points);
+                    answer = Some(Answer { error, ..better });
                 }
             }
             if answer.as_ref().is_some_and(|a| a.error <= self.settings.tol) {
@@ -351,7 +359,8 @@ impl Run<'_, '_> {
             // What is left no longer falls: neither the bounds nor the gradient get better.
             let size: f64 = steps.iter().map(|s| s.size * s.size).sum::<f64>().sqrt();
             let falls = size < 0.5 * before;
-            if pass > 2 && !falls {
+            let is_rounding = steps.iter().all(|step| step.size <= step.doubt);
+            if (pass > 2 && !falls) || is_rounding {
                 status = Status::Stalled;
                 break;
             }
@@ -362,87 +371,31 @@ impl Run<'_, '_> {
         // Where nothing can be proven, more passes would not help.
         answer.status = if answer.error.is_finite() { status } else { Status::Stalled };
         answer.passes = self.passes;
+        answer.undetermined(inactive, is_full, rows.problem.intercept);
         Ok(answer)
     }
 }
 
-impl Answer {
-    /// Says which coefficients are 0 for sure, those of columns of zeros, and that no others are sure if
-    /// some columns depend on others.
-    pub fn undetermined(&mut self, active: &[usize], is_full: bool, intercept: bool) {
-        let k = self.residuals.len();
-        for (j, bounds) in self.bounds.chunks_exact_mut(k.max(1)).enumerate() {
-            if !active.contains(&j) {
-                bounds.fill(0.0);
-            } else if !is_full {
-                bounds.fill(f64::INFINITY);
-            }
-        }
-        if !is_full && intercept {
-            // It goes by the coefficients: c = c' - mu'x.
-            self.intercept_bounds.fill(f64::INFINITY);
-        }
-    }
+/// What the Gram matrix gives: also coefficients to begin with, and the condition number.
+struct ByGram {
+    certificate: Certificate,
+    x: Vec<Twofold>,
+    condition: f64,
 }
 
-/// An answer from what is known of each right-hand side.
-pub fn assemble(d: usize, intercept: bool, points: &[Point]) -> Answer {
-    let k = points.len();
-    let mut answer = Answer {
-        x: vec![0.0; d * k],
-        bounds: vec![0.0; d * k],
-        intercepts: vec![0.0; k],
-        intercept_bounds: vec![0.0; k],
-        residuals: points.iter().map(|point| point.residual).collect(),
-        rank: 0,
-        condition: 0.0,
-        error: 0.0,
-        status: Status::MaxIter,
-        method: "",
-        passes: 0,
-        sketch_rows: 0,
-        moments: None,
-    };
-    for (t, point) in points.iter().enumerate() {
-        for j in 0..d {
-            answer.x[j * k + t] = point.x.high[j];
-            answer.bounds[j * k + t] = point.bounds[j];
-        }
-        if intercept {
-            answer.intercepts[t] = point.x.high[d];
-            answer.intercept_bounds[t] = point.bounds[d];
-        }
+/// With `L L' = D G D` for some of the columns, D powers of 2: `X = D L'^-1`, upper triangular, zero in
+/// the rows of the others; and `T = L' D^-1`. None if G is not positive definite.
+fn inverse_factor(gram: &Mat<f64>, active: &[usize]) -> Option<(Mat<f64>, Mat<f64>)> {
+    let a = active.len();
+    let scales: Vec<f64> = active.iter().map(|j| unit(gram[(*j, *j)].sqrt())).collect();
+    let scaled = Mat::from_fn(a, a, |i, j| scales[i] * gram[(active[i], active[j])] * scales[j]);
+    let factor = scaled.llt(Side::Lower).ok()?;
+    let mut inverse = Mat::identity(a, a);
+    factor.L().solve_lower_triangular_in_place(inverse.as_mut());
+    let mut x = Mat::zeros(gram.nrows(), a);
+    for (i, row) in active.iter().enumerate() {
+        (i..a).for_each(|j| x[(*row, j)] = scales[i] * inverse[(j, i)]);
     }
-    answer
-}
-
-/// Coefficients of a right-hand side, and what is known of them.
-#[derive(Clone)]
-pub struct Point {
-    /// They; the intercept last.
-    pub x: Twofold,
-    /// Bounds of the errors of what is returned, their high parts.
-    pub bounds: Vec<f64>,
-    /// The norm of the weighted residual.
-    pub residual: f64,
-}
-
-impl Point {
-    /// Where the gradient was computed.
-    fn at(x: Twofold, step: &Step, found: &Gradient) -> Point {
-        Point { x, bounds: step.bounds.clone(), residual: found.residual.sqrt() }
-    }
-
-    /// After the step from there.
-    fn after(rows: &Shifted<'_>, from: &Twofold, step: &Step, found: &Gradient) -> Point {
-        let mut x = from.clone();
-        (0..step.change.len()).for_each(|j| x.add(j, (step.change[j], 0.0)));
-        let bounds = step.after.iter().zip(&x.low).map(|(b, low)| b + low.abs()).collect();
-        // Of the penalty, |x + dx|^2 - |x|^2.
-        let grown: f64 = (0..rows.problem.a.columns())
-            .map(|j| step.change[j] * (2.0 * from.high[j] + step.change[j]))
-            .sum();
-        let left = found.residual - step.decrease - rows.problem.ridge * grown;
-        Point { x, bounds, residual: left.max(0.0).sqrt() }
-    }
+    let t = Mat::from_fn(a, a, |i, j| if i <= j { factor.L()[(j, i)] / scales[j] } else { 0.0 });
+    Some((x, t))
 }

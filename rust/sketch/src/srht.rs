@@ -19,12 +19,14 @@
 //! `|Ax - b| |A^+|` (Price, Song and Woodruff, ICALP 2017, arXiv 1705.10723). The bound
 //! m = O(eps^-2 d log^3(n / delta)) of arXiv 2302.00248 is unproven: two of its authors found the flaw.
 
+use std::sync::{Mutex, PoisonError};
+
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_simd::hadamard;
 
 use crate::draws::{Draws, Purpose};
 use crate::rows::Rows;
-use crate::tiles;
+use crate::tiles::{self, Tile};
 
 /// Rows that are transformed together: with 16 columns half a megabyte.
 const BLOCK: usize = 4096;
@@ -43,34 +45,48 @@ pub fn sketch(
         None => Plan::global(n, size, draws)?,
         Some(block) => Plan::blocked(n, block, size, draws)?,
     };
-    let cost = n * (plan.block.ilog2() as usize + 4) / 4;
-    tiles::run(d, tiles::width(d), size, cost, team, stop, |tile| {
-        let width = tile.len();
-        let mut out = vec![0.0; size * width];
-        let mut room = vec![0.0; plan.block * width];
-        let mut signs = vec![0.0; plan.block];
-        for (k, first) in (0..n).step_by(plan.block).enumerate() {
+    // All tiles of a block before the next block, which they find in the last cache.
+    let mut tiles = tiles::begin(d, tiles::width(d), size, 0)?;
+    // One for each thread that is at work, so that it stays in cache.
+    let rooms: Mutex<Vec<Vec<f64>>> = Mutex::default();
+    let team = team.for_work(plan.block.min(n) * (plan.block.ilog2() as usize + 4) / 4 * d);
+    let mut signs = vec![0.0; plan.block];
+    for (k, first) in (0..n).step_by(plan.block).enumerate() {
+        let count = plan.block.min(n - first);
+        draws.signs(first, &mut signs[..count]);
+        let (places, factors, share) = plan.of_block(k);
+        let done = team.run(stop, tiles.iter_mut().collect(), |tile: &mut Tile| {
             stop.poll()?;
-            let count = plan.block.min(n - first);
+            let width = tile.columns.len();
+            let spare = rooms.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut room = spare.unwrap_or_default();
+            room.resize(plan.block * width, 0.0);
             let (filled, padding) = room.split_at_mut(count * width);
-            rows.fill(first, tile.clone(), filled);
-            padding.fill(0.0);
-            draws.signs(first, &mut signs[..count]);
-            for (row, sign) in filled.chunks_exact_mut(width).zip(&signs) {
-                row.iter_mut().for_each(|v| *v *= sign);
+            match rows.lines(first, count) {
+                Some(lines) => {
+                    let lines = lines.chunks_exact(d).map(|line| &line[tile.columns.clone()]);
+                    for ((row, line), sign) in filled.chunks_exact_mut(width).zip(lines).zip(&signs)
+                    {
+                        row.iter_mut().zip(line).for_each(|(r, v)| *r = sign * v);
+                    }
+                }
+                None => {
+                    rows.fill(first, tile.columns.clone(), filled);
+                    for (row, sign) in filled.chunks_exact_mut(width).zip(&signs) {
+                        row.iter_mut().for_each(|v| *v *= sign);
+                    }
+                }
             }
+            padding.fill(0.0);
             hadamard::transform(&mut room, width);
-            let (places, factors, share) = plan.of_block(k);
-            hadamard::gather(
-                &room,
-                width,
-                places,
-                &factors,
-                &mut out[share.start * width..share.end * width],
-            );
-        }
-        Ok(out)
-    })
+            let out = &mut tile.out[share.start * width..share.end * width];
+            hadamard::gather(&room, width, places, &factors, out);
+            rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
+            Ok(())
+        })?;
+        done.into_iter().collect::<Result<(), Error>>()?;
+    }
+    tiles::together(&tiles, d, size)
 }
 
 /// Which rows of the transform are kept.

@@ -37,3 +37,43 @@ pub fn run(
     }
     Ok(all)
 }
+
+/// A tile that is worked on by blocks of rows, with its part of the sketch and room for a block.
+pub struct Tile {
+    /// Its columns.
+    pub columns: Range<usize>,
+    /// Its part of the sketch, row-major.
+    pub out: Vec<f64>,
+    /// Room for rows of its columns.
+    pub room: Vec<f64>,
+}
+
+/// Tiles of at most `width` columns, for a sketch of that size, with room for so many rows.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn begin(columns: usize, width: usize, size: usize, rows: usize) -> Result<Vec<Tile>, Error> {
+    let mut tiles = Vec::new();
+    for first in (0..columns).step_by(width) {
+        let columns = first..(first + width).min(columns);
+        let out = memory::zeros("the sketch", size, columns.len())?;
+        let room = memory::zeros("rows of a sketch", rows, columns.len())?;
+        tiles.push(Tile { columns, out, room });
+    }
+    Ok(tiles)
+}
+
+/// Their parts, put together.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn together(tiles: &[Tile], columns: usize, size: usize) -> Result<Vec<f64>, Error> {
+    let mut all: Vec<f64> = memory::zeros("the sketch", size, columns)?;
+    for tile in tiles {
+        let parts = tile.out.chunks_exact(tile.columns.len());
+        for (row, part) in all.chunks_exact_mut(columns).zip(parts) {
+            row[tile.columns.clone()].copy_from_slice(part);
+        }
+    }
+    Ok(all)
+}

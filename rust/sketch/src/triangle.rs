@@ -29,7 +29,7 @@ pub fn triangle(mut m: Mat<f64>, stop: &Stop<'_>) -> Result<Mat<f64>, Error> {
         let end = (first + PANEL).min(height);
         let qr = Qr::new(m.get(first.., first..end));
         let (basis, factor) = (qr.Q_basis(), qr.Q_coeff());
-        let together = (STEP / (4 * (rows - first) * PANEL)).max(16);
+        let together = (STEP / (4 * (rows - first) * PANEL)).clamp(16, columns.max(16));
         for start in (end..columns).step_by(together) {
             stop.poll()?;
             let count = together.min(columns - start);
