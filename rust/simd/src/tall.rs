@@ -140,10 +140,10 @@ fn tile<S: Simd, const J: usize, const V: usize>(
             }
         }
     }
-    for q in 0..J {
-        for v in 0..V {
+    for (q, sums) in sums.into_iter().enumerate() {
+        for (v, sum) in sums.into_iter().enumerate() {
             let at = q * size + v * lanes;
-            S::F64::load(&out[at..]).add(sums[q][v]).store(&mut out[at..]);
+            S::F64::load(&out[at..]).add(sum).store(&mut out[at..]);
         }
     }
 }
@@ -347,13 +347,11 @@ fn product_tile<S: Simd, const I: usize, const V: usize>(
             }
         }
     }
-    for q in 0..I {
-        if q < to.stored {
-            for v in 0..V {
-                let panel = if S::F64::LANES < PANEL { 0 } else { v };
-                let line = &mut to.out[panel * to.rows + to.first + q][offsets[v]..];
-                S::F64::load(line).add(sums[q][v]).store(line);
-            }
+    for (q, sums) in sums.into_iter().enumerate().take(to.stored) {
+        for (v, sum) in sums.into_iter().enumerate() {
+            let panel = if S::F64::LANES < PANEL { 0 } else { v };
+            let line = &mut to.out[panel * to.rows + to.first + q][offsets[v]..];
+            S::F64::load(line).add(sum).store(line);
         }
     }
 }

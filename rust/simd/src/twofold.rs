@@ -116,9 +116,9 @@ kernel! {
             let mut total = [S::F64::splat(0.0); 2];
             for l in 0..lanes {
                 let mut column = [S::F64::filled_array(0.0); 2];
-                for q in 0..lanes {
-                    column[0].as_mut()[q] = parts[q][0].as_ref()[l];
-                    column[1].as_mut()[q] = parts[q][1].as_ref()[l];
+                for (q, part) in parts.iter().enumerate().take(lanes) {
+                    column[0].as_mut()[q] = part[0].as_ref()[l];
+                    column[1].as_mut()[q] = part[1].as_ref()[l];
                 }
                 total = sums(total, column.map(|c| S::F64::load(c.as_ref())));
             }

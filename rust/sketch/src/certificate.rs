@@ -267,17 +267,17 @@ impl Certificate {
             let mut row = vec![0.0; self.x.ncols()];
             for (i, row) in row.iter_mut().enumerate() {
                 let (mut value, mut size) = (self.x[(d, i)], self.x[(d, i)].abs());
-                for j in 0..d {
-                    value -= means[j] * self.x[(j, i)];
-                    size += (means[j] * self.x[(j, i)]).abs();
+                for (j, mean) in means.iter().enumerate() {
+                    value -= mean * self.x[(j, i)];
+                    size += (mean * self.x[(j, i)]).abs();
                 }
                 *row = value.abs() + gamma(d + 4) * size * SLACK;
             }
             norms[d] = row.iter().map(|v| v * v).sum::<f64>().sqrt() * SLACK;
-            let weight = |j: usize| if j < d { means[j].abs() } else { 1.0 };
-            for j in 0..p {
-                let sum = gamma(d + 4) * change[j].abs() + rounding * self.row_norms[j];
-                moved += weight(j) * sum * SLACK;
+            let weights = means.iter().map(|mean| mean.abs()).chain([1.0]);
+            for (weight, (change, norm)) in weights.zip(change.iter().zip(&self.row_norms)) {
+                let sum = gamma(d + 4) * change.abs() + rounding * norm;
+                moved += weight * sum * SLACK;
             }
             change[d] -= (0..d).map(|j| means[j] * change[j]).sum::<f64>();
         }

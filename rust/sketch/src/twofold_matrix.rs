@@ -173,9 +173,7 @@ fn exchange(rows: &mut [Vec<f64>], i: usize, j: usize) {
     }
     let (top, bottom) = rows.split_at_mut(j);
     let (first, second) = (&mut top[i..], &mut bottom[0]);
-    let diagonal = first[0][i];
-    first[0][i] = second[j];
-    second[j] = diagonal;
+    std::mem::swap(&mut first[0][i], &mut second[j]);
     for place in i + 1..j {
         let value = first[0][place];
         first[0][place] = first[place - i][j];
