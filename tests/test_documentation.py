@@ -41,6 +41,7 @@ NOT_CONSTRUCTED = {
     "sparrot.sketching.LeastSquaresResult",
     "sparrot.sketching.SoftmaxRegressionResult",
     "sparrot.sparse_coding.CodingResult",
+    "sparrot.sparse_coding.CodingState",
     "sparrot.sparse_coding.TrainingState",
     "sparrot.transport.BatchResult",
     "sparrot.transport.IterationState",
