@@ -4,8 +4,8 @@
 //! lose, the square of the condition number, is lost of 32 digits and not of 16. Of a size that does
 //! not depend on the rows; blocks of rows can come in any lengths, states of parts be merged.
 //!
-//! n q^2 / 2 products of four operations, q = d + 1 + k; as many as the plain product would take if two
-//! of three were wasted, yet about the time of it in libraries that spend some on short columns.
+//! n q^2 / 2 products of four operations each, q = d + 1 + k, where the plain product takes one: about
+//! twice its time, as additions and fused operations run beside each other.
 //!
 //! **Weights.** `w = 4^e v` with v from 1 to 4: one factor of a product is scaled by `2^e`, exactly, and
 //! the other by `2^e v` to twice the precision. Both are within 2 of what `sqrt(w)` would do, so that the

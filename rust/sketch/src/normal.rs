@@ -37,8 +37,6 @@ pub struct Normal {
     pub certificate: Certificate,
     /// The largest bound in the measure of the tolerance.
     pub error: f64,
-    /// `|sqrt(W)(b - A x - c)|^2`, and a bound of what it is wrong by.
-    pub squares: Vec<(f64, f64)>,
     /// Independent columns of A, centred with an intercept.
     pub rank: usize,
     /// Of A, centred with an intercept, with the ridge.
@@ -96,7 +94,6 @@ pub fn solve(
                 points: vec![],
                 certificate,
                 error: 0.0,
-                squares: vec![],
                 rank: found.t.nrows() - leading.len(),
                 condition,
                 is_full: found.t.nrows() == a,
@@ -112,10 +109,9 @@ pub fn solve(
     for t in 0..moments.k {
         stop.poll()?;
         let (x, bounds, error) = system.refined(&normal.certificate, t, settings);
-        let square = system.residual(&x, t);
-        normal.squares.push(square);
+        let residual = system.residual(&x, t);
         normal.error = normal.error.max(error);
-        normal.points.push(Point { x, bounds, residual: square.0.max(0.0).sqrt() });
+        normal.points.push(Point { x, bounds, residual });
     }
     Ok(normal)
 }
@@ -302,8 +298,9 @@ impl System<'_> {
         best
     }
 
-    /// `b'Wb - x'(A'Wb + g) - ridge |x|^2`, g the gradient at x, and what that may be wrong by.
-    fn residual(&self, x: &Twofold, t: usize) -> (f64, f64) {
+    /// The norm of the weighted residual: its square is `b'Wb - x'(A'Wb + g) - ridge |x|^2`, g the gradient
+    /// at x.
+    fn residual(&self, x: &Twofold, t: usize) -> f64 {
         let column = self.moments.d + 1 + t;
         let mut total = self.moments.at(column, column);
         let g = self.gradient(x, t);
@@ -316,7 +313,6 @@ impl System<'_> {
                 total = sum(total, (-high, -low));
             }
         }
-        let reach = self.reach(x, t);
-        (total.0 + total.1, 4.0 * self.accuracy() * reach * reach)
+        (total.0 + total.1).max(0.0).sqrt()
     }
 }
