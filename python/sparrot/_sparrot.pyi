@@ -23,8 +23,11 @@ __all__ = [
     "set_num_threads",
     "simd_level",
     "simd_levels",
+    "sketching_corrected",
     "sketching_finalize",
     "sketching_leverage",
+    "sketching_look",
+    "sketching_looks_merged",
     "sketching_lstsq",
     "sketching_merged",
     "sketching_moments",
@@ -155,6 +158,13 @@ def special_topk(
     x: npt.NDArray[Any], axes: list[int], k: int, renormalize: bool, n_threads: int | None
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]: ...
 def special_merge(a: _Matrix, b: _Matrix) -> _Vector: ...
+def sketching_corrected(
+    moments: Mapping[str, Any],
+    input: Mapping[str, Any],
+    at: tuple[_Matrix, _Matrix],
+    found: Mapping[str, Any],
+    before: tuple[int, float],
+) -> dict[str, Any]: ...
 def sketching_finalize(moments: Mapping[str, Any], input: Mapping[str, Any]) -> dict[str, Any]: ...
 def sketching_leverage(
     rows: Any,
@@ -169,6 +179,14 @@ def sketching_lstsq(
     sketched: tuple[tuple[str, int], int, float] | None,
     n_threads: int | None,
 ) -> dict[str, Any]: ...
+def sketching_look(
+    rows: Any,
+    b: _Matrix,
+    sample_weight: _Vector | None,
+    point: tuple[_Matrix, _Matrix],
+    n_threads: int | None,
+) -> dict[str, Any]: ...
+def sketching_looks_merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]: ...
 def sketching_merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]: ...
 def sketching_moments(
     rows: Any, b: _Matrix, sample_weight: _Vector | None, n_threads: int | None

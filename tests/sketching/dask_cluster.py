@@ -29,12 +29,15 @@ def deadly(values, flag=None):
 
 
 def answer(A, b):
-    result = lstsq(A, b, fit_intercept=True)
+    # The second matrix is so nearly dependent that one pass does not suffice.
+    near = da.concatenate([A, A[:, :1] + 1e-9 * A[:, 1:2] * A[:, 2:3]], axis=1)
+    results = [lstsq(matrix, b, fit_intercept=True) for matrix in (A, near)]
     return {
-        "x": [v.hex() for v in result.x.tolist()],
-        "bound": [v.hex() for v in result.coef_bound.tolist()],
-        "intercept": result.intercept.hex(),
-        "converged": result.converged,
+        "x": [v.hex() for result in results for v in result.x.tolist()],
+        "bound": [v.hex() for result in results for v in result.coef_bound.tolist()],
+        "intercept": [result.intercept.hex() for result in results],
+        "passes": [result.passes for result in results],
+        "converged": all(result.converged for result in results),
         "sketch": [v.hex() for v in sketch(A, 40, rng=1).ravel().tolist()],
     }
 

@@ -10,6 +10,7 @@ import pytest
 
 from sparrot.errors import InvalidInputError
 from sparrot.sketching import lstsq, sketch
+from tests.sketching.test_lstsq import problem
 
 da = pytest.importorskip("dask.array")
 interop = pytest.importorskip("sparrot.interop.dask")
@@ -35,6 +36,18 @@ def test_agrees_with_one_machine_for_any_chunks(rows):
     for kind in ("sparse-sign", "countsketch", "gaussian"):
         found = interop.sketch(da.from_array(A, chunks=chunks), 30, kind=kind, rng=2)
         np.testing.assert_allclose(found, sketch(A, 30, kind=kind, rng=2), rtol=0, atol=1e-11)
+
+
+def test_passes_that_correct_the_coefficients_agree_with_one_machine():
+    rng = np.random.default_rng(1)
+    A, b = problem(rng, 2000, 6, 1e11)
+    for rows in (2000, 300):
+        found = interop.lstsq(da.from_array(A, chunks=(rows, 6)), b, fit_intercept=True)
+        whole = lstsq(A, b, fit_intercept=True)
+        assert found.converged
+        assert found.passes == 2
+        np.testing.assert_allclose(found.x, whole.x, rtol=1e-12)
+        assert (abs(found.x - whole.x) <= found.coef_bound + whole.coef_bound).all()
 
 
 def test_bad_input_is_named():
@@ -75,3 +88,5 @@ def test_the_same_bits_for_any_workers_and_when_one_is_killed(tmp_path):
     assert found.pop("died")
     assert all(answer == found["1"] for answer in found.values())
     assert found["1"]["converged"]
+    # Near dependence: a second pass.
+    assert found["1"]["passes"] == [1, 2]

@@ -79,8 +79,9 @@ def test_all_digits_at_any_condition(condition, method):
     assert result.converged
     assert result.status is Status.CONVERGED
     assert result.rank == 12
-    # None where a few rows promise a condition that the Gram matrix then proves.
-    assert result.sketch_rows in ((0, 48) if result.method == "gram" else (48,))
+    # Some of the rows tell enough: there is no pass to sketch them.
+    assert result.sketch_rows == 48
+    assert result.passes <= (2 if condition <= 1e4 else 4)
     assert result.method == ("gram" if method == "auto" and condition <= 1e4 else "cholesky-qr")
     assert 0.1 * condition <= result.condition_estimate <= 10 * condition
     distance, x = require_bounds(result, A, b)
@@ -97,7 +98,13 @@ def test_the_bound_is_not_far_from_the_error_where_refinement_is_cut_short():
         result = lstsq(A, b, rng=0, max_iter=1, tol=1e-15)
     assert result.status is Status.MAX_ITER
     distance, _ = require_bounds(result, A, b)
-    assert result.coef_bound.max() <= 1e4 * distance.max()
+    # What one look leads to is bounded by what rounding may do to A X, which it mostly does not.
+    assert result.coef_bound.max() <= 1e5 * distance.max()
+    with pytest.warns(ConvergenceWarning, match="max_iter=2 is used up"):
+        result = lstsq(A, b, rng=0, max_iter=2, tol=1e-18)
+    distance, _ = require_bounds(result, A, b)
+    # The second look measures that.
+    assert result.coef_bound.max() <= 10 * distance.max()
 
 
 def test_a_tolerance_below_rounding():
@@ -197,7 +204,7 @@ def test_one_pass_of_refinement_proves_what_it_leads_to(method):
     A, b = problem(rng, 5000, 6, 1e3)
     result = lstsq(A, b, method=method, rng=0, max_iter=1)
     assert result.converged
-    assert result.passes == (2 if method == "auto" else 3)
+    assert result.passes == 2
     _, x = require_bounds(result, A, b)
     assert result.coef_bound.max() <= 4e-16 * max(abs(float(v)) for v in x)
     # A right-hand side that is explained to all digits: the residual is looked at again.

@@ -95,6 +95,97 @@ def test_one_pass_has_the_digits_that_are_promised(condition):
     assert result.passes == 1
 
 
+@pytest.mark.parametrize("condition", [1e4, 1e9, 1e12])
+def test_blocks_that_come_again_have_all_digits(condition):
+    rng = np.random.default_rng(9)
+    A, b = problem(rng, 3000, 20, condition)
+    result = lstsq_blocks(list(blocks(A, b, None, [0, 500, 501, 2000, 3000])))
+    distance, x = require_bounds(result, A, b)
+    assert result.converged
+    assert distance.max() <= 1e-13 * max(abs(float(v)) for v in x)
+    # No more passes than are needed.
+    assert result.passes == {1e4: 1, 1e9: 2, 1e12: 3}[condition]
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_bounds_hold_on_random_problems_read_again(part):
+    rng = np.random.default_rng(300 + part)
+    digits = []
+    for _ in range(100):
+        d = int(rng.integers(1, 7))
+        n = int(rng.integers(d + 2, 100))
+        A, b = problem(rng, n, d, 10.0 ** rng.uniform(4, 13), 10.0 ** rng.uniform(-8, 2))
+        A = A * 10.0 ** rng.uniform(-4, 4, size=d)
+        keywords = {}
+        if rng.random() < 0.3:
+            keywords["ridge"] = float(10.0 ** rng.uniform(-25, -10) * np.linalg.norm(A, 2) ** 2)
+        if rng.random() < 0.4:
+            keywords["weights"] = rng.random(n) * 10.0 ** rng.uniform(-6, 6, size=n)
+            keywords["weights"][rng.random(n) < 0.1] = 0
+        if rng.random() < 0.4:
+            keywords["intercept"] = True
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            result = lstsq_blocks(
+                list(blocks(A, b, keywords.get("weights"), cut(rng, n))),
+                ridge=keywords.get("ridge", 0.0),
+                fit_intercept=keywords.get("intercept", False),
+                tol=10.0 ** rng.uniform(-30, -8),
+            )
+        if np.isfinite(result.coef_bound).all():
+            _, x = require_bounds_but_the_residual(result, A, b, **keywords)
+            size = max(abs(float(v)) for v in x)
+            digits.append(result.coef_bound.max() / size if size else 0.0)
+    assert len(digits) >= 80
+    assert np.median(digits) < 1e-12
+
+
+def test_several_right_hand_sides_read_again():
+    rng = np.random.default_rng(10)
+    A, b = problem(rng, 500, 5, 1e10)
+    B = np.column_stack([b, np.zeros(500), rng.normal(size=500)])
+    parts = [(A[:200], B[:200]), (A[200:], B[200:])]
+    result = lstsq_blocks(parts, fit_intercept=True)
+    assert result.converged
+    assert result.passes == 2
+    assert (result.x[:, 1] == 0).all()
+    assert result.intercept[1] == 0
+    for t in (0, 2):
+        alone = lstsq(A, B[:, t], fit_intercept=True)
+        limit = result.coef_bound[:, t] + alone.coef_bound
+        assert (abs(result.x[:, t] - alone.x) <= limit).all()
+        assert np.isfinite(limit).all()
+    few = lstsq_blocks(parts, fit_intercept=True, n_threads=1)
+    assert np.array_equal(few.x, result.x)
+
+
+def test_what_can_be_read_once_only_is_told():
+    rng = np.random.default_rng(11)
+    A, b = problem(rng, 300, 4, 1e10)
+    parts = [(A[:100], b[:100]), (A[100:], b[100:])]
+    with pytest.warns(ConvergenceWarning, match="give the rows again, to lstsq_blocks"):
+        once = lstsq_blocks(iter(parts))
+    assert (once.passes, once.status) == (1, Status.STALLED)
+
+    class Shrinking:
+        passes = 0
+
+        def __iter__(self):
+            # The check that it begins anew, then the passes.
+            self.passes += 1
+            return iter(parts if self.passes <= 2 else parts[:1])
+
+    with pytest.raises(InvalidInputError, match="blocks gave 100 rows in pass 2, 300 in the first"):
+        lstsq_blocks(Shrinking())
+    with pytest.warns(
+        ConvergenceWarning, match="max_iter=1 is used up|rounding allows for no more"
+    ):
+        cut_short = lstsq_blocks(parts, tol=1e-40, max_iter=1)
+    assert cut_short.passes == 2
+    with pytest.raises(InvalidInputError, match="max_iter"):
+        lstsq_blocks(parts, max_iter=0)
+
+
 def test_states_are_merged_in_any_order_pickled_and_copied():
     rng = np.random.default_rng(2)
     A, b = problem(rng, 5000, 6, 1e3)

@@ -44,6 +44,28 @@ def ridge() -> Solve:
     return lambda A, b: Ridge(alpha=0.0, fit_intercept=False, solver="cholesky").fit(A, b).coef_
 
 
+def intelex() -> Solve:
+    try:
+        from sklearnex.linear_model import LinearRegression
+    except ImportError:
+        raise MissingError("scikit-learn-intelex") from None
+    return lambda A, b: LinearRegression(fit_intercept=False).fit(A, b).coef_
+
+
+def count_sketch() -> Solve:
+    """Approximately: the solution of a sketch, as far as scipy goes."""
+    import numpy as np
+    from scipy.linalg import clarkson_woodruff_transform, lstsq
+
+    def solve(A, b):
+        # Of d^2 rows, as its theory asks for, as long as that is less than half of them.
+        size = min(A.shape[1] ** 2, A.shape[0] // 2)
+        small = clarkson_woodruff_transform(np.column_stack([A, b]), size, seed=0)
+        return lstsq(small[:, :-1], small[:, -1], lapack_driver="gelsy")[0]
+
+    return solve
+
+
 def normal_equations() -> Solve:
     from scipy.linalg import cho_factor, cho_solve
 
@@ -84,7 +106,9 @@ CONTENDERS: dict[str, Callable[[], Solve]] = {
     "numpy lstsq": numpy,
     "LinearRegression": linear_regression,
     "Ridge(alpha=0)": ridge,
+    "scikit-learn-intelex": intelex,
     "normal equations": normal_equations,
+    "CountSketch, gelsy": count_sketch,
     "torch gelsy": torch,
     "scipy lsqr": lsqr,
     "scipy lsmr": lsmr,

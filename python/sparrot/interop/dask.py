@@ -5,9 +5,10 @@
 :func:`sketch`    ``S @ A`` for a random ``S`` of few rows
 ================  ===========================================================================
 
-Each block of rows becomes a state of a size that does not depend on its rows, on the worker that
-holds it; states are merged by pairs, in an order that the blocks alone decide. So results have the
-same bits for any number of workers, and what a lost worker had done is done again by Dask.
+In each pass every block of rows becomes a state of a size that does not depend on its rows, on the
+worker that holds it; states are merged by pairs, in an order that the blocks alone decide. So
+results have the same bits for any number of workers, and what a lost worker had done is done again
+by Dask.
 """
 
 import importlib
@@ -26,6 +27,7 @@ import numpy as np
 from sparrot._validation import FloatArray, as_choice, as_count, as_seed
 from sparrot._warnings import convergence_warning
 from sparrot.errors import InvalidInputError
+from sparrot.sketching._looks import Look, Point
 from sparrot.sketching._result import LeastSquaresResult
 from sparrot.sketching._sketcher import KINDS, Sketcher
 from sparrot.sketching._stream import LeastSquaresState
@@ -42,10 +44,13 @@ def lstsq(
     fit_intercept: bool = False,
     rcond: float | None = None,
     tol: float = 1e-13,
+    max_iter: int = 10,
 ) -> LeastSquaresResult:
-    """Solve least squares for a Dask array, in one pass over its blocks.
+    """Solve least squares for a Dask array, each block read where it is.
 
-    Computes at once, by the scheduler or cluster that is active.
+    One pass has all digits up to condition numbers of some 1e7; where that is not enough, further
+    passes correct the coefficients: persist what is expensive to make. Computes at once, by the
+    scheduler or cluster that is active.
 
     Parameters
     ----------
@@ -63,11 +68,13 @@ def lstsq(
         See :meth:`sparrot.sketching.LeastSquaresState.finalize`.
     tol : float, default=1e-13
         The relative error to reach; see :func:`sparrot.sketching.lstsq`.
+    max_iter : int, default=10
+        Passes that correct the coefficients, at most.
 
     Returns
     -------
     sparrot.sketching.LeastSquaresResult
-        As of :meth:`sparrot.sketching.LeastSquaresState.finalize`. It has the same bits for any
+        As of :func:`sparrot.sketching.lstsq_blocks`. It has the same bits for any
         number of workers; other chunks change it within its bounds.
 
     Raises
@@ -105,7 +112,16 @@ def lstsq(
         for place, (start, *block) in enumerate(zip(_starts(rows), *columns, strict=True))
     ]
     state: LeastSquaresState = dask.compute(_merged(states))[0] if states else empty
-    result = state._solve(ridge, fit_intercept, rcond, tol)
+
+    def look(point: Point) -> Look:
+        seen = [
+            dask.delayed(_look, pure=True)(targets, point, *block)
+            for block in zip(*columns, strict=True)
+        ]
+        all_seen: Look = dask.compute(_merged(seen))[0]
+        return all_seen
+
+    result = state._solve(ridge, fit_intercept, rcond, tol, max_iter, look)
     if not result.converged:
         warnings.warn(result.message, convergence_warning(), stacklevel=2)
     return result
@@ -199,6 +215,11 @@ def _state(targets: int | None, place: int, start: int, A: Any, b: Any, *weights
     state.update(A, b, *weights, n_threads=1)
     state.n_blocks = 1
     return state
+
+
+def _look(targets: int | None, point: Point, A: Any, b: Any, *weights: Any) -> Look:
+    block = LeastSquaresState(A.shape[1], targets)._block(A, b, *(weights or (None,)))
+    return Look(point).update(*block, 1)
 
 
 def _sketched(options: dict[str, Any], start: int, block: Any) -> Sketcher:

@@ -65,10 +65,10 @@ def lstsq(
     b : array_like of shape (n,) or (n, k)
         The right-hand sides.
     method : {"auto", "precondition", "sketch-solve"}, default="auto"
-        "precondition": a random sketch of ``A`` tells its rank and condition, and makes it
-        well-conditioned; then come randomised Cholesky QR factors [3]_. "auto": where the condition
-        number allows for it, some 1e5, the Gram matrix instead, without a sketch if a few rows of
-        ``A`` look like that, which takes half the time. Both refine the coefficients with residuals
+        "precondition": some random rows of ``A``, or a sketch of all where those do not show full
+        rank, tell its rank and condition, and make it well-conditioned; then come randomised
+        Cholesky QR factors [3]_. "auto": where the condition number allows for it, some 1e5, the
+        Gram matrix instead, which takes half the time. Both refine the coefficients with residuals
         to twice the working precision until they are within ``tol``.
         "sketch-solve": approximate, in one pass: the solution for a sketch of ``A`` and
         ``b``; where that would have as many rows as ``A``, "auto" instead.

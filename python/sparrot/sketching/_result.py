@@ -45,7 +45,7 @@ class LeastSquaresResult(Result):
     passes : int
         Passes over the rows of ``A``.
     sketch_rows : int
-        Rows of the sketch; 0 if there was none.
+        Rows of the sketch, or of the sample in its place; 0 if there was none.
     tol : float
         The relative error that was asked for.
     timings : dict

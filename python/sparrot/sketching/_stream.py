@@ -3,16 +3,17 @@
 import copy
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
 import numpy as np
 
 from sparrot import _sparrot
 from sparrot._native import Status
-from sparrot._validation import as_count, as_threads
+from sparrot._validation import FloatArray, as_count, as_threads
 from sparrot._warnings import convergence_warning
 from sparrot.errors import InvalidInputError
+from sparrot.sketching._looks import Look, Point, corrected
 from sparrot.sketching._lstsq import (
     Settings,
     as_right_hand_sides,
@@ -101,14 +102,20 @@ class LeastSquaresState:
         MemoryError
             If there is no room.
         """
+        threads = as_threads(n_threads)
         try:
-            self._take(A, b, sample_weight, as_threads(n_threads))
+            rows, targets, weights = self._block(A, b, sample_weight)
+            self._add(_sparrot.sketching_moments(rows, targets, weights, threads))
         except InvalidInputError as error:
             place = f"block {self.n_blocks}, from row {self.n_rows} on"
             raise InvalidInputError(f"{error} ({place})") from error.__cause__
+        self.n_blocks += 1
         return self
 
-    def _take(self, A: object, b: object, sample_weight: object, threads: int | None) -> None:
+    def _block(
+        self, A: object, b: object, sample_weight: object
+    ) -> tuple[tuple[Any, ...], FloatArray, FloatArray | None]:
+        """Validate the next rows."""
         rows, shape, _ = as_rows(A, "A")
         if shape[1] != self._columns:
             raise InvalidInputError(f"A has {shape[1]} columns: needs {self._columns}")
@@ -117,9 +124,7 @@ class LeastSquaresState:
             given = targets.shape[:1] if single else targets.shape
             wanted = "(n,)" if self._targets is None else f"(n, {self._targets})"
             raise InvalidInputError(f"b has shape {given}: needs {wanted}")
-        weights = as_row_weights(sample_weight, shape[0], zero=True)
-        self._add(_sparrot.sketching_moments(rows, targets, weights, threads))
-        self.n_blocks += 1
+        return rows, targets, as_row_weights(sample_weight, shape[0], zero=True)
 
     def _add(self, moments: dict[str, Any]) -> None:
         if self._moments is not None:
@@ -213,9 +218,15 @@ class LeastSquaresState:
         return result
 
     def _solve(
-        self, ridge: object, fit_intercept: object, rcond: object, tol: object
+        self,
+        ridge: object,
+        fit_intercept: object,
+        rcond: object,
+        tol: object,
+        max_iter: object = 1,
+        look: Callable[[Point], Look] | None = None,
     ) -> LeastSquaresResult:
-        """Do the same without a warning."""
+        """Do the same without a warning; looking at the rows again, if that can be done."""
         started = time.perf_counter()
         settings = Settings.of(
             method="auto",
@@ -223,7 +234,7 @@ class LeastSquaresState:
             fit_intercept=fit_intercept,
             rcond=rcond,
             tol=tol,
-            max_iter=1,
+            max_iter=max_iter,
             rng=0,
             columns=self._columns,
         )
@@ -231,7 +242,10 @@ class LeastSquaresState:
             raise InvalidInputError("no rows have come: call update first")
         if self._moments["largest"][self._columns] == 0:
             raise InvalidInputError("sample_weight was zero everywhere: needs a positive weight")
-        found = _sparrot.sketching_finalize(_aligned(self._moments), settings.native(None))
+        moments = _aligned(self._moments)
+        found = _sparrot.sketching_finalize(moments, settings.native(None))
+        if look is not None:
+            found = corrected(moments, found, settings, look)
         status = Status(found["status"])
         return LeastSquaresResult(
             **shaped(found, self._targets or 1, single=self._targets is None),
@@ -239,9 +253,9 @@ class LeastSquaresState:
             condition_estimate=found["condition_estimate"],
             converged=status is Status.CONVERGED,
             status=status,
-            message=_message(found, settings),
+            message=_message(status, found, settings, again=look is not None),
             method=found["method"],
-            passes=1,
+            passes=found["passes"],
             sketch_rows=0,
             tol=settings.tol,
             timings={"solve": time.perf_counter() - started},
@@ -256,19 +270,24 @@ def _aligned(moments: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _message(found: dict[str, Any], settings: Settings) -> str:
+def _message(status: Status, found: dict[str, Any], settings: Settings, *, again: bool) -> str:
     if not np.isfinite(found["error"]):
         return (
             "nothing could be proven of the coefficients: the columns of A are dependent to nearly "
-            "all digits of one pass; ridge= makes up for them, lstsq takes several passes"
+            "all digits; a larger rcond drops those that are, ridge= makes up for them"
         )
     told = undetermined(found, settings) + reached(found["error"])
-    if found["error"] <= settings.tol:
+    if status is Status.CONVERGED:
         return told
-    return (
-        f"{told}; tol={settings.tol:g} asks for less, and one pass allows for no more: "
-        "raise tol, or call lstsq, which takes several"
-    )
+    told += f"; tol={settings.tol:g} asks for less"
+    if not again:
+        return (
+            f"{told}, and one pass allows for no more: raise tol, or give the rows again, to "
+            "lstsq_blocks or lstsq"
+        )
+    if status is Status.MAX_ITER:
+        return f"{told}, and max_iter={settings.max_iter} is used up: raise either"
+    return f"{told}, and rounding allows for no more: raise tol"
 
 
 def lstsq_blocks(
@@ -278,15 +297,21 @@ def lstsq_blocks(
     fit_intercept: bool = False,
     rcond: float | None = None,
     tol: float = 1e-13,
+    max_iter: int = 10,
     n_threads: int | None = None,
 ) -> LeastSquaresResult:
-    """Solve least squares in one pass over blocks of rows, in memory that does not depend on them.
+    """Solve least squares over blocks of rows, in memory that does not depend on how many they are.
+
+    One pass has all digits up to condition numbers of some 1e7. Where that is not enough, and
+    ``blocks`` can be iterated again, further passes correct the coefficients.
 
     Parameters
     ----------
     blocks : iterable of tuple
         ``(A, b)`` or ``(A, b, sample_weight)`` for some rows each, as for :func:`lstsq`: slices of
-        a :class:`numpy.memmap`, batches of a file, a generator.
+        a :class:`numpy.memmap`, batches of a file, a generator. A list, or an object that begins
+        anew each time it is iterated and gives the same, allows for more than one pass; a generator
+        does not.
     ridge : float, default=0.0
         The penalty, at least 0.
     fit_intercept : bool, default=False
@@ -295,6 +320,8 @@ def lstsq_blocks(
         See :meth:`LeastSquaresState.finalize`.
     tol : float, default=1e-13
         The relative error to reach; see :func:`lstsq`.
+    max_iter : int, default=10
+        Passes that correct the coefficients, at most.
     n_threads : int, optional
         See :func:`sparrot.get_num_threads`. The result has the same bits for any number.
 
@@ -306,7 +333,8 @@ def lstsq_blocks(
     Raises
     ------
     sparrot.errors.InvalidInputError
-        If an argument is not as described; the message names the block and its first row.
+        If an argument is not as described; the message names the block and its first row. If a
+        later pass gives other rows.
     MemoryError
         If there is no room.
 
@@ -332,13 +360,36 @@ def lstsq_blocks(
     >>> result.x.round(6), round(result.intercept, 6)
     (array([1., 2.]), 3.0)
     """
-    state: LeastSquaresState | None = None
+    threads = as_threads(n_threads)
     try:
-        each = iter(blocks)
+        is_once = iter(blocks) is blocks
     except TypeError:
         kind = type(blocks).__name__
         raise InvalidInputError(f"blocks is a {kind}: needs an iterable of (A, b)") from None
-    for place, block in enumerate(each):
+    state: LeastSquaresState | None = None
+    for block in _blocks(blocks):
+        if state is None:
+            state = state_for(block[0], block[1])
+        state.update(*block, n_threads=threads)
+    if state is None:
+        raise InvalidInputError("blocks has none: needs at least one (A, b)")
+
+    def look(point: Point) -> Look:
+        seen = Look(point)
+        for block in _blocks(blocks):
+            seen.update(*state._block(*block), threads)
+        return seen
+
+    again = None if is_once else look
+    result = state._solve(ridge, fit_intercept, rcond, tol, max_iter, again)
+    if not result.converged:
+        warnings.warn(result.message, convergence_warning(), stacklevel=2)
+    return result
+
+
+def _blocks(blocks: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, Any, Any]]:
+    """Give the blocks, each with weights or None."""
+    for place, block in enumerate(blocks):
         if not isinstance(block, tuple | list) or len(block) not in (2, 3):
             found = f"a {type(block).__name__}"
             if isinstance(block, tuple | list):
@@ -346,15 +397,7 @@ def lstsq_blocks(
             raise InvalidInputError(
                 f"blocks has {found} as block {place}: needs (A, b) or (A, b, sample_weight)"
             )
-        if state is None:
-            state = state_for(block[0], block[1])
-        state.update(*block, n_threads=n_threads)
-    if state is None:
-        raise InvalidInputError("blocks has none: needs at least one (A, b)")
-    result = state._solve(ridge, fit_intercept, rcond, tol)
-    if not result.converged:
-        warnings.warn(result.message, convergence_warning(), stacklevel=2)
-    return result
+        yield block[0], block[1], block[2] if len(block) == 3 else None
 
 
 def state_for(A: object, b: Any) -> LeastSquaresState:

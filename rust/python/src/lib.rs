@@ -51,7 +51,10 @@ mod _sparrot {
     #[pymodule_export]
     use super::least_squares::{sketching_leverage, sketching_lstsq};
     #[pymodule_export]
-    use super::moments::{sketching_finalize, sketching_merged, sketching_moments};
+    use super::moments::{
+        sketching_corrected, sketching_finalize, sketching_look, sketching_looks_merged,
+        sketching_merged, sketching_moments,
+    };
     #[pymodule_export]
     use super::observer::StopFlag;
     #[pymodule_export]

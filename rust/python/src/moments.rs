@@ -1,12 +1,15 @@
 //! Products of columns that stream in blocks, and what they are solved by, for Python.
 
-use numpy::{IntoPyArray, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::ndarray::Array2;
+use numpy::{IntoPyArray, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use sparrot_foundation::Error;
 use sparrot_sketch::Problem;
 use sparrot_sketch::moments::Moments;
 use sparrot_sketch::normal;
+
+use sparrot_sketch::gradient::{Gradient, Look, Twofold};
 
 use crate::guard::{self, Limits};
 use crate::least_squares::{LeastSquaresInput, result};
@@ -88,7 +91,7 @@ pub fn sketching_merged<'py>(
     state(py, moments)
 }
 
-/// What a state knows of the coefficients: as `sketching_lstsq`.
+/// What a state knows of the coefficients: as `sketching_lstsq`, and the point to twice the precision.
 #[pyfunction]
 pub fn sketching_finalize<'py>(
     py: Python<'py>,
@@ -97,9 +100,124 @@ pub fn sketching_finalize<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let (moments, settings) = (moments.moments()?, input.settings());
     let (ridge, intercept) = input.penalty();
-    let found = guard::call(py, Limits::threads(Some(1)), |_, stop| {
+    let (answer, x) = guard::call(py, Limits::threads(Some(1)), |_, stop| {
         let found = normal::solve(&moments, ridge, intercept, &settings, stop)?;
-        Ok::<_, Error>(found.answer(&moments, intercept, &settings))
+        let answer = found.answer(&moments, intercept, &settings);
+        let x: Vec<Twofold> = found.points.into_iter().map(|point| point.x).collect();
+        Ok::<_, Error>((answer, x))
     })?;
-    result(py, found)
+    let result = result(py, answer)?;
+    result.set_item("point", point(py, &x))?;
+    Ok(result)
+}
+
+/// Coefficients of one right-hand side after the other, high parts and low.
+type PointInput<'py> = (PyReadonlyArray2<'py, f64>, PyReadonlyArray2<'py, f64>);
+type Point<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray2<f64>>);
+
+fn point<'py>(py: Python<'py>, x: &[Twofold]) -> Point<'py> {
+    let array = |of: fn(&Twofold) -> &Vec<f64>| {
+        let p = x.first().map_or(0, |x| x.high.len());
+        Array2::from_shape_fn((x.len(), p), |(t, j)| of(&x[t])[j]).into_pyarray(py)
+    };
+    (array(|x| &x.high), array(|x| &x.low))
+}
+
+fn twofolds((high, low): &PointInput<'_>) -> Vec<Twofold> {
+    let (high, low) = (high.as_array(), low.as_array());
+    let rows = high.rows().into_iter().zip(low.rows());
+    rows.map(|(high, low)| Twofold { high: high.to_vec(), low: low.to_vec() }).collect()
+}
+
+/// A look, as [`look`] gives it.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct LookInput<'py> {
+    g: PointInput<'py>,
+    residual: Vec<f64>,
+    target: Vec<f64>,
+    error: f64,
+    n_rows: u64,
+}
+
+impl LookInput<'_> {
+    fn look(&self) -> Look {
+        let sums = self.residual.iter().zip(&self.target);
+        let all = twofolds(&self.g)
+            .into_iter()
+            .zip(sums)
+            .map(|(g, (residual, target))| Gradient { g, residual: *residual, target: *target })
+            .collect();
+        Look { all, error: self.error, rows: self.n_rows }
+    }
+}
+
+fn look<'py>(py: Python<'py>, found: Look) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    let g: Vec<Twofold> = found.all.iter().map(|one| one.g.clone()).collect();
+    dict.set_item("g", point(py, &g))?;
+    dict.set_item("residual", found.all.iter().map(|one| one.residual).collect::<Vec<f64>>())?;
+    dict.set_item("target", found.all.iter().map(|one| one.target).collect::<Vec<f64>>())?;
+    dict.set_item("error", found.error)?;
+    dict.set_item("n_rows", found.rows)?;
+    Ok(dict)
+}
+
+/// Residual and gradient at a point, through a block of rows.
+#[pyfunction]
+pub fn sketching_look<'py>(
+    py: Python<'py>,
+    rows: RowsInput<'py>,
+    b: PyReadonlyArray2<'py, f64>,
+    sample_weight: Option<PyReadonlyArray1<'py, f64>>,
+    point: PointInput<'py>,
+    n_threads: Option<usize>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let view = rows.view()?;
+    let weights = match &sample_weight {
+        None => None,
+        Some(weights) => Some(weights.as_slice()?),
+    };
+    let (b, targets) = (b.as_slice()?, b.as_array().ncols());
+    let x = twofolds(&point);
+    let intercept = x.first().is_some_and(|x| x.high.len() > view.columns());
+    let problem = Problem { a: &*view, b, targets, weights, ridge: 0.0, intercept };
+    let found = guard::call(py, Limits::threads(n_threads), |team, stop| {
+        Look::new(&problem, &x, team, stop)
+    })?;
+    look(py, found)
+}
+
+/// A look through the rows of both.
+#[pyfunction]
+pub fn sketching_looks_merged<'py>(
+    py: Python<'py>,
+    one: LookInput<'py>,
+    other: LookInput<'py>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let mut all = one.look();
+    all.merge(&other.look());
+    look(py, all)
+}
+
+/// The answer after so many looks and this one, with where to look next: a point, or none.
+#[pyfunction]
+pub fn sketching_corrected<'py>(
+    py: Python<'py>,
+    moments: MomentsInput<'py>,
+    input: LeastSquaresInput<'py>,
+    at: PointInput<'py>,
+    found: LookInput<'py>,
+    before: (usize, f64),
+) -> PyResult<Bound<'py, PyDict>> {
+    let (moments, settings) = (moments.moments()?, input.settings());
+    let (x, seen, penalty) = (twofolds(&at), found.look(), input.penalty());
+    let found = guard::call(py, Limits::threads(Some(1)), |_, stop| {
+        let normal = normal::solve(&moments, penalty.0, penalty.1, &settings, stop)?;
+        normal.corrected(&moments, penalty, &settings, x, &seen, before)
+    })?;
+    let result = result(py, found.answer)?;
+    result.set_item("next", found.next.map(|x| point(py, &x)))?;
+    result.set_item("size", found.size)?;
+    Ok(result)
 }

@@ -4,7 +4,7 @@ use sparrot_foundation::Status;
 
 use crate::certificate::Step;
 use crate::gradient::{Gradient, Twofold};
-use crate::model::Shifted;
+use crate::refine::Frame;
 
 /// The answer; matrices are row-major.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub struct Answer {
     pub method: &'static str,
     /// Passes over the rows.
     pub passes: usize,
-    /// Rows of the sketch; 0 if A was taken itself.
+    /// Rows of the sample or sketch; 0 if A was taken itself.
     pub sketch_rows: usize,
 }
 
@@ -101,15 +101,14 @@ impl Point {
     }
 
     /// After the step from there.
-    pub fn after(rows: &Shifted<'_>, from: &Twofold, step: &Step, found: &Gradient) -> Point {
+    pub fn after(frame: &Frame<'_>, from: &Twofold, step: &Step, found: &Gradient) -> Point {
         let mut x = from.clone();
         (0..step.change.len()).for_each(|j| x.add(j, (step.change[j], 0.0)));
         let bounds = step.after.iter().zip(&x.low).map(|(b, low)| b + low.abs()).collect();
         // Of the penalty, |x + dx|^2 - |x|^2.
-        let grown: f64 = (0..rows.problem.a.columns())
-            .map(|j| step.change[j] * (2.0 * from.high[j] + step.change[j]))
-            .sum();
-        let left = found.residual - step.decrease - rows.problem.ridge * grown;
+        let grown: f64 =
+            (0..frame.d).map(|j| step.change[j] * (2.0 * from.high[j] + step.change[j])).sum();
+        let left = found.residual - step.decrease - frame.ridge * grown;
         Point { x, bounds, residual: left.max(0.0).sqrt() }
     }
 }

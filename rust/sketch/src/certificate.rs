@@ -51,9 +51,10 @@ use faer::{Mat, Side};
 
 use sparrot_simd::twofold;
 
-use crate::gradient::{Gradient, Twofold, U, gradient_error, residual_error};
+use crate::gradient::{Gradient, Twofold, U, residual_error};
 use crate::model::Shifted;
 use crate::products::{Products, product_roundings};
+use crate::refine::Frame;
 
 /// More than any sum of squares or products loses in plain arithmetic, for less than 2^31 terms.
 pub const SLACK: f64 = 1.0 + 1e-6;
@@ -61,6 +62,8 @@ pub const SLACK: f64 = 1.0 + 1e-6;
 pub const TINY: f64 = 1e-290;
 /// More than the norm of what can be missing in a sum of squares that underflow, of 2^31 terms.
 pub const VANISHED: f64 = 1e-156;
+/// Eigenvalues of C may be so far apart before it is worth a pass to bring them together.
+const EVEN: f64 = 1e4;
 /// More than underflow takes from a coefficient's step.
 const VANISHED_STEP: f64 = 1e-300;
 
@@ -72,13 +75,16 @@ pub fn gamma(k: usize) -> f64 {
 
 /// X, its C, and what is proven of it.
 pub struct Certificate {
-    x: Mat<f64>,
+    /// X.
+    pub x: Mat<f64>,
     /// Its columns, one after the other, and the norms of its rows.
     columns: Vec<f64>,
     row_norms: Vec<f64>,
     /// C as computed.
     c: Mat<f64>,
     factor: Llt<f64>,
+    /// Whether that is its Cholesky factor, and not that of a C shifted until it had one.
+    pub is_definite: bool,
     /// A lower bound of the smallest eigenvalue of the exact C; not positive if none could be proven.
     pub least: f64,
     most: f64,
@@ -113,7 +119,10 @@ impl Certificate {
         let (p, r, ridge) = (x.nrows(), x.ncols(), rows.problem.ridge);
         let d = rows.problem.a.columns();
         let penalised = x.get(0..d, ..);
-        let c = &found.gram + faer::Scale(ridge) * (penalised.transpose() * penalised);
+        let mut c = found.gram.clone();
+        if ridge > 0.0 {
+            c += faer::Scale(ridge) * (penalised.transpose() * penalised);
+        }
         let norms: Vec<f64> = found.squares.iter().map(|s| s.sqrt()).collect();
         let product = gamma(product_roundings(p) + 4) * reach(&x, &norms).sqrt() * SLACK;
         let b = (0..r).map(|i| found.gram[(i, i)]).sum::<f64>().sqrt() * SLACK;
@@ -165,6 +174,7 @@ impl Certificate {
             x,
             c,
             factor,
+            is_definite,
             least: (least.sqrt() - eta).max(0.0).powi(2) / SLACK,
             most,
             error: (delta + 2.0 * most.sqrt() * eta + eta * eta) * SLACK,
@@ -172,6 +182,20 @@ impl Certificate {
             scales: squares.iter().map(|s| s.sqrt()).collect(),
             total,
         })
+    }
+
+    /// Whether directions are about equally long under M X, so that steps converge fast and bounds are
+    /// tight.
+    pub fn is_even(&self) -> bool {
+        self.least > 0.0 && self.most <= EVEN * self.least
+    }
+
+    /// `X L'^-1` for `C = L L'`, or for what C was shifted to: M has nearly orthonormal columns times that,
+    /// or is nearer to it than it was.
+    pub fn orthonormalised(&self) -> Mat<f64> {
+        let mut z = self.x.transpose().to_owned();
+        self.factor.L().solve_lower_triangular_in_place(z.as_mut());
+        z.transpose().to_owned()
     }
 
     /// `X C^-1 v`: what normal equations with the right-hand side v have as their solution.
@@ -190,20 +214,19 @@ impl Certificate {
         if error == 0.0 { 0.0 } else { error / size }
     }
 
-    /// Bounds at a point (x, c), where the gradient is `at`, and a step towards the solution.
-    pub fn step(&self, rows: &Shifted<'_>, point: &Twofold, at: &Gradient) -> Step {
-        let (p, d) = (self.x.nrows(), rows.problem.a.columns());
-        let (n, ridge) = (rows.problem.a.rows(), rows.problem.ridge);
+    /// Bounds at a point (x, c), where the gradient but for the ridge is `at`, wrong by so much, and a step
+    /// towards the solution.
+    pub fn step(&self, frame: &Frame<'_>, point: &Twofold, at: &Gradient, accuracy: f64) -> Step {
+        let (p, Frame { d, ridge, means }) = (self.x.nrows(), *frame);
+        let mean = |j: usize| means.map_or(0.0, |means| means[j]);
         let [residual, target] = [at.residual, at.target].map(|s| s.sqrt() * SLACK + VANISHED);
         // In the shifted unknowns: T'g, T = [I, 0; -mu', 1].
-        let intercept = if rows.problem.intercept { at.g.at(d) } else { (0.0, 0.0) };
-        let mut g = Twofold::zeros(p);
-        for j in 0..p {
-            let shift = if j < d { rows.means[j] } else { 0.0 };
-            g.add(j, at.g.at(j));
-            g.add(j, twofold::multiple(intercept, -shift));
+        let intercept = if means.is_some() { at.g.at(d) } else { (0.0, 0.0) };
+        let mut g = at.g.clone();
+        for j in 0..d {
+            g.add(j, twofold::multiple(point.at(j), -ridge));
+            g.add(j, twofold::multiple(intercept, -mean(j)));
         }
-        let accuracy = gradient_error(n, p * rows.problem.targets);
         let root = self.total.sqrt() * SLACK;
         let mut reach = target; // of sqrt(W) (|b| + |A||x| + |c|)
         for j in 0..p {
@@ -213,7 +236,7 @@ impl Certificate {
         let wrong: Vec<f64> = (0..p)
             .map(|j| {
                 let (norm, ridge) = if j < d {
-                    (self.norms[j] + rows.means[j].abs() * root, ridge * point.high[j].abs())
+                    (self.norms[j] + mean(j).abs() * root, ridge * point.high[j].abs())
                 } else {
                     (root, 0.0)
                 };
@@ -223,7 +246,6 @@ impl Certificate {
             .collect();
         let residual_part =
             self.most.sqrt() * (residual_error(p) * reach + TINY * (1.0 + root)) * SLACK;
-        let means = rows.problem.intercept.then_some(&rows.means[..]);
         self.step_by(&g, &wrong, residual_part, point, means)
     }
 

@@ -23,6 +23,8 @@ pub enum Purpose {
     Order = 5,
     /// Signs of a circulant matrix.
     Generator = 6,
+    /// Which rows are looked at first.
+    Rows = 7,
 }
 
 /// The numbers of a seed.

@@ -1,7 +1,7 @@
 //! One pass for the residual and the gradient at given coefficients, to twice the working precision.
 //!
 //! ```text
-//! r = b - A x - c          g = [A'W r - ridge x;  1'W r]
+//! r = b - A x - c          g = [A'W r;  1'W r]
 //! ```
 //!
 //! x and c are unevaluated sums `high + low`, and so is everything on the way ([`twofold`]). What is
@@ -68,6 +68,53 @@ pub struct Gradient {
     pub residual: f64,
     /// `|sqrt(W) b|^2`, likewise.
     pub target: f64,
+}
+
+impl Gradient {
+    /// Adds that of other rows.
+    fn add(&mut self, other: &Gradient) {
+        self.g.add_all(&other.g);
+        self.residual += other.residual;
+        self.target += other.target;
+    }
+}
+
+/// What a look at some of the rows has found; looks at others can be merged.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// For each right-hand side.
+    pub all: Vec<Gradient>,
+    /// As [`gradient_error`]: merging keeps that, by Cauchy's inequality, but for the sum.
+    pub error: f64,
+    /// Rows.
+    pub rows: u64,
+}
+
+impl Look {
+    /// At x, through the rows of a problem.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn new(
+        problem: &Problem<'_>,
+        x: &[Twofold],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Look, Error> {
+        let (n, k) = (problem.a.rows(), problem.targets);
+        let p = problem.a.columns() + usize::from(problem.intercept);
+        let all = gradients(problem, x, team, stop)?;
+        Ok(Look { all, error: gradient_error(n, p * k), rows: n as u64 })
+    }
+
+    /// Adds what was found at the same x through other rows.
+    pub fn merge(&mut self, other: &Look) {
+        for (sum, part) in self.all.iter_mut().zip(&other.all) {
+            sum.add(part);
+        }
+        self.error = self.error.max(other.error) + 4.0 * U * U;
+        self.rows += other.rows;
+    }
 }
 
 /// A residual is wrong by at most this times `|b_i| + sum_j |a_ij x_j| + |c|`, for p unknowns: each of at
@@ -175,14 +222,7 @@ pub fn gradients(
     let mut all: Vec<Gradient> = (0..k).map(|_| zero()).collect();
     for part in parts {
         for (sum, part) in all.iter_mut().zip(part?) {
-            sum.g.add_all(&part.g);
-            sum.residual += part.residual;
-            sum.target += part.target;
-        }
-    }
-    if problem.ridge > 0.0 {
-        for (sum, x) in all.iter_mut().zip(x) {
-            (0..d).for_each(|j| sum.g.add(j, twofold::multiple(x.at(j), -problem.ridge)));
+            sum.add(&part);
         }
     }
     Ok(all)

@@ -12,7 +12,8 @@ use sparrot_foundation::{Error, Stop, Team, memory};
 use crate::draws::Draws;
 use crate::model::{BLOCK, Problem, Shifted};
 use crate::rows::Rows;
-use crate::solve::{Settings, start};
+use crate::solve::Settings;
+use crate::start::{conditioned, start};
 
 /// Blocks of rows that a thread takes at a time.
 const TOGETHER: usize = 16;
@@ -30,24 +31,21 @@ pub fn leverage_scores(
     stop: &Stop<'_>,
 ) -> Result<Vec<f64>, Error> {
     let rows = Shifted::new(problem, team, stop)?;
-    let (first, _) = start(&rows, settings, team, stop)?;
-    let found = crate::products::products(&rows, Some(&first.x), team, stop)?;
-    let (p, r, d) = (rows.columns(), first.rank(), problem.a.columns());
-    let penalised = first.x.get(0..d, ..);
-    let c = found.gram + faer::Scale(problem.ridge) * (penalised.transpose() * penalised);
-    let factor = c.llt(faer::Side::Lower).map_err(|_| {
-        Error::invalid("A", "cannot be factorised: its sketch misses a direction; change rng")
-    })?;
-    // X L'^-1 = (L^-1 X')'
-    let mut z = first.x.transpose().to_owned();
-    factor.L().solve_lower_triangular_in_place(z.as_mut());
+    let first = start(&rows, settings, team, stop)?.by;
+    let (p, r) = (rows.columns(), first.rank());
+    let certificate = conditioned(&rows, first, team, stop)?.certificate;
+    if !certificate.is_definite {
+        let message = "has columns that depend on each other but for rounding: raise rcond";
+        return Err(Error::invalid("A", message));
+    }
+    let z = certificate.orthonormalised();
     let z = match directions {
-        None => z.transpose().to_owned(),
+        None => z,
         Some(count) => {
             let draws = Draws { seed: settings.seed };
             let scale = 1.0 / (count as f64).sqrt();
             let normal = Mat::from_fn(r, count, |i, j| scale * draws.normals(i, j / 4)[j % 4]);
-            z.transpose() * normal
+            z * normal
         }
     };
     let (n, k) = (rows.rows(), z.ncols());

@@ -22,10 +22,12 @@
 //! | [`model`] | weights, the shift by means, the column of ones; slabs of rows |
 //! | [`moments`] | one pass for the products of all columns to twice the working precision; mergeable |
 //! | [`normal`], [`twofold_matrix`] | the solution from those; small matrices to that precision |
-//! | [`mod@precondition`] | rank, condition number and preconditioner from a sketch |
+//! | [`mod@start`] | which rows a preconditioner is made from; how it is mended |
+//! | [`mod@precondition`] | rank, condition number and preconditioner from those |
 //! | [`mod@triangle`] | the triangle of QR factors, interruptible |
 //! | [`mod@products`] | the pass for `Y'Y`, Y = A or A X |
 //! | [`gradient`] | the pass for residual and gradient to twice the working precision |
+//! | [`refine`] | corrections, look after look |
 //! | [`answer`] | what comes of it |
 //! | [`certificate`] | the proof of the bounds |
 //! | [`mod@solve`] | the order of things |
@@ -50,6 +52,7 @@ pub mod normal;
 pub mod pooled;
 pub mod precondition;
 pub mod products;
+pub mod refine;
 pub mod rows;
 pub mod scattered;
 pub mod sketch_solve;
@@ -57,6 +60,7 @@ pub mod softmax_passes;
 pub mod softmax_regression;
 pub mod solve;
 pub mod srht;
+pub mod start;
 pub mod tiles;
 pub mod triangle;
 pub mod twofold_matrix;

@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use sparrot_foundation::{Error, Stop, Team};
 
+use crate::refine::Frame;
 use crate::rows::{Rows, SparseRows};
 
 /// Rows that passes work on together.
@@ -107,6 +108,15 @@ impl<'a> Shifted<'a> {
         shifted.target_means = means.split_off(d);
         shifted.means = means;
         Ok(shifted)
+    }
+
+    /// What bounds have to know.
+    pub fn frame(&self) -> Frame<'_> {
+        Frame {
+            d: self.problem.a.columns(),
+            ridge: self.problem.ridge,
+            means: self.problem.intercept.then_some(&self.means[..]),
+        }
     }
 
     /// `sqrt(w_i)`.

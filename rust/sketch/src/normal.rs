@@ -20,10 +20,11 @@ use sparrot_simd::twofold::{multiple, sum};
 
 use crate::answer::{Answer, Point, assemble};
 use crate::certificate::{Certificate, SLACK, Step, TINY, VANISHED};
-use crate::gradient::{Twofold, U};
+use crate::gradient::{Look, Twofold, U};
 use crate::moments::Moments;
 use crate::precondition::{condition, require_norm, restricted_inverse, unit};
-use crate::solve::{NOTHING, Settings};
+use crate::refine::{Frame, NOTHING, Next, Refinement};
+use crate::solve::Settings;
 use crate::twofold_matrix::{Factor, TwofoldMatrix, factor, product_error, times};
 
 /// Corrections, at most.
@@ -130,6 +131,61 @@ impl Normal {
         answer.undetermined(&self.zero, self.is_full, intercept);
         answer
     }
+
+    /// The better of where the looks so far have been and where they lead to, and where to look next;
+    /// found at x, after so many looks, the last step so large ([`Refinement`]).
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] if squares of residuals overflow.
+    pub fn corrected(
+        &self,
+        moments: &Moments,
+        (ridge, intercept): (f64, bool),
+        settings: &Settings,
+        x: Vec<Twofold>,
+        look: &Look,
+        (looks, size): (usize, f64),
+    ) -> Result<Corrected, Error> {
+        let d = moments.d;
+        let means = vec![0.0; d];
+        let zero: Vec<bool> = (0..moments.k).map(|t| moments.largest[d + 1 + t] == 0.0).collect();
+        let mut refinement = Refinement {
+            certificate: &self.certificate,
+            frame: Frame { d, ridge, means: intercept.then_some(&means[..]) },
+            zero: &zero,
+            tol: settings.tol,
+            size,
+            looks,
+            best: None,
+        };
+        let next = refinement.take(x, &look.all, look.error)?;
+        let size = refinement.size;
+        let (status, next) = match next {
+            Next::Done(status) => (status, None),
+            Next::Look(next) => (Status::MaxIter, Some(next)),
+        };
+        let found = refinement.best.unwrap_or_else(|| assemble(d, intercept, &[]));
+        let mut answer = Answer {
+            rank: self.rank,
+            condition: self.condition,
+            method: "twofold-gram",
+            passes: looks + 2,
+            status,
+            ..found
+        };
+        answer.undetermined(&self.zero, self.is_full, intercept);
+        Ok(Corrected { answer, next, size })
+    }
+}
+
+/// What comes of a look.
+pub struct Corrected {
+    /// The best answer.
+    pub answer: Answer,
+    /// Where to look next, if that is worth it.
+    pub next: Option<Vec<Twofold>>,
+    /// How large the step there is.
+    pub size: f64,
 }
 
 /// X with `T X = I` for the columns as they are, and the condition number of what is not the column of

@@ -10,7 +10,7 @@ use faer::linalg::solvers::ColPivQr;
 use faer::linalg::triangular_solve::{
     solve_lower_triangular_in_place, solve_upper_triangular_in_place,
 };
-use faer::{Mat, MatRef, Par};
+use faer::{Mat, MatMut, MatRef, Par};
 use sparrot_foundation::{Error, Stop};
 
 use crate::triangle::triangle;
@@ -60,29 +60,36 @@ pub fn unit(norm: f64) -> f64 {
     (-norm.log2().round()).exp2()
 }
 
-/// Of K, row-major with `columns` columns; `counted` says for how many of its columns, from the first
+/// Of K, which is used up, row-major with `columns` columns; `counted` says for how many of its columns, from the first
 /// on, the condition number is asked for.
 ///
 /// # Errors
 /// [`Error::InvalidInput`] for a column whose norm is out of range; [`Error::Interrupted`].
 pub fn precondition(
-    k: &[f64],
+    mut k: Vec<f64>,
     columns: usize,
     counted: usize,
     rcond: f64,
     stop: &Stop<'_>,
 ) -> Result<Preconditioner, Error> {
     let rows = k.len() / columns.max(1);
-    let k = MatRef::from_row_major_slice(k, rows, columns);
-    let norms: Vec<f64> = (0..columns).map(|j| k.col(j).norm_l2()).collect();
+    let by_rows = MatRef::from_row_major_slice(&k, rows, columns);
+    let norms: Vec<f64> = (0..columns).map(|j| by_rows.col(j).norm_l2()).collect();
     for (j, norm) in norms.iter().enumerate().filter(|(_, norm)| **norm != 0.0) {
         require_norm(j, *norm)?;
     }
     let active: Vec<usize> = (0..columns).filter(|j| norms[*j] != 0.0).collect();
     let scales: Vec<f64> = active.iter().map(|j| unit(norms[*j])).collect();
     let a = active.len();
-    let scaled = Mat::from_fn(rows, a, |i, j| k[(i, active[j])] * scales[j]);
+    // Scaled and factored where it is: beside it there is no room for another.
+    for i in 0..rows {
+        for (place, (j, scale)) in active.iter().zip(&scales).enumerate() {
+            k[i * a + place] = k[i * columns + j] * scale;
+        }
+    }
+    let scaled = MatMut::from_row_major_slice_mut(&mut k[..rows * a], rows, a);
     let r = triangle(scaled, stop)?;
+    drop(k);
     // The inverse of T restricted to its row space, in the order of the active columns; and T.
     let (inverse, t) = if let Some(inverse) = full_inverse(&r, rcond) {
         let inverse =

@@ -11,6 +11,8 @@ use sparrot_simd::{linear, tall};
 use crate::model::{Shifted, slabs};
 use crate::rows::{Rows, ahead};
 
+/// Numbers in a sum of which there should not be many at once: 4 MB.
+const LARGE: usize = 1 << 19;
 /// Rows that are multiplied together.
 const BLOCK: usize = 128;
 
@@ -59,39 +61,44 @@ pub fn products(
     let width = tall::padded(r);
     let right = x.map(|x| tall::Right::new(p, r, |i, j| x[(i, j)]));
     let work = n * (r * r / 32 + if x.is_some() { p * r / 32 } else { 0 } + p);
-    let parts = team.for_work(work).run(stop, slabs(n, r * r), |slab| {
-        let mut part = Part {
-            gram: memory::zeros("a Gram matrix", width, width)?,
-            cross: memory::zeros("products with right-hand sides", k, width)?,
-            squares: vec![0.0; p],
-        };
-        let mut room = vec![0.0; BLOCK * p];
-        let mut panels = vec![0.0; BLOCK * width];
-        for first in slab.clone().step_by(BLOCK) {
-            stop.poll()?;
-            let count = BLOCK.min(slab.end - first);
-            let panels = &mut panels[..count * width];
-            let block = &mut room[..count * p];
-            rows.fill(first, 0..p, block);
-            match &right {
-                None => tall::pack(block, p, panels),
-                Some(right) => {
-                    tall::add_squares(block, &mut part.squares);
-                    tall::multiply(block, right, panels);
-                }
-            }
-            part.add(rows, first, count, panels, ahead(rows, first + BLOCK, BLOCK, slab.end));
-        }
-        Ok(part)
-    })?;
     let size = width * width;
     let mut all =
         Part { gram: vec![0.0; size], cross: vec![0.0; k * width], squares: vec![0.0; p] };
-    for part in parts {
-        let part: Part = part?;
-        linear::add_to(&part.gram, &mut all.gram);
-        linear::add_to(&part.cross, &mut all.cross);
-        linear::add_to(&part.squares, &mut all.squares);
+    let (team, slabs) = (team.for_work(work), slabs(n, r * r));
+    // Large sums of no more slabs at once than are worked on; added up in the same order anyway.
+    let together = if size > LARGE { team.threads() } else { slabs.len().max(1) };
+    for slabs in slabs.chunks(together) {
+        let parts = team.run(stop, slabs.to_vec(), |slab| {
+            let mut part = Part {
+                gram: memory::zeros("a Gram matrix", width, width)?,
+                cross: memory::zeros("products with right-hand sides", k, width)?,
+                squares: vec![0.0; p],
+            };
+            let mut room = vec![0.0; BLOCK * p];
+            let mut panels = vec![0.0; BLOCK * width];
+            for first in slab.clone().step_by(BLOCK) {
+                stop.poll()?;
+                let count = BLOCK.min(slab.end - first);
+                let panels = &mut panels[..count * width];
+                let block = &mut room[..count * p];
+                rows.fill(first, 0..p, block);
+                match &right {
+                    None => tall::pack(block, p, panels),
+                    Some(right) => {
+                        tall::add_squares(block, &mut part.squares);
+                        tall::multiply(block, right, panels);
+                    }
+                }
+                part.add(rows, first, count, panels, ahead(rows, first + BLOCK, BLOCK, slab.end));
+            }
+            Ok(part)
+        })?;
+        for part in parts {
+            let part: Part = part?;
+            linear::add_to(&part.gram, &mut all.gram);
+            linear::add_to(&part.cross, &mut all.cross);
+            linear::add_to(&part.squares, &mut all.squares);
+        }
     }
     let gram = Mat::from_fn(r, r, |i, j| all.gram[i.max(j) * width + i.min(j)]);
     if x.is_none() {

@@ -95,7 +95,7 @@ pub fn sketch_solve(
         intercept: false,
     };
     let found = solve(small, settings, team, stop)?;
-    let factor = precondition(&a, p, d, settings.rcond, stop)?;
+    let factor = precondition(a, p, d, settings.rcond, stop)?;
     let freedom = size.saturating_sub(found.rank).max(1) as f64;
     let mut answer = Answer {
         x: found.x[..d * k].to_vec(),

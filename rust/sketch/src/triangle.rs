@@ -9,7 +9,8 @@ use faer::linalg::householder::{
     apply_block_householder_sequence_transpose_on_the_left_in_place_with_conj as apply,
 };
 use faer::linalg::solvers::Qr;
-use faer::{Conj, Mat, Par};
+use faer::reborrow::{Reborrow, ReborrowMut};
+use faer::{Conj, Mat, MatMut, Par};
 use sparrot_foundation::{Error, Stop};
 
 /// Columns that are factored together.
@@ -17,23 +18,24 @@ const PANEL: usize = 64;
 /// Operations between two looks at the stop token: some ten milliseconds.
 const STEP: usize = 200_000_000;
 
-/// R of `m = Q R`: upper triangular, with as many rows as m if it has fewer than columns.
+/// R of `m = Q R`: upper triangular, with as many rows as m if it has fewer than columns. Of m nothing
+/// is left that is of use.
 ///
 /// # Errors
 /// [`Error::Interrupted`].
-pub fn triangle(mut m: Mat<f64>, stop: &Stop<'_>) -> Result<Mat<f64>, Error> {
+pub fn triangle(mut m: MatMut<'_, f64>, stop: &Stop<'_>) -> Result<Mat<f64>, Error> {
     let (rows, columns) = m.shape();
     let height = rows.min(columns);
     for first in (0..height).step_by(PANEL) {
         stop.poll()?;
         let end = (first + PANEL).min(height);
-        let qr = Qr::new(m.get(first.., first..end));
+        let qr = Qr::new(m.rb().get(first.., first..end));
         let (basis, factor) = (qr.Q_basis(), qr.Q_coeff());
         let together = (STEP / (4 * (rows - first) * PANEL)).clamp(16, columns.max(16));
         for start in (end..columns).step_by(together) {
             stop.poll()?;
             let count = together.min(columns - start);
-            let rest = m.get_mut(first.., start..start + count);
+            let rest = m.rb_mut().get_mut(first.., start..start + count);
             let mut room = MemBuffer::new(scratch::<f64>(rows - first, factor.nrows(), count));
             apply(basis, factor, Conj::No, rest, Par::Seq, MemStack::new(&mut room));
         }
@@ -53,7 +55,7 @@ mod tests {
     fn has_the_gram_matrix_of_what_it_is_the_triangle_of() {
         for (rows, columns) in [(1, 1), (5, 3), (3, 7), (200, 150), (90, 130)] {
             let m = Mat::from_fn(rows, columns, |i, j| (((i * 31 + j * 17) * 7919) % 101) as f64);
-            let r = triangle(m.clone(), &Stop::new(&Unobserved, None)).unwrap();
+            let r = triangle(m.clone().as_mut(), &Stop::new(&Unobserved, None)).unwrap();
             let difference = r.transpose() * &r - m.transpose() * &m;
             assert!(difference.norm_max() <= 1e-12 * m.squared_norm_l2());
             assert_eq!(r.nrows(), rows.min(columns));
