@@ -29,7 +29,8 @@ names and meaning: sample weights ``w``, an intercept ``b`` or none.
 Every fit takes ``sample_weight``, weights of the coefficients, sparse ``X`` (also with an
 intercept) and float32, reads ``X`` where it is, and reports ``dual_gap_``, a bound of how far its
 objective is above the optimum; where the penalty is not convex ``stationarity_``, how far it is
-from a point that no change of one coefficient makes better.
+from a point that no change of one coefficient makes better. Those with L1 and squared L2 penalties
+take ``bounds`` of the coefficients.
 """
 
 from importlib import import_module

@@ -2,6 +2,7 @@
 
 from sparrot._sparrot import StopFlag
 from sparrot._validation import FloatArray
+from sparrot.linear_model._bounds import as_bounds
 from sparrot.linear_model._model import Alphas, SparseModel, Task
 from sparrot.linear_model._solve import Point, Settings, as_weights, solve
 
@@ -17,6 +18,7 @@ class ElasticModel(SparseModel):
         fit_intercept: bool = True,
         weights: object = None,
         positive: bool = False,
+        bounds: object = None,
         tol: float = 1e-6,
         max_iter: int = 1000,
         max_time: float | None = None,
@@ -28,6 +30,7 @@ class ElasticModel(SparseModel):
         self.fit_intercept = fit_intercept
         self.weights = weights
         self.positive = positive
+        self.bounds = bounds
         self.tol = tol
         self.max_iter = max_iter
         self.max_time = max_time
@@ -55,7 +58,6 @@ class ElasticModel(SparseModel):
         settings = Settings.of(
             l1_ratio=self._share(),
             fit_intercept=self.fit_intercept,
-            positive=self.positive,
             tol=self.tol,
             max_iter=self.max_iter,
             max_time=max_time,
@@ -68,6 +70,7 @@ class ElasticModel(SparseModel):
             settings,
             sample_weight=sample,
             weights=as_weights(self.weights, task.shape[1]),
+            bounds=as_bounds(getattr(self, "bounds", None), self.positive, task.shape[1]),
             loss=self._loss(task),
             start=start,
             stop_flag=stop_flag,

@@ -23,6 +23,9 @@ class ElasticNet(Linear, ElasticModel):
         leave out. None for 1.
     positive : bool, default=False
         Whether coefficients must not be negative.
+    bounds : tuple of float or of array_like of shape (n_features,), default=None
+        ``(lower, upper)`` of the coefficients, with ``lower <= 0 <= upper``, which may be infinite.
+        Not with ``positive``, which is ``(0, inf)``.
     tol : float, default=1e-6
         The duality gap to reach, as a share of the objective at 0: scale-free.
     max_iter : int, default=1000
@@ -72,6 +75,10 @@ class ElasticNet(Linear, ElasticModel):
     factor is updated as variables come and go; gap-safe screening. There is no ``precompute``,
     ``selection`` or ``random_state``: nothing is random, and the Gram matrix is that of the set.
 
+    A coefficient at one of its ``bounds`` is exactly that number, also after it has been rounded to
+    float32 if that can hold it, else the next one within. What a bound keeps it from is in
+    ``dual_gap_``: the dual is that of the problem with bounds.
+
     Examples
     --------
     >>> import numpy as np
@@ -92,6 +99,7 @@ class ElasticNet(Linear, ElasticModel):
         fit_intercept: bool = True,
         weights: object = None,
         positive: bool = False,
+        bounds: object = None,
         tol: float = 1e-6,
         max_iter: int = 1000,
         max_time: float | None = None,
@@ -104,6 +112,7 @@ class ElasticNet(Linear, ElasticModel):
             fit_intercept=fit_intercept,
             weights=weights,
             positive=positive,
+            bounds=bounds,
             tol=tol,
             max_iter=max_iter,
             max_time=max_time,
@@ -129,6 +138,9 @@ class Lasso(ElasticNet):
         leave out (the adaptive Lasso).
     positive : bool, default=False
         Whether coefficients must not be negative.
+    bounds : tuple of float or of array_like of shape (n_features,), default=None
+        ``(lower, upper)`` of the coefficients, with ``lower <= 0 <= upper``, which may be infinite.
+        Not with ``positive``, which is ``(0, inf)``.
     tol : float, default=1e-6
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
@@ -183,6 +195,8 @@ class Lasso(ElasticNet):
     array([0, 1, 2])
     >>> bool(model.dual_gap_ <= 1e-6 * y.var() / 2)
     True
+    >>> Lasso(alpha=0.1, bounds=(-1.5, 1.5)).fit(X, y).coef_[:2]
+    array([ 1.5, -1.5])
     """
 
     def __init__(
@@ -192,6 +206,7 @@ class Lasso(ElasticNet):
         fit_intercept: bool = True,
         weights: object = None,
         positive: bool = False,
+        bounds: object = None,
         tol: float = 1e-6,
         max_iter: int = 1000,
         max_time: float | None = None,
@@ -203,6 +218,7 @@ class Lasso(ElasticNet):
             fit_intercept=fit_intercept,
             weights=weights,
             positive=positive,
+            bounds=bounds,
             tol=tol,
             max_iter=max_iter,
             max_time=max_time,

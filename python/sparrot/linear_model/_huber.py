@@ -29,6 +29,9 @@ class SparseHuberRegression(Linear, ElasticModel):
         leave out.
     positive : bool, default=False
         Whether coefficients must not be negative.
+    bounds : tuple of float or of array_like of shape (n_features,), default=None
+        ``(lower, upper)`` of the coefficients, with ``lower <= 0 <= upper``, which may be infinite.
+        Not with ``positive``, which is ``(0, inf)``.
     tol : float, default=1e-6
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
@@ -93,6 +96,7 @@ class SparseHuberRegression(Linear, ElasticModel):
         fit_intercept: bool = True,
         weights: object = None,
         positive: bool = False,
+        bounds: object = None,
         tol: float = 1e-6,
         max_iter: int = 1000,
         max_time: float | None = None,
@@ -105,6 +109,7 @@ class SparseHuberRegression(Linear, ElasticModel):
             fit_intercept=fit_intercept,
             weights=weights,
             positive=positive,
+            bounds=bounds,
             tol=tol,
             max_iter=max_iter,
             max_time=max_time,

@@ -37,9 +37,13 @@ class SparseLogisticRegression(ClassifierMixin, ElasticModel):  # type: ignore[m
         Whether there is an intercept, also with sparse ``X``. It is not penalised.
     weights : array_like of shape (n_features,), default=None
         Weights of the coefficients in the L1 penalty: 0 for those without, ``inf`` for columns to
-        leave out. With more than two classes, ``positive`` and ``l1_ratio=1`` above 0.
+        leave out. With more than two classes, ``l1_ratio=1`` and ``positive`` or ``bounds``, above
+        0.
     positive : bool, default=False
         Whether coefficients must not be negative.
+    bounds : tuple of float or of array_like of shape (n_features,), default=None
+        ``(lower, upper)`` of the coefficients, with ``lower <= 0 <= upper``, which may be infinite.
+        Not with ``positive``, which is ``(0, inf)``.
     tol : float, default=1e-6
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
@@ -162,12 +166,13 @@ class SparseLogisticRegression(ClassifierMixin, ElasticModel):  # type: ignore[m
         self, task: Task, alphas: Alphas, sample: FloatArray | None, **options: Any
     ) -> list[Point]:
         weights = as_weights(self.weights, task.shape[1])
-        is_joint = len(task.targets) > 1 and self.l1_ratio == 1 and self.positive
-        if is_joint and weights is not None and not weights.all():
+        is_bounded = self.positive or self.bounds is not None
+        is_joint = len(task.targets) > 1 and self.l1_ratio == 1
+        if is_joint and is_bounded and weights is not None and not weights.all():
             j = int(np.flatnonzero(weights == 0)[0])
             raise InvalidInputError(
-                f"weights[{j}] is 0: with positive=True and more than two classes needs weights "
-                "above 0, or an l1_ratio below 1"
+                f"weights[{j}] is 0: with positive=True or bounds and more than two classes needs "
+                "weights above 0, or an l1_ratio below 1"
             )
         return super()._solve(task, alphas, sample, **options)
 

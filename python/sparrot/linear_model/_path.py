@@ -7,11 +7,13 @@ import numpy as np
 from sparrot._design import as_design, as_targets
 from sparrot._validation import FloatArray, as_count, as_floats, as_positive, require_finite
 from sparrot.errors import InvalidInputError
+from sparrot.linear_model._bounds import as_bounds
 from sparrot.linear_model._solve import (
     Settings,
     as_sample_weight,
     as_share,
     as_weights,
+    is_single,
     solve,
     warn_unless_converged,
 )
@@ -31,6 +33,7 @@ def lasso_path(
     sample_weight: object = None,
     weights: object = None,
     positive: bool = False,
+    bounds: object = None,
     tol: float = 1e-6,
     max_iter: int = 1000,
     max_time: float | None = None,
@@ -62,6 +65,9 @@ def lasso_path(
         leave out.
     positive : bool, default=False
         Whether coefficients must not be negative.
+    bounds : tuple of float or of array_like of shape (p,), optional
+        ``(lower, upper)`` of the coefficients, with ``lower <= 0 <= upper``, which may be infinite.
+        Not with ``positive``, which is ``(0, inf)``.
     tol : float, default=1e-6
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
@@ -122,6 +128,7 @@ def lasso_path(
         sample_weight=sample_weight,
         weights=weights,
         positive=positive,
+        bounds=bounds,
         tol=tol,
         max_iter=max_iter,
         max_time=max_time,
@@ -142,6 +149,7 @@ def enet_path(
     sample_weight: object = None,
     weights: object = None,
     positive: bool = False,
+    bounds: object = None,
     tol: float = 1e-6,
     max_iter: int = 1000,
     max_time: float | None = None,
@@ -173,6 +181,9 @@ def enet_path(
         Weights of the coefficients in the L1 penalty.
     positive : bool, default=False
         Whether coefficients must not be negative.
+    bounds : tuple of float or of array_like of shape (p,), optional
+        ``(lower, upper)`` of the coefficients, with ``lower <= 0 <= upper``, which may be infinite.
+        Not with ``positive``, which is ``(0, inf)``.
     tol : float, default=1e-6
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
@@ -229,6 +240,7 @@ def enet_path(
         sample_weight=sample_weight,
         weights=weights,
         positive=positive,
+        bounds=bounds,
         tol=tol,
         max_iter=max_iter,
         max_time=max_time,
@@ -246,6 +258,8 @@ def _path(
     alphas: object,
     sample_weight: object,
     weights: object,
+    positive: object,
+    bounds: object,
     return_n_iter: bool,
     **settings: Any,
 ) -> tuple[Any, ...]:
@@ -259,10 +273,11 @@ def _path(
         chosen,
         sample_weight=as_sample_weight(sample_weight, n),
         weights=as_weights(weights, p),
+        bounds=as_bounds(bounds, positive, p),
     )
     unreached = count(penalties) - len(points)
     warn_unless_converged(points, chosen.tol, unreached=unreached, stacklevel=3)
-    dtype = np.float32 if _is_single(design) else np.float64
+    dtype = np.float32 if is_single(design) else np.float64
     coefs = np.zeros((p, len(points)), dtype=dtype, order="F")
     for k, point in enumerate(points):
         coefs[point.columns, k] = point.coefficients[:, 0]
@@ -272,11 +287,6 @@ def _path(
         np.array([point.certificate for point in points]),
     )
     return (*found, [point.n_iter for point in points]) if return_n_iter else found
-
-
-def _is_single(design: Any) -> bool:
-    values = design[2] if isinstance(design, tuple) else design
-    return bool(values.dtype == np.float32)
 
 
 def as_alphas(grid: tuple[object, object], alphas: object) -> list[float] | tuple[float, int]:

@@ -35,6 +35,9 @@ class SparsePoissonRegression(RegressorMixin, ElasticModel):  # type: ignore[mis
         leave out.
     positive : bool, default=False
         Whether coefficients must not be negative.
+    bounds : tuple of float or of array_like of shape (n_features,), default=None
+        ``(lower, upper)`` of the coefficients, with ``lower <= 0 <= upper``, which may be infinite.
+        Not with ``positive``, which is ``(0, inf)``.
     tol : float, default=1e-6
         The duality gap to reach, as a share of the objective at 0 above that of a perfect fit.
     max_iter : int, default=1000

@@ -21,6 +21,7 @@ from sparrot._validation import (
 )
 from sparrot._warnings import convergence_warning
 from sparrot.errors import InvalidInputError
+from sparrot.linear_model._bounds import Bounds
 
 
 class Point(NamedTuple):
@@ -68,7 +69,6 @@ class Settings(NamedTuple):
 
     l1_ratio: float
     fit_intercept: bool
-    positive: bool
     tol: float
     max_iter: int
     max_time: float | None
@@ -80,7 +80,6 @@ class Settings(NamedTuple):
         *,
         l1_ratio: object = 1.0,
         fit_intercept: object = True,
-        positive: object = False,
         tol: object,
         max_iter: object,
         max_time: object = None,
@@ -90,7 +89,6 @@ class Settings(NamedTuple):
         return cls(
             as_share(l1_ratio, "l1_ratio"),
             as_flag(fit_intercept, "fit_intercept"),
-            as_flag(positive, "positive"),
             as_positive(tol, "tol", zero=True),
             as_count(max_iter, "max_iter"),
             as_max_time(max_time),
@@ -106,6 +104,7 @@ def solve(
     *,
     sample_weight: FloatArray | None,
     weights: FloatArray | None,
+    bounds: Bounds,
     loss: str | tuple[str, float] = "least-squares",
     start: FloatArray | None = None,
     stop_flag: StopFlag | None = None,
@@ -128,8 +127,8 @@ def solve(
             "fit_intercept": settings.fit_intercept,
             "sample_weight": sample_weight,
             "weights": weights,
-            "positive": settings.positive,
-            "start": None if start is None else as_start(start, weights, settings.positive),
+            "bounds": bounds.ends,
+            "start": None if start is None else as_start(bounds.confine(start), weights),
             "tol": settings.tol,
             "max_iter": settings.max_iter,
             "max_time": settings.max_time,
@@ -137,7 +136,17 @@ def solve(
         stop_flag,
         settings.n_threads,
     )
-    return as_points(found, points, len(targets))
+    dtype = np.float32 if is_single(design) else np.float64
+    return [
+        point._replace(coefficients=bounds.to_round(point.coefficients, point.columns, dtype))
+        for point in as_points(found, points, len(targets))
+    ]
+
+
+def is_single(design: Design) -> bool:
+    """Whether the entries of X, and so the coefficients, are float32."""
+    values = design[2] if isinstance(design, tuple) else design
+    return bool(values.dtype == np.float32)
 
 
 def warn_unless_converged(
@@ -177,19 +186,16 @@ def warn_unless_converged(
     )
 
 
-def as_start(
-    coef: FloatArray, weights: FloatArray | None = None, positive: bool = False
-) -> tuple[FloatArray, FloatArray]:
+def as_start(coef: FloatArray, weights: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
     """Return where coefficients are not 0, of those that may be, and what they are there.
 
     A row of ``coef`` is of a response; those of a column follow one another.
     """
-    allowed = np.maximum(coef, 0) if positive else coef
-    used = allowed.any(axis=0)
+    used = coef.any(axis=0)
     if weights is not None:
         used &= weights < np.inf
     columns = np.flatnonzero(used)
-    values = np.ascontiguousarray(allowed[:, columns].T, dtype=np.float64)
+    values = np.ascontiguousarray(coef[:, columns].T, dtype=np.float64)
     return columns.astype(np.uint32), values.ravel()
 
 

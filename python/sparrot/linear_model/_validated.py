@@ -24,6 +24,9 @@ class ElasticNetCV(Validated, ElasticNet):
         Weights of the coefficients in the L1 penalty.
     positive : bool, default=False
         Whether coefficients must not be negative.
+    bounds : tuple of float or of array_like of shape (n_features,), default=None
+        ``(lower, upper)`` of the coefficients, with ``lower <= 0 <= upper``, which may be infinite.
+        Not with ``positive``, which is ``(0, inf)``.
     tol : float, default=1e-6
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
@@ -96,6 +99,7 @@ class ElasticNetCV(Validated, ElasticNet):
         fit_intercept: bool = True,
         weights: object = None,
         positive: bool = False,
+        bounds: object = None,
         tol: float = 1e-6,
         max_iter: int = 1000,
         max_time: float | None = None,
@@ -108,6 +112,7 @@ class ElasticNetCV(Validated, ElasticNet):
         self.fit_intercept = fit_intercept
         self.weights = weights
         self.positive = positive
+        self.bounds = bounds
         self.tol = tol
         self.max_iter = max_iter
         self.max_time = max_time
@@ -130,6 +135,9 @@ class LassoCV(Validated, Lasso):
         Weights of the coefficients in the penalty.
     positive : bool, default=False
         Whether coefficients must not be negative.
+    bounds : tuple of float or of array_like of shape (n_features,), default=None
+        ``(lower, upper)`` of the coefficients, with ``lower <= 0 <= upper``, which may be infinite.
+        Not with ``positive``, which is ``(0, inf)``.
     tol : float, default=1e-6
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
@@ -197,6 +205,7 @@ class LassoCV(Validated, Lasso):
         fit_intercept: bool = True,
         weights: object = None,
         positive: bool = False,
+        bounds: object = None,
         tol: float = 1e-6,
         max_iter: int = 1000,
         max_time: float | None = None,
@@ -208,6 +217,7 @@ class LassoCV(Validated, Lasso):
         self.fit_intercept = fit_intercept
         self.weights = weights
         self.positive = positive
+        self.bounds = bounds
         self.tol = tol
         self.max_iter = max_iter
         self.max_time = max_time

@@ -32,6 +32,9 @@ class SparseLogisticRegressionCV(Validated, SparseLogisticRegression):
         Weights of the penalty: 0 for columns without, ``inf`` for those to leave out.
     positive : bool, default=False
         Whether coefficients must not be negative.
+    bounds : tuple of float or of array_like of shape (n_features,), default=None
+        ``(lower, upper)`` of the coefficients, with ``lower <= 0 <= upper``, which may be infinite.
+        Not with ``positive``, which is ``(0, inf)``.
     tol : float, default=1e-6
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
@@ -106,6 +109,7 @@ class SparseLogisticRegressionCV(Validated, SparseLogisticRegression):
         fit_intercept: bool = True,
         weights: object = None,
         positive: bool = False,
+        bounds: object = None,
         tol: float = 1e-6,
         max_iter: int = 1000,
         max_time: float | None = None,
@@ -118,6 +122,7 @@ class SparseLogisticRegressionCV(Validated, SparseLogisticRegression):
         self.fit_intercept = fit_intercept
         self.weights = weights
         self.positive = positive
+        self.bounds = bounds
         self.tol = tol
         self.max_iter = max_iter
         self.max_time = max_time
@@ -153,6 +158,9 @@ class SparsePoissonRegressionCV(Validated, SparsePoissonRegression):
         Weights of the penalty: 0 for columns without, ``inf`` for those to leave out.
     positive : bool, default=False
         Whether coefficients must not be negative.
+    bounds : tuple of float or of array_like of shape (n_features,), default=None
+        ``(lower, upper)`` of the coefficients, with ``lower <= 0 <= upper``, which may be infinite.
+        Not with ``positive``, which is ``(0, inf)``.
     tol : float, default=1e-6
         The duality gap to reach, as a share of the objective at 0.
     max_iter : int, default=1000
@@ -225,6 +233,7 @@ class SparsePoissonRegressionCV(Validated, SparsePoissonRegression):
         fit_intercept: bool = True,
         weights: object = None,
         positive: bool = False,
+        bounds: object = None,
         tol: float = 1e-6,
         max_iter: int = 1000,
         max_time: float | None = None,
@@ -237,6 +246,7 @@ class SparsePoissonRegressionCV(Validated, SparsePoissonRegression):
         self.fit_intercept = fit_intercept
         self.weights = weights
         self.positive = positive
+        self.bounds = bounds
         self.tol = tol
         self.max_iter = max_iter
         self.max_time = max_time

@@ -7,7 +7,9 @@ use sparrot_design::loss::{Huber, Logistic, Poisson, RowLoss};
 use sparrot_design::{Design, Element};
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_regression::model::lambda_max;
-use sparrot_regression::{Data, Glm, Model, Multinomial, Point, Settings, Solver, SqrtLasso};
+use sparrot_regression::{
+    Bounds, Data, Glm, Interval, Model, Multinomial, Point, Settings, Solver, SqrtLasso,
+};
 
 use crate::design::{DesignInput, DesignTask, Indices};
 use crate::guard::{self, Limits};
@@ -43,6 +45,26 @@ pub enum LossInput {
     With(String, f64),
 }
 
+/// The lower and upper bounds of coefficients: of all, or of each.
+#[derive(FromPyObject)]
+enum BoundsInput<'py> {
+    Same(f64, f64),
+    Each(Vector<'py>, Vector<'py>),
+}
+
+impl BoundsInput<'_> {
+    /// One interval, or one for each column.
+    fn intervals(&self) -> PyResult<Vec<Interval>> {
+        Ok(match self {
+            BoundsInput::Same(lower, upper) => vec![Interval { lower: *lower, upper: *upper }],
+            BoundsInput::Each(lower, upper) => {
+                let pairs = lower.as_slice()?.iter().zip(upper.as_slice()?);
+                pairs.map(|(lower, upper)| Interval { lower: *lower, upper: *upper }).collect()
+            }
+        })
+    }
+}
+
 /// What makes a path, besides the data.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
@@ -53,7 +75,7 @@ pub struct PathInput<'py> {
     fit_intercept: bool,
     sample_weight: Option<Vector<'py>>,
     weights: Option<Vector<'py>>,
-    positive: bool,
+    bounds: BoundsInput<'py>,
     /// Columns and, one after the other, the coefficients of each.
     start: Option<(Indices<'py>, Vector<'py>)>,
     tol: f64,
@@ -80,6 +102,7 @@ pub fn regression_path<'py>(
     let rows = y.as_array().ncols();
     let targets: Vec<&[f64]> = y.as_slice()?.chunks(rows.max(1)).collect();
     let (sample_weight, weights) = (slice(&path.sample_weight)?, slice(&path.weights)?);
+    let intervals = path.bounds.intervals()?;
     let task = Path {
         loss: &path.loss,
         targets: &targets,
@@ -88,7 +111,10 @@ pub fn regression_path<'py>(
         alphas: &path.alphas,
         l1_ratio: path.l1_ratio,
         centred: path.fit_intercept,
-        positive: path.positive,
+        bounds: match &path.bounds {
+            BoundsInput::Same(..) => Bounds::Same(intervals[0]),
+            BoundsInput::Each(..) => Bounds::Each(&intervals),
+        },
         start: match &path.start {
             None => None,
             Some((columns, values)) => Some((columns.as_slice()?, values.as_slice()?)),
@@ -109,7 +135,7 @@ struct Path<'a> {
     alphas: &'a AlphasInput,
     l1_ratio: f64,
     centred: bool,
-    positive: bool,
+    bounds: Bounds<'a>,
     start: Option<(&'a [u32], &'a [f64])>,
     tol: f64,
     max_iter: usize,
@@ -184,7 +210,7 @@ impl Path<'_> {
             lambda: alpha * self.l1_ratio * total,
             mu: alpha * (1.0 - self.l1_ratio) * total,
             weights: self.weights,
-            positive: self.positive,
+            bounds: self.bounds,
             tol: self.tol,
             max_iter: self.max_iter,
         };

@@ -1,14 +1,16 @@
 //! The problem of the working set, by an active set with a factor of its Gram matrix:
 //!
 //! ```text
-//! min over w of  w'(G + mu I) w / 2 - c'w + sum_j lambda_j |w_j|,   w >= 0 where asked for
+//! min over w of  w'(G + mu I) w / 2 - c'w + sum_j lambda_j |w_j|,   l <= w <= u where asked for
 //! ```
 //!
 //! On a set of variables with signs the minimum is one solve, `(G + mu I)_SS w = c - lambda s`. The
 //! step there is taken as far as no sign changes; those that would change are left out, all at once
 //! if that decreases the objective as well as stopping at the first (which is what makes it fast:
 //! at a tenth of a percent of lambda_max hundreds change), else the first alone. At the minimum
-//! of a face the variables whose gradient exceeds lambda join. Every move decreases the objective
+//! of a face the variables whose gradient exceeds lambda join. Where a coefficient may not go beyond u,
+//! it ends there as it does at 0: it keeps that value outside the support, and joins again when its
+//! gradient pulls it inwards. Every move decreases the objective
 //! and there are finitely many faces; a factor with up- and downdates makes each O(m^2).
 //!
 //! Coordinate descent, which others use here, needs as many sweeps as the condition of the support
@@ -19,6 +21,8 @@
 use sparrot_foundation::{Error, Stop};
 use sparrot_simd::{linear, reduce};
 
+use crate::bounds::Interval;
+use crate::certificate::{self, Variable};
 use crate::working_set::WorkingSet;
 use sparrot_design::factor::Factor;
 
@@ -38,14 +42,24 @@ const ROUNDS: usize = 10_000;
 const ANEW: usize = 24;
 
 /// The variables' penalties.
-#[derive(Clone, Copy, Debug)]
-pub struct Penalties<'a> {
+#[derive(Clone, Debug)]
+pub struct Penalties {
     /// `lambda_j` of each variable of the working set.
-    pub lambda: &'a [f64],
+    pub lambda: Vec<f64>,
     /// mu.
     pub mu: f64,
-    /// Whether coefficients must not be negative.
-    pub positive: bool,
+    /// What each coefficient may be.
+    pub bounds: Vec<Interval>,
+}
+
+/// Where a variable leaves the support.
+struct Crossing {
+    /// Its place there.
+    place: usize,
+    /// The share of the step that takes it to the end,
+    share: f64,
+    /// which is 0 or a bound.
+    end: f64,
 }
 
 /// The solution so far.
@@ -59,7 +73,7 @@ pub struct Active {
     pub steps: usize,
     /// Products with the response.
     c: Vec<f64>,
-    /// The variables that may be other than 0, in the order of the factor, and their signs.
+    /// The variables that may be other than 0 or a bound, in the order of the factor, and their signs.
     support: Vec<usize>,
     signs: Vec<f64>,
     is_in: Vec<bool>,
@@ -107,7 +121,12 @@ impl Active {
 
     /// How many variables may be other than 0.
     pub fn support_size(&self) -> usize {
-        self.support.len()
+        self.support.len() + self.held().count()
+    }
+
+    /// The variables at a bound other than 0.
+    fn held(&self) -> impl Iterator<Item = usize> {
+        (0..self.w.len()).filter(|k| self.w[*k] != 0.0 && !self.is_in[*k])
     }
 
     /// Solves until the gap of this problem is at most `target`.
@@ -117,7 +136,7 @@ impl Active {
     pub fn solve(
         &mut self,
         set: &WorkingSet,
-        penalties: Penalties<'_>,
+        penalties: &Penalties,
         yy: f64,
         target: f64,
         stop: &Stop<'_>,
@@ -144,31 +163,38 @@ impl Active {
 
     /// By how much the objective is above a bound of its minimum, from q alone:
     /// `|y - X w|^2 = y'y - c'w - q'w`, with mu's part.
-    pub fn gap(&self, penalties: Penalties<'_>, yy: f64) -> f64 {
-        let Penalties { lambda, positive, .. } = penalties;
+    pub fn gap(&self, penalties: &Penalties, yy: f64) -> f64 {
         let (cw, qw) = (reduce::dot(&self.c, &self.w), reduce::dot(&self.q, &self.w));
         let mut l1 = 0.0;
         let mut scale = 1.0f64;
-        for (k, ((w, q), lambda)) in self.w.iter().zip(&self.q).zip(lambda).enumerate() {
-            if *lambda == 0.0 && self.is_in[k] {
+        let mut held = vec![];
+        let lambdas = penalties.lambda.iter().copied();
+        for (k, ((w, q), lambda)) in self.w.iter().zip(&self.q).zip(lambdas).enumerate() {
+            if lambda == 0.0 && self.is_in[k] {
                 continue; // q is 0 but for rounding
             }
+            let mut interval = penalties.bounds[k];
             if *w != 0.0 {
                 l1 += lambda * w.abs();
+                if interval.holds_at_end(*w) {
+                    held.push(Variable { h: q * w.signum(), lambda, reach: w.abs() });
+                    interval = interval.open_at(*w);
+                }
             }
-            let excess = if positive { *q } else { q.abs() };
-            if excess > *lambda {
+            let excess = interval.pull(*q);
+            if excess > lambda {
                 scale = scale.min(lambda / excess);
             }
         }
         let squared = yy - cw - qw;
-        0.5 * squared + l1 - scale * (yy - cw - 0.5 * scale * squared)
+        let charge = certificate::charge(held.into_iter(), scale, 0.0);
+        0.5 * squared + l1 + charge - scale * (yy - cw - 0.5 * scale * squared)
     }
 
     fn update_gradient(&mut self, set: &WorkingSet) {
         self.q.copy_from_slice(&self.c);
-        let used = self.support.iter().filter(|k| self.w[**k] != 0.0);
-        let terms: Vec<(usize, f64)> = used.map(|k| (*k, -self.w[*k])).collect();
+        let used = self.support.iter().copied().filter(|k| self.w[*k] != 0.0);
+        let terms: Vec<(usize, f64)> = used.chain(self.held()).map(|k| (k, -self.w[k])).collect();
         add_products(set, self.mu, &terms, &mut self.q);
     }
 
@@ -181,14 +207,15 @@ impl Active {
         image
     }
 
-    /// To the minimum over the support with its signs, leaving out what does not keep its sign.
+    /// To the minimum over the support with its signs, leaving out what does not keep its sign or
+    /// comes to a bound.
     fn descend(
         &mut self,
         set: &WorkingSet,
-        penalties: Penalties<'_>,
+        penalties: &Penalties,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
-        let lambda = penalties.lambda;
+        let lambda = &penalties.lambda;
         while !self.support.is_empty() {
             stop.poll()?;
             self.steps += 1;
@@ -203,88 +230,96 @@ impl Active {
                 }
                 break;
             }
-            // All that would cross stop at 0.
+            // All that would cross stop at their ends.
+            let to_end = |c: &Crossing| c.end - self.w[self.support[c.place]];
             let mut clipped = d.clone();
-            crossing.iter().for_each(|(place, _)| clipped[*place] = -self.w[self.support[*place]]);
+            crossing.iter().for_each(|c| clipped[c.place] = to_end(c));
             let image = self.image(set, &clipped);
             let products: Vec<f64> = self.support.iter().map(|k| image[*k]).collect();
             let change = 0.5 * reduce::dot(&clipped, &products) - reduce::dot(&rhs, &clipped);
-            let share = crossing.iter().map(|(_, share)| *share).fold(1.0, f64::min);
+            let share = crossing.iter().map(|c| c.share).fold(1.0, f64::min);
             let to_first = share * (0.5 * share - 1.0) * reduce::dot(&rhs, &d);
             if change < to_first {
-                self.move_by(&clipped, &image);
-                self.leave(set, crossing.iter().map(|(place, _)| *place))?;
+                self.move_by(&clipped, &image, penalties);
+                self.leave(set, &crossing)?;
                 continue;
             }
-            let first: Vec<usize> =
-                crossing.iter().filter(|(_, s)| *s == share).map(|(place, _)| *place).collect();
+            let first: Vec<Crossing> = crossing.into_iter().filter(|c| c.share == share).collect();
             if share > 0.0 {
                 d.iter_mut().for_each(|d| *d *= share);
-                first.iter().for_each(|place| d[*place] = -self.w[self.support[*place]]);
+                first.iter().for_each(|c| d[c.place] = c.end - self.w[self.support[c.place]]);
                 let image = self.image(set, &d);
-                self.move_by(&d, &image);
+                self.move_by(&d, &image, penalties);
             }
-            self.leave(set, first.into_iter())?;
+            self.leave(set, &first)?;
         }
         self.update_gradient(set);
         Ok(())
     }
 
-    /// The places of the support whose variables a full step takes through 0, and the share of the
-    /// step that takes them there.
-    fn crossing(&self, d: &[f64], penalties: Penalties<'_>) -> Vec<(usize, f64)> {
-        let share = |(place, k): (usize, &usize)| {
-            let (w, d, sign) = (self.w[*k], d[place], self.signs[*k]);
-            let is_free = penalties.lambda[*k] == 0.0 && !penalties.positive;
-            let crosses = !is_free && (w + d) * sign <= 0.0;
-            crosses.then(|| (place, if w == 0.0 { 0.0 } else { -w / d }))
+    /// The variables of the support that a full step takes through 0 or a bound.
+    fn crossing(&self, d: &[f64], penalties: &Penalties) -> Vec<Crossing> {
+        let of = |(place, k): (usize, &usize)| {
+            let (w, d, bounds) = (self.w[*k], d[place], penalties.bounds[*k]);
+            let is_kinked = penalties.lambda[*k] != 0.0;
+            let face = if is_kinked { bounds.of_sign(self.signs[*k]) } else { bounds };
+            let end = if w + d <= face.lower {
+                face.lower
+            } else if w + d >= face.upper {
+                face.upper
+            } else {
+                return None;
+            };
+            Some(Crossing { place, share: if w == end { 0.0 } else { (end - w) / d }, end })
         };
-        self.support.iter().enumerate().filter_map(share).collect()
+        self.support.iter().enumerate().filter_map(of).collect()
     }
 
-    fn move_by(&mut self, d: &[f64], image: &[f64]) {
+    fn move_by(&mut self, d: &[f64], image: &[f64], penalties: &Penalties) {
         for (k, d) in self.support.iter().zip(d) {
-            self.w[*k] += d;
+            // A share of a step may go beyond a bound by rounding.
+            self.w[*k] = penalties.bounds[*k].nearest(self.w[*k] + d);
         }
         self.q.iter_mut().zip(image).for_each(|(q, i)| *q -= i);
     }
 
-    /// Variables at these places, ascending, leave the support.
-    fn leave(
-        &mut self,
-        set: &WorkingSet,
-        places: impl DoubleEndedIterator<Item = usize> + ExactSizeIterator,
-    ) -> Result<(), Error> {
-        let is_many = places.len() * ANEW > self.support.len();
-        for place in places.rev() {
-            let k = self.support.remove(place);
+    /// Variables, ascending by their places, leave the support for their ends.
+    fn leave(&mut self, set: &WorkingSet, crossing: &[Crossing]) -> Result<(), Error> {
+        let is_many = crossing.len() * ANEW > self.support.len();
+        for c in crossing.iter().rev() {
+            let k = self.support.remove(c.place);
             self.is_in[k] = false;
-            self.w[k] = 0.0;
+            self.w[k] = c.end;
             if !is_many {
-                self.factor.remove(place);
+                self.factor.remove(c.place);
             }
         }
         if is_many { self.rebuild(set) } else { Ok(()) }
     }
 
-    /// The `most` variables whose gradient exceeds lambda by most join; whether there were any.
+    /// The `most` variables whose gradient exceeds lambda by most join, or falls short of it by most
+    /// where they are at a bound; whether there were any.
     fn join(
         &mut self,
         set: &WorkingSet,
-        penalties: Penalties<'_>,
+        penalties: &Penalties,
         most: usize,
     ) -> Result<bool, Error> {
-        let Penalties { lambda, positive, .. } = penalties;
         let excess = |k: &usize| {
-            let q = if positive { self.q[*k] } else { self.q[*k].abs() };
-            q - lambda[*k] * (1.0 + EXCESS)
+            let (w, q, lambda) = (self.w[*k], self.q[*k], penalties.lambda[*k]);
+            if w == 0.0 {
+                penalties.bounds[*k].pull(q) - lambda * (1.0 + EXCESS)
+            } else {
+                lambda * (1.0 - EXCESS) - q * w.signum()
+            }
         };
         let is_new = |k: &usize| !self.is_in[*k] && set.gram(*k)[*k] > 0.0 && excess(k) > 0.0;
         let mut new: Vec<usize> = (0..self.q.len()).filter(is_new).collect();
         new.sort_by(|a, b| excess(b).total_cmp(&excess(a)).then(a.cmp(b)));
         new.truncate(most);
         for k in &new {
-            self.signs[*k] = self.q[*k].signum();
+            let w = self.w[*k];
+            self.signs[*k] = if w == 0.0 { self.q[*k].signum() } else { w.signum() };
             self.is_in[*k] = true;
         }
         if new.len() * ANEW > self.support.len() {

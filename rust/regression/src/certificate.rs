@@ -3,11 +3,14 @@
 //! For a vector r, h_j = x_j'r and a share s in [0, 1]
 //!
 //! ```text
-//! D(s) = (|y|^2 - |y - s r|^2) / 2 - sum_j (s |h_j| - lambda_j)_+^2 / (2 mu)
+//! D(s) = (|y|^2 - |y - s r|^2) / 2 - sum_j max over w of (s h_j w - lambda_j |w| - mu w^2 / 2)
 //! ```
 //!
-//! (`s h_j` for coefficients that must not be negative) is a lower bound of the minimum; without mu if
-//! no term of the sum is positive. r is the residual; without mu it is first made orthogonal to the
+//! is a lower bound of the minimum, w being what the coefficient may be. On a side without an end the
+//! maximum is `(s |h_j| - lambda_j)_+^2 / (2 mu)`; without mu it is infinite unless `s |h_j| <=
+//! lambda_j`, which s sees to. On a side with an end u it is never more than `u (s |h_j| - lambda_j)_+`.
+//! That is made use of where the coefficient is at u, and only there: elsewhere the solution has no
+//! excess, and an end that is far away would multiply the rounding of h. r is the residual; without mu it is first made orthogonal to the
 //! columns without a penalty ([`Free`]), which a solve does up to the rounding of its equations: for
 //! columns that are nearly dependent that is far from enough.
 
@@ -21,22 +24,36 @@ use sparrot_foundation::{Error, memory};
 /// What a certificate needs to know of a column.
 #[derive(Clone, Copy, Debug)]
 pub struct Variable {
-    /// `|h|`, or h for a coefficient that must not be negative; or a bound of it.
+    /// What h pulls to a side of 0, or to that with more ([`crate::bounds::Interval::pull`]); or a
+    /// bound of it.
     pub h: f64,
     /// lambda.
     pub lambda: f64,
+    /// How far the coefficient may be on that side: infinity, or where it is if that is the end.
+    pub reach: f64,
 }
 
 /// The share s: 1, or as much less as the variables ask for.
 pub fn share(variables: impl Iterator<Item = Variable>) -> f64 {
-    let asked = |v: Variable| if v.h > v.lambda { v.lambda / v.h } else { 1.0 };
+    let has_excess = |v: &Variable| v.h > v.lambda && v.reach == f64::INFINITY;
+    let asked = |v: Variable| if has_excess(&v) { v.lambda / v.h } else { 1.0 };
     variables.map(asked).fold(1.0, f64::min)
 }
 
-/// The sum of D(s).
+/// The sum of D(s); without mu, s must be no more than [`share`].
 pub fn charge(variables: impl Iterator<Item = Variable>, share: f64, mu: f64) -> f64 {
-    let over = |v: Variable| (share * v.h - v.lambda).max(0.0) / mu.sqrt();
-    0.5 * variables.map(|v| over(v).powi(2)).sum::<f64>()
+    let of = |v: Variable| {
+        let over = (share * v.h - v.lambda).max(0.0);
+        if v.reach < f64::INFINITY {
+            let w = if over < mu * v.reach { over / mu } else { v.reach };
+            w * (over - 0.5 * mu * w)
+        } else if mu > 0.0 {
+            0.5 * (over / mu.sqrt()).powi(2)
+        } else {
+            0.0
+        }
+    };
+    variables.map(of).sum()
 }
 
 /// D(s) less its sum.

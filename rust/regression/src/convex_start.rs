@@ -15,6 +15,7 @@ use sparrot_foundation::{Error, Stop, Team};
 use sparrot_prox::{ScalarPenalty, Separable};
 
 use crate::block_solver::{BlockSolver, Limits};
+use crate::bounds::Bounds;
 use crate::data::Data;
 use crate::groups::Groups;
 use crate::model::{Model, Point, Settings};
@@ -46,7 +47,7 @@ pub fn from_lassos<T: Element, P: ScalarPenalty>(
             lambda: 1.0,
             mu: 0.0,
             weights: Some(&thresholds),
-            positive: penalty.positive,
+            bounds: Bounds::of_sign(penalty.positive),
             tol: START_GAP,
             max_iter: limits.max_iter,
         };

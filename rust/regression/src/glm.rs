@@ -29,7 +29,6 @@ use sparrot_design::{Design, Element, Moments};
 use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
 use sparrot_simd::reduce;
 
-use crate::active::Penalties;
 use crate::certificate;
 use crate::model::{Model, Point, Settings, check_finite, ridge};
 use crate::working_set::violators;
@@ -142,9 +141,15 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         self.moments[j as usize].squares.sqrt()
     }
 
-    /// How many coefficients are not 0.
+    /// The coefficients that are not 0, and their columns.
+    fn used(&self) -> impl Iterator<Item = (u32, f64)> {
+        let all = self.variables.iter().copied().zip(self.w.iter().copied());
+        all.filter(|(_, w)| *w != 0.0)
+    }
+
+    /// How many there are.
     fn support_size(&self) -> usize {
-        self.w.iter().filter(|w| **w != 0.0).count()
+        self.used().count()
     }
 
     fn solve_from_here(
@@ -194,8 +199,7 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
             self.minimise(settings, target, team, stop)?;
             iterations += 1;
         };
-        let used = self.variables.iter().zip(&self.w).filter(|(_, w)| **w != 0.0);
-        let mut pairs: Vec<(u32, f64)> = used.map(|(j, w)| (*j, *w)).collect();
+        let mut pairs: Vec<(u32, f64)> = self.used().collect();
         pairs.sort_unstable_by_key(|(j, _)| *j);
         let (columns, coefficients): (_, Vec<f64>) = pairs.into_iter().unzip();
         let objective = self.primal(settings);
@@ -229,8 +233,7 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
     /// any. The others leave it: products with all of the set, made anew for each Newton step, are
     /// what it costs.
     fn renew(&mut self, left: &[u32], settings: &Settings<'_>) -> bool {
-        let pairs = self.variables.iter().copied().zip(self.w.iter().copied());
-        (self.variables, self.w) = pairs.filter(|(_, w)| *w != 0.0).unzip();
+        (self.variables, self.w) = self.used().unzip();
         let mut is_used = vec![false; self.products.len()];
         self.variables.iter().for_each(|j| is_used[*j as usize] = true);
         let outside = left.iter().copied().filter(|j| !is_used[*j as usize]);
@@ -264,12 +267,10 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
-        let lambdas: Vec<f64> = self.variables.iter().map(|j| settings.lambda_of(*j)).collect();
-        let penalties =
-            Penalties { lambda: &lambdas, mu: settings.mu, positive: settings.positive };
+        let penalties = settings.penalties(&self.variables);
         for _ in 0..STEPS {
             stop.poll()?;
-            let (end, intercept) = self.model_minimum(penalties, 0.1 * target, team, stop)?;
+            let (end, intercept) = self.model_minimum(&penalties, 0.1 * target, team, stop)?;
             let promise = self.step(settings, &end, intercept, stop)?;
             self.steps += 1;
             if promise.is_none_or(|promise| promise <= target) || stop.is_late() {
@@ -328,8 +329,9 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         for _ in 0..HALVINGS {
             let change = change_of_loss(t) + change_of_penalty(t);
             if change <= ARMIJO * t * slope {
-                for (w, (end, d)) in self.w.iter_mut().zip(end.iter().zip(&steps)) {
-                    *w = if t == 1.0 { *end } else { *w + t * d };
+                let moves = self.variables.iter().zip(end.iter().zip(&steps));
+                for (w, (j, (end, d))) in self.w.iter_mut().zip(moves) {
+                    *w = settings.bounds.of(*j).nearest(if t == 1.0 { *end } else { *w + t * d });
                 }
                 self.intercept += t * (intercept - self.intercept);
                 self.values.iter_mut().zip(&u).for_each(|(z, u)| *z += t * u);

@@ -1,7 +1,8 @@
 //! Sparse linear regression, to a certified duality gap.
 //!
 //! ```text
-//! min over w, b of  sum_i w_i (y_i - x_i'w - b)^2 / 2 + lambda sum_j v_j |w_j| + mu |w|^2 / 2
+//! min over w, b of  sum_i w_i (y_i - x_i'w - b)^2 / 2 + lambda sum_j v_j |w_j| + mu |w|^2 / 2,
+//!                   l_j <= w_j <= u_j where asked for, with l_j <= 0 <= u_j
 //! ```
 //!
 //! The greedy choice of variables and the Newton step on the identified support are the two ideas
@@ -11,6 +12,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | [`data`] | centring and weighting without a copy |
+//! | [`bounds`] | which values coefficients may take |
 //! | [`working_set`] | the columns worked with, and their Gram matrix |
 //! | [`active`] | the problem of the set: an active set with Newton steps |
 //! | [`certificate`] | the duality gap |
@@ -37,6 +39,7 @@
 pub mod active;
 pub mod block_descent;
 pub mod block_solver;
+pub mod bounds;
 pub mod certificate;
 pub mod convex_start;
 pub mod data;
@@ -52,6 +55,7 @@ pub mod tableau;
 pub mod working_set;
 
 pub use block_solver::{BlockSolver, Limits};
+pub use bounds::{Bounds, Interval};
 pub use convex_start::from_lassos;
 pub use data::Data;
 pub use glm::Glm;

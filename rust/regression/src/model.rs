@@ -3,7 +3,12 @@
 use sparrot_design::Moments;
 use sparrot_foundation::{Error, Status, Stop, Team, Trace};
 
-/// What to solve, for `sum w_i (y_i - x_i'w - b)^2 / 2 + lambda sum v_j |w_j| + mu |w|^2 / 2`.
+use crate::active::Penalties;
+use crate::bounds::{Bounds, Held};
+use crate::certificate::Variable;
+
+/// What to solve, for `sum w_i (y_i - x_i'w - b)^2 / 2 + lambda sum v_j |w_j| + mu |w|^2 / 2` within
+/// bounds.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings<'a> {
     /// lambda.
@@ -12,8 +17,8 @@ pub struct Settings<'a> {
     pub mu: f64,
     /// v: at least 0, infinity for columns that are left out; `None` for 1.
     pub weights: Option<&'a [f64]>,
-    /// Whether coefficients must not be negative.
-    pub positive: bool,
+    /// What coefficients may be.
+    pub bounds: Bounds<'a>,
     /// The gap to reach, as a share of the objective at 0.
     pub tol: f64,
     /// Passes over the columns at most.
@@ -31,21 +36,70 @@ impl Settings<'_> {
         self.lambda * self.weight(j)
     }
 
-    /// Whether the dual asks for a product of 0 with a column: it has no penalty to speak of and, if
-    /// its coefficient must not be negative, is in use or has no slope that keeps it at 0.
-    pub fn is_exempt(&self, column: Exemption, is_used: impl Fn() -> bool) -> bool {
+    /// The penalties of these columns.
+    pub fn penalties(&self, columns: &[u32]) -> Penalties {
+        Penalties {
+            lambda: columns.iter().map(|j| self.lambda_of(*j)).collect(),
+            mu: self.mu,
+            bounds: columns.iter().map(|j| self.bounds.of(*j)).collect(),
+        }
+    }
+
+    /// What a certificate needs to know: of each of these columns the sides at whose end its
+    /// coefficient is not, and of those that are held that end. `of` is a product with a column, and
+    /// by how much it may be off.
+    pub fn variables<'b>(
+        &'b self,
+        columns: impl Iterator<Item = u32> + 'b,
+        held: &'b Held,
+        of: impl Fn(u32) -> (f64, f64) + Copy + 'b,
+    ) -> impl Iterator<Item = Variable> + 'b {
+        let open = move |j| self.open_variable(j, of(j), held);
+        columns.map(open).chain(self.held_variables(held, of))
+    }
+
+    /// Of a column with this product, the sides at whose end its coefficient is not.
+    pub fn open_variable(&self, j: u32, (h, room): (f64, f64), held: &Held) -> Variable {
+        let h = held.open(j, self.bounds.of(j)).pull(h) + room;
+        Variable { h, lambda: self.lambda_of(j), reach: f64::INFINITY }
+    }
+
+    /// Those at whose end one is.
+    pub fn held_variables<'b>(
+        &'b self,
+        held: &'b Held,
+        of: impl Fn(u32) -> (f64, f64) + 'b,
+    ) -> impl Iterator<Item = Variable> + 'b {
+        held.iter().map(move |(j, w)| {
+            let (h, room) = of(j);
+            Variable { h: h * w.signum() + room, lambda: self.lambda_of(j), reach: w.abs() }
+        })
+    }
+
+    /// Whether the dual asks for a product of 0 with a column: it has no penalty to speak of, and its
+    /// coefficient, w, is not at a bound at which a slope keeps it.
+    pub fn is_exempt(&self, column: Exemption, w: impl Fn() -> f64) -> bool {
         /// A penalty below this share of `|x_j| |r|` cannot be told from none,
         const NONE: f64 = 1e-13;
         /// nor a slope below this one from rounding.
         const SLOPE: f64 = 1e-9;
         let Exemption { j, product, scale } = column;
-        let is_kept = || self.positive && product < -SLOPE * scale && !is_used();
+        let is_kept = || {
+            let (interval, least) = (self.bounds.of(j), SLOPE * scale);
+            (product > least && w() == interval.upper)
+                || (product < -least && w() == interval.lower)
+        };
         self.mu == 0.0 && self.lambda_of(j) <= NONE * scale && !is_kept()
     }
 
-    /// The columns that can be in a model: not constant, not left out.
+    /// The columns that can be in a model: not constant, not left out, not bounded by 0 alone.
     pub fn candidates(&self, moments: &[Moments]) -> Vec<u32> {
-        let can = |j: &u32| moments[*j as usize].squares > 0.0 && self.weight(*j) < f64::INFINITY;
+        let can = |j: &u32| {
+            let interval = self.bounds.of(*j);
+            moments[*j as usize].squares > 0.0
+                && self.weight(*j) < f64::INFINITY
+                && interval.lower < interval.upper
+        };
         (0..moments.len() as u32).filter(can).collect()
     }
 }
@@ -107,19 +161,20 @@ pub fn ridge(mu: f64, w: &[f64]) -> f64 {
     if mu > 0.0 { 0.5 * mu * w.iter().map(|w| w * w).sum::<f64>() } else { 0.0 }
 }
 
-/// Those of `left` that are exempt, ascending as they are.
+/// Those of `left` that are exempt, ascending as they are, with the coefficients in use.
 pub fn exempt(
     left: &[u32],
     settings: &Settings<'_>,
     (moments, products): (&[Moments], &[f64]),
     residual: f64,
-    used: impl Iterator<Item = u32>,
+    used: impl Iterator<Item = (u32, f64)>,
 ) -> Vec<u32> {
-    let used: std::collections::HashSet<u32> = used.collect();
+    let used: std::collections::HashMap<u32, f64> = used.collect();
     let is_exempt = |j: &u32| {
         let scale = moments[*j as usize].squares.sqrt() * residual;
         let product = products[*j as usize];
-        settings.is_exempt(Exemption { j: *j, product, scale }, || used.contains(j))
+        let w = || used.get(j).copied().unwrap_or(0.0);
+        settings.is_exempt(Exemption { j: *j, product, scale }, w)
     };
     left.iter().copied().filter(is_exempt).collect()
 }
@@ -190,7 +245,7 @@ pub fn lambda_max(
     let of_response = |products: &[f64]| {
         let ratio = |j: &u32| {
             let product = products[*j as usize];
-            let excess = if settings.positive { product } else { product.abs() };
+            let excess = settings.bounds.of(*j).pull(product);
             let weight = settings.weight(*j);
             if weight > 0.0 && (excess / weight).is_finite() { excess / weight } else { 0.0 }
         };

@@ -1,7 +1,7 @@
 //! A Lasso of some columns by coordinate descent on its residual:
 //!
 //! ```text
-//! min over w of  |y - B w|^2 / 2 + sum_j lambda_j |w_j| + mu |w|^2 / 2,   w >= 0 where asked for
+//! min over w of  |y - B w|^2 / 2 + sum_j lambda_j |w_j| + mu |w|^2 / 2,   l <= w <= u where asked for
 //! ```
 //!
 //! for where the products of all pairs of columns, which [`crate::active`] works with, cost more than
@@ -17,6 +17,7 @@ use sparrot_foundation::{Error, Stop, memory};
 use sparrot_simd::{linear, reduce};
 
 use crate::active::Penalties;
+use crate::certificate::{self, Variable};
 use crate::data::Data;
 use crate::extrapolation::mixture;
 
@@ -116,16 +117,15 @@ impl<'a, T: Element> RowDescent<'a, T> {
     }
 
     /// Minimises over each column in turn, of all or of those in use.
-    fn sweep(&mut self, penalties: Penalties<'_>, is_full: bool) {
+    fn sweep(&mut self, penalties: &Penalties, is_full: bool) {
         for k in 0..self.w.len() {
             let (w, squares) = (self.w[k], self.squares[k]);
             if squares <= 0.0 || (w == 0.0 && !is_full) {
                 continue;
             }
             let u = self.product(k) + squares * w;
-            let size = if penalties.positive { u } else { u.abs() };
-            let shrunk = (size - penalties.lambda[k]).max(0.0).copysign(u);
-            let d = shrunk / (squares + penalties.mu) - w;
+            let shrunk = (u.abs() - penalties.lambda[k]).max(0.0).copysign(u);
+            let d = penalties.bounds[k].nearest(shrunk / (squares + penalties.mu)) - w;
             if d != 0.0 {
                 self.change(k, d);
             }
@@ -138,7 +138,7 @@ impl<'a, T: Element> RowDescent<'a, T> {
     /// [`Error::Interrupted`].
     pub fn solve(
         &mut self,
-        penalties: Penalties<'_>,
+        penalties: &Penalties,
         target: f64,
         share: f64,
         stop: &Stop<'_>,
@@ -166,35 +166,43 @@ impl<'a, T: Element> RowDescent<'a, T> {
             + self.shift * (2.0 * cross + self.shift * total)
     }
 
-    fn objective(&self, penalties: Penalties<'_>) -> f64 {
-        let used = self.w.iter().zip(penalties.lambda).filter(|(w, _)| **w != 0.0);
+    fn objective(&self, penalties: &Penalties) -> f64 {
+        let used = self.w.iter().zip(&penalties.lambda).filter(|(w, _)| **w != 0.0);
         let l1: f64 = used.map(|(w, lambda)| lambda * w.abs()).sum();
         0.5 * (self.residual_squares() + penalties.mu * reduce::dot(&self.w, &self.w)) + l1
     }
 
     /// By how much the objective is above a bound of its minimum, that of the residual scaled.
-    fn gap(&self, penalties: Penalties<'_>) -> f64 {
-        let Penalties { lambda, mu, positive } = penalties;
+    fn gap(&self, penalties: &Penalties) -> f64 {
+        let mu = penalties.mu;
         let mut scale = 1.0f64;
+        let mut held = vec![];
         // |y|^2 = |r + B w|^2, and y'r of it, from products.
         let mut fitted = 0.0;
-        for (k, (w, lambda)) in self.w.iter().zip(lambda).enumerate() {
+        for (k, (w, lambda)) in self.w.iter().zip(penalties.lambda.iter().copied()).enumerate() {
             let product = self.product(k);
             fitted += w * product;
             let h = product - mu * w;
-            let excess = if positive { h } else { h.abs() };
-            let is_free = *lambda == 0.0 && *w != 0.0;
-            if excess > *lambda && !is_free {
+            let mut interval = penalties.bounds[k];
+            let is_held = interval.holds_at_end(*w);
+            if is_held {
+                held.push(Variable { h: h * w.signum(), lambda, reach: w.abs() });
+                interval = interval.open_at(*w);
+            }
+            let excess = interval.pull(h);
+            let is_free = lambda == 0.0 && *w != 0.0 && !is_held;
+            if excess > lambda && !is_free {
                 scale = scale.min(lambda / excess);
             }
         }
         let squares = self.residual_squares();
         let ridge = mu * reduce::dot(&self.w, &self.w);
         let linear = squares + fitted;
-        self.objective(penalties) - scale * (linear - 0.5 * scale * (squares + ridge))
+        let charge = certificate::charge(held.into_iter(), scale, 0.0);
+        self.objective(penalties) + charge - scale * (linear - 0.5 * scale * (squares + ridge))
     }
 
-    fn extrapolate(&mut self, penalties: Penalties<'_>) {
+    fn extrapolate(&mut self, penalties: &Penalties) {
         let (m, n) = (self.w.len(), self.residual.len());
         self.history.push([&self.w[..], &self.residual, &[self.shift]].concat());
         if self.history.len() <= HISTORY {
@@ -202,13 +210,13 @@ impl<'a, T: Element> RowDescent<'a, T> {
         }
         let iterates: Vec<Vec<f64>> = std::mem::take(&mut self.history);
         let Some(mixed) = mixture(&iterates, m) else { return };
+        let admitted = mixed[..m].iter().zip(&penalties.bounds).map(|(w, b)| b.admitted(*w));
+        let Some(admitted) = admitted.collect::<Option<Vec<f64>>>() else { return };
         let before = self.objective(penalties);
-        let old = (self.w.clone(), self.residual.clone(), self.shift);
-        self.w.copy_from_slice(&mixed[..m]);
+        let old = (std::mem::replace(&mut self.w, admitted), self.residual.clone(), self.shift);
         self.residual.copy_from_slice(&mixed[m..m + n]);
         self.shift = mixed[m + n];
-        let is_allowed = !penalties.positive || self.w.iter().all(|w| *w >= 0.0);
-        if !is_allowed || self.objective(penalties) >= before {
+        if self.objective(penalties) >= before {
             (self.w, self.residual, self.shift) = old;
         }
     }

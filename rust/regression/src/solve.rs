@@ -19,8 +19,9 @@ use sparrot_design::{Element, Moments};
 use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace, memory};
 use sparrot_simd::reduce;
 
-use crate::active::{Active, Penalties};
-use crate::certificate::{self, Free, Variable};
+use crate::active::Active;
+use crate::bounds::Held;
+use crate::certificate::{self, Free};
 use crate::data::Data;
 use crate::model::{Model, Point, Settings, check_finite, exempt, ridge};
 use crate::working_set::{WorkingSet, violators};
@@ -127,7 +128,8 @@ impl<'a, T: Element> Solver<'a, T> {
         let mut near = self.read_near(&left, settings, true, team, stop)?;
         let unit = 0.5 * self.data.yy;
         let mut lambda = self.first_stage(&near, settings);
-        let (mut best_dual, mut iterations) = (f64::NEG_INFINITY, 0);
+        // What is always known: nothing is below 0.
+        let (mut best_dual, mut iterations) = (0.0f64, 0);
         let (mut trace, steps) = (Trace::default(), self.active.steps);
         // Passes that added nothing to the set and did not make the gap much smaller.
         let (mut idle, mut last_gap) = (0, f64::INFINITY);
@@ -194,11 +196,8 @@ impl<'a, T: Element> Solver<'a, T> {
             } else {
                 STAGE_SET_GAP * seen.primal
             };
-            let lambdas: Vec<f64> =
-                self.set.variables.iter().map(|j| stage.lambda_of(*j)).collect();
-            let penalties =
-                Penalties { lambda: &lambdas, mu: settings.mu, positive: settings.positive };
-            self.active.solve(&self.set, penalties, self.data.yy, target, stop)?;
+            let penalties = stage.penalties(&self.set.variables);
+            self.active.solve(&self.set, &penalties, self.data.yy, target, stop)?;
             self.set.residual(&self.data, &self.data.y, &self.active.w, &mut self.residual);
             near = self.read_near(&left, settings, false, team, stop)?;
             iterations += 1;
@@ -212,11 +211,8 @@ impl<'a, T: Element> Solver<'a, T> {
 
     /// The lambda of the first stage: finite.
     fn first_stage(&self, left: &[u32], settings: &Settings<'_>) -> f64 {
-        let ratio = |j: &u32| {
-            let product = self.products[*j as usize];
-            let excess = if settings.positive { product } else { product.abs() };
-            excess / settings.weight(*j)
-        };
+        let ratio =
+            |j: &u32| settings.bounds.of(*j).pull(self.products[*j as usize]) / settings.weight(*j);
         // Of columns with a penalty to speak of: others need no stages.
         let largest =
             (left.iter().map(ratio)).filter(|ratio| *ratio < f64::MAX * STAGE).fold(0.0, f64::max);
@@ -272,9 +268,14 @@ impl<'a, T: Element> Solver<'a, T> {
         Ok(columns.to_vec())
     }
 
+    /// The coefficients that are not 0, and their columns.
+    fn used(&self) -> impl Iterator<Item = (u32, f64)> {
+        let all = self.set.variables.iter().copied().zip(self.active.w.iter().copied());
+        all.filter(|(_, w)| *w != 0.0)
+    }
+
     fn primal(&self, settings: &Settings<'_>, lambda: f64) -> f64 {
-        let used = self.set.variables.iter().zip(&self.active.w).filter(|(_, w)| **w != 0.0);
-        let l1: f64 = used.map(|(j, w)| lambda * settings.weight(*j) * w.abs()).sum();
+        let l1: f64 = self.used().map(|(j, w)| lambda * settings.weight(j) * w.abs()).sum();
         let ridge = ridge(settings.mu, &self.active.w);
         0.5 * reduce::dot(&self.residual, &self.residual) + l1 + ridge
     }
@@ -283,36 +284,39 @@ impl<'a, T: Element> Solver<'a, T> {
         let primal = self.primal(settings, lambda);
         let (orthogonal, away, exempt) = self.without_free(left, settings)?;
         let Data { y, yy, moments, .. } = &self.data;
-        let of = |j: u32, h: f64, room: f64| Variable {
-            h: if settings.positive { h } else { h.abs() } + room,
-            lambda: lambda * settings.weight(j),
-        };
+        let stage = Settings { lambda, ..*settings };
+        let is_exempt = |j: &u32| exempt.binary_search(j).is_ok();
+        let held = Held::among(settings.bounds, self.used().filter(|(j, _)| !is_exempt(j)));
         if settings.mu > 0.0 {
             let mut in_use = vec![0.0; self.products.len()];
             for (j, w) in self.set.variables.iter().zip(&self.active.w) {
                 in_use[*j as usize] = *w;
             }
-            let shrunk = |j: &u32| {
-                let j = *j as usize;
-                of(j as u32, self.products[j] - settings.mu * in_use[j], 0.0)
-            };
-            let full = |j: &u32| of(*j, self.products[*j as usize], 0.0);
+            let shrunk = |j| (self.products[j as usize] - settings.mu * in_use[j as usize], 0.0);
+            let full = |j| (self.products[j as usize], 0.0);
+            let left = || left.iter().copied();
             let value = |share: f64| {
-                let charge = certificate::charge(left.iter().map(full), share, settings.mu);
+                let full = stage.variables(left(), &held, full);
+                let charge = certificate::charge(full, share, settings.mu);
                 (certificate::dual_value(share, y, &self.residual, *yy) - charge, share)
             };
-            let shares = [1.0, certificate::share(left.iter().map(shrunk))];
+            let shares = [1.0, certificate::share(stage.variables(left(), &held, shrunk))];
             let [whole, part] = shares.map(value);
             let (dual, share) = if part.0 > whole.0 { part } else { whole };
             return Ok(Seen { primal, dual, share, away: 0.0 });
         }
-        let variables = left.iter().filter(|j| exempt.binary_search(j).is_err()).map(|j| {
-            let room = away * moments[*j as usize].squares.sqrt();
-            of(*j, self.products[*j as usize], room)
-        });
-        let share = certificate::share(variables);
+        let product =
+            |j: u32| (self.products[j as usize], away * moments[j as usize].squares.sqrt());
+        let asked = || left.iter().copied().filter(|j| !is_exempt(j));
+        let share = certificate::share(stage.variables(asked(), &held, product));
+        let charge = if held.is_empty() {
+            0.0
+        } else {
+            certificate::charge(stage.variables(asked(), &held, product), share, 0.0)
+        };
         let residual = if exempt.is_empty() { &self.residual } else { &orthogonal };
-        Ok(Seen { primal, dual: certificate::dual_value(share, y, residual, *yy), share, away })
+        let dual = certificate::dual_value(share, y, residual, *yy) - charge;
+        Ok(Seen { primal, dual, share, away })
     }
 
     /// The residual made orthogonal to the exempt columns, how far that is away, and which they are.
@@ -322,9 +326,7 @@ impl<'a, T: Element> Solver<'a, T> {
         settings: &Settings<'_>,
     ) -> Result<(Vec<f64>, f64, Vec<u32>), Error> {
         let known = (&self.data.moments[..], &self.products[..]);
-        let used = self.set.variables.iter().zip(&self.active.w).filter(|(_, w)| **w != 0.0);
-        let used = used.map(|(j, _)| *j);
-        let exempt = exempt(left, settings, known, self.data.yy.sqrt(), used);
+        let exempt = exempt(left, settings, known, self.data.yy.sqrt(), self.used());
         let n = self.residual.len();
         if exempt.is_empty() {
             return Ok((vec![], 0.0, exempt));
@@ -362,8 +364,7 @@ impl<'a, T: Element> Solver<'a, T> {
                 return true;
             }
             // Outside the set coefficients are 0.
-            let h = self.products[j];
-            let excess = if settings.positive { h } else { h.abs() };
+            let excess = settings.bounds.of(j as u32).pull(self.products[j]);
             let norm = (self.data.moments[j].squares + settings.mu).sqrt();
             let lambda = lambda * settings.weight(j as u32);
             excess * seen.share + (radius + seen.away) * norm >= lambda * (1.0 - 1e-12)
@@ -379,8 +380,7 @@ impl<'a, T: Element> Solver<'a, T> {
         steps: usize,
         trace: Trace,
     ) -> Point {
-        let used = self.set.variables.iter().zip(&self.active.w).filter(|(_, w)| **w != 0.0);
-        let mut pairs: Vec<(u32, f64)> = used.map(|(j, w)| (*j, *w)).collect();
+        let mut pairs: Vec<(u32, f64)> = self.used().collect();
         pairs.sort_unstable_by_key(|(j, _)| *j);
         let intercept = self.data.intercept(pairs.iter().map(|(j, w)| (*j as usize, *w)));
         let (columns, coefficients) = pairs.into_iter().unzip();

@@ -28,6 +28,7 @@ use sparrot_prox::block::Weighted;
 use sparrot_simd::{linear, reduce};
 
 use crate::block_solver::Limits;
+use crate::bounds::Bounds;
 use crate::certificate::relative;
 use crate::data::Data;
 use crate::model::{Model, Point, Settings, check_finite, lambda_max};
@@ -79,7 +80,8 @@ pub fn best_subset<'a, T: Element>(
     stop: &Stop<'_>,
 ) -> Result<Point, Error> {
     let (data, start) = start(data, rule, weights, limits, team, stop)?;
-    let of = Settings { lambda: 1.0, mu: 0.0, weights, positive: false, tol: 0.0, max_iter: 0 };
+    let bounds = Bounds::of_sign(false);
+    let of = Settings { lambda: 1.0, mu: 0.0, weights, bounds, tol: 0.0, max_iter: 0 };
     let p = data.moments.len();
     let mut search = Search {
         candidates: of.candidates(&data.moments),
@@ -119,7 +121,7 @@ fn start<'a, T: Element>(
         lambda: 1.0,
         mu: 0.0,
         weights: Some(&thresholds),
-        positive: false,
+        bounds: Bounds::of_sign(false),
         tol: START_GAP,
         max_iter: limits.max_iter,
     };

@@ -35,7 +35,7 @@ pub fn violators(
     let score = |j: u32| {
         let lambda = settings.lambda_of(j);
         let (product, squares) = (products[j as usize], moments[j as usize].squares);
-        let excess = if settings.positive { product } else { product.abs() };
+        let excess = settings.bounds.of(j).pull(product);
         if squares <= 0.0 || excess <= lambda * (1.0 + EXCESS) {
             0.0
         } else if lambda == 0.0 {

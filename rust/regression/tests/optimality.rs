@@ -5,7 +5,7 @@ use sparrot_design::Design;
 use sparrot_foundation::stop::Unobserved;
 use sparrot_foundation::{Status, Stop, Team};
 use sparrot_regression::model::lambda_max;
-use sparrot_regression::{Data, Model, Point, Settings, Solver};
+use sparrot_regression::{Bounds, Data, Interval, Model, Point, Settings, Solver};
 use sparrot_sparse::Compressed;
 
 struct Case {
@@ -54,24 +54,31 @@ fn violation(case: &Case, point: &Point, settings: &Settings<'_>) -> f64 {
     for j in 0..p {
         let product: f64 = (0..n).map(|i| sample(i) * case.columns[j][i] * residual[i]).sum();
         let h = product - settings.mu * w[j];
+        let interval = settings.bounds.of(j as u32);
         let lambda = settings.lambda * settings.weights.map_or(1.0, |v| v[j]);
         let here = if lambda == f64::INFINITY {
             w[j].abs()
         } else if w[j] == 0.0 {
-            (if settings.positive { h } else { h.abs() } - lambda).max(0.0)
+            (interval.pull(h) - lambda).max(0.0)
         } else {
-            (h - lambda * w[j].signum()).abs()
+            let outward = h * w[j].signum() - lambda;
+            if interval.holds_at_end(w[j]) { (-outward).max(0.0) } else { outward.abs() }
         };
         worst = worst.max(here);
-        if settings.positive {
-            worst = worst.max(-w[j]);
+        if interval.nearest(w[j]) != w[j] {
+            return f64::INFINITY;
         }
     }
     worst
 }
 
+/// How far a coefficient may be from 0 on one side.
+fn end() -> impl Strategy<Value = f64> {
+    prop_oneof![2 => 0.001..1.5f64, 1 => Just(0.0), 1 => Just(f64::INFINITY), 1 => Just(1e9)]
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(800))]
     #[test]
     fn the_conditions_hold(
         n in 2usize..12, p in 1usize..16, entries in prop::collection::vec(-2.0..2.0f64, 200),
@@ -83,6 +90,7 @@ proptest! {
         share in prop_oneof![Just(1.5), 0.001..1.0f64, Just(1e-4)],
         mu in prop_oneof![Just(0.0), 0.01..2.0f64],
         duplicate: bool,
+        ends in prop::option::of(prop::collection::vec((end(), end()), 16)),
     ) {
         let entry = |i: usize, j: usize| {
             let k = (i * 17 + j * 5) % 200;
@@ -106,11 +114,14 @@ proptest! {
         let data =
             Data::new(&dense, &case.y, case.sample.as_deref(), centred, &team, &stop).unwrap();
         let unit = data.yy;
+        let intervals: Option<Vec<Interval>> = ends.map(|ends| {
+            ends[..p].iter().map(|(lower, upper)| Interval { lower: -lower, upper: *upper }).collect()
+        });
         let at = |lambda: f64| Settings {
             lambda,
             mu,
             weights: weights.as_deref(),
-            positive,
+            bounds: intervals.as_deref().map_or(Bounds::of_sign(positive), Bounds::Each),
             tol: 1e-12,
             max_iter: 1000,
         };

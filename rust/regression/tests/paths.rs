@@ -7,7 +7,7 @@ use sparrot_foundation::{Status, Stop, Team};
 use sparrot_prox::block::Weighted;
 use sparrot_prox::{BlockPenalty, Group, Mcp, Separable};
 use sparrot_regression::{
-    BlockSolver, Data, Groups, Limits, Model, Multinomial, Point, Settings, from_lassos,
+    BlockSolver, Bounds, Data, Groups, Limits, Model, Multinomial, Point, Settings, from_lassos,
 };
 
 const N: usize = 15;
@@ -56,7 +56,7 @@ proptest! {
         let targets: Vec<&[f64]> = targets.iter().map(|y| &y[..]).collect();
         let solve = |tol: f64| {
             let settings = Settings {
-                lambda, mu: 0.0, weights: None, positive: false, tol, max_iter: 200,
+                lambda, mu: 0.0, weights: None, bounds: Bounds::of_sign(false), tol, max_iter: 200,
             };
             let mut model = Multinomial::new(&design, &targets, None, centred, &team, &stop)?;
             let point = model.solve(&settings, &team, &stop)?;

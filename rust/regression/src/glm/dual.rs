@@ -6,7 +6,8 @@ use sparrot_foundation::Error;
 use sparrot_simd::reduce;
 
 use super::Glm;
-use crate::certificate::{self, Free, Variable};
+use crate::bounds::Held;
+use crate::certificate::{self, Free};
 use crate::model::{Settings, exempt};
 
 impl<T: Element, L: RowLoss> Glm<'_, T, L> {
@@ -22,20 +23,16 @@ impl<T: Element, L: RowLoss> Glm<'_, T, L> {
         let Some((away, exempt)) = self.without_free(left, &mut residual, settings)? else {
             return Ok(least); // nothing is orthogonal to all there is
         };
-        let variables = || {
-            left.iter().filter(|j| exempt.binary_search(j).is_err()).map(|j| {
-                let h = self.products[*j as usize];
-                let room =
-                    if away > 0.0 { away * self.moments[*j as usize].squares.sqrt() } else { 0.0 };
-                let h = if settings.positive { h } else { h.abs() } + room;
-                Variable { h, lambda: settings.lambda_of(*j) }
-            })
+        let is_exempt = |j: &u32| exempt.binary_search(j).is_ok();
+        let held = Held::among(settings.bounds, self.used().filter(|(j, _)| !is_exempt(j)));
+        let product = |j: u32| {
+            let room = if away > 0.0 { away * self.norm(j) } else { 0.0 };
+            (self.products[j as usize], room)
         };
-        let (share, charge) = if settings.mu > 0.0 {
-            (1.0, certificate::charge(variables(), 1.0, settings.mu))
-        } else {
-            (certificate::share(variables()), 0.0)
-        };
+        let asked = || left.iter().copied().filter(|j| !is_exempt(j));
+        let variables = || settings.variables(asked(), &held, product);
+        let share = if settings.mu > 0.0 { 1.0 } else { certificate::share(variables()) };
+        let charge = certificate::charge(variables(), share, settings.mu);
         let mut sum = 0.0;
         let rows = self.y.iter().zip(&residual).zip(&self.sample).filter(|(_, s)| **s > 0.0);
         for ((y, r), s) in rows {
@@ -58,8 +55,7 @@ impl<T: Element, L: RowLoss> Glm<'_, T, L> {
         let rows = residual.iter().zip(&self.sample).filter(|(_, s)| **s > 0.0);
         let size = rows.map(|(r, s)| r * r / s).sum::<f64>().sqrt();
         let known = (&self.moments[..], &self.products[..]);
-        let used = self.variables.iter().zip(&self.w).filter(|(_, w)| **w != 0.0);
-        let exempt = exempt(left, settings, known, size, used.map(|(j, _)| *j));
+        let exempt = exempt(left, settings, known, size, self.used());
         if exempt.is_empty() {
             return Ok(Some((0.0, exempt)));
         }

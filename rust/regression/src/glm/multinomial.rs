@@ -25,6 +25,7 @@ use sparrot_design::{Design, Element, Moments};
 use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
 
 use super::{Glm, IDLE, LOOSE, SET_SHARE};
+use crate::bounds::Bounds;
 use crate::certificate;
 use crate::extrapolation::mixture;
 use crate::model::{Model, Point, Settings, check_finite};
@@ -253,26 +254,29 @@ impl<'a, T: Element> Multinomial<'a, T> {
         let iterates = std::mem::take(&mut self.history);
         let Some(mixed) = mixture(&iterates, iterates[0].len()) else { return Ok(()) };
         let (before, values) = (self.primal(settings), self.values.clone());
-        self.place(&mixed);
+        let is_allowed = self.place(&mixed, settings.bounds);
         self.refresh(stop)?;
-        let is_allowed = |class: &Glm<'_, T, Logistic>| class.w.iter().all(|w| *w >= 0.0);
-        let is_allowed = !settings.positive || self.classes.iter().all(is_allowed);
         if !is_allowed || self.primal(settings) >= before {
-            self.place(&iterates[iterates.len() - 1]);
+            self.place(&iterates[iterates.len() - 1], settings.bounds);
             self.values = values;
             self.differentiate();
         }
         Ok(())
     }
 
-    fn place(&mut self, at: &[f64]) {
-        let mut rest = at;
+    /// Goes to these coefficients; whether they are within their bounds, to which it keeps.
+    fn place(&mut self, at: &[f64], bounds: Bounds<'_>) -> bool {
+        let (mut rest, mut is_allowed) = (at, true);
         for class in &mut self.classes {
             let (own, after) = rest.split_at(class.w.len() + 1);
-            class.w.copy_from_slice(&own[..own.len() - 1]);
+            for ((w, j), to) in class.w.iter_mut().zip(&class.variables).zip(own) {
+                is_allowed &= bounds.of(*j).admitted(*to).is_some();
+                *w = bounds.of(*j).nearest(*to);
+            }
             class.intercept = own[own.len() - 1];
             rest = after;
         }
+        is_allowed
     }
 
     /// The products of columns with residuals, by class, into their places.

@@ -22,7 +22,7 @@ impl<T: Element, L: RowLoss> Glm<'_, T, L> {
     /// The minimum of the quadratic model, to a gap of `enough`: coefficients and intercept.
     pub(super) fn model_minimum(
         &mut self,
-        penalties: Penalties<'_>,
+        penalties: &Penalties,
         enough: f64,
         team: &Team,
         stop: &Stop<'_>,
@@ -72,7 +72,7 @@ impl<T: Element, L: RowLoss> Glm<'_, T, L> {
     fn by_products(
         &self,
         data: &Data<'_, T>,
-        penalties: Penalties<'_>,
+        penalties: &Penalties,
         products: Vec<f64>,
         yy: f64,
         enough: f64,
@@ -92,7 +92,7 @@ impl<T: Element, L: RowLoss> Glm<'_, T, L> {
     fn by_rows(
         &self,
         data: &Data<'_, T>,
-        penalties: Penalties<'_>,
+        penalties: &Penalties,
         enough: f64,
         stop: &Stop<'_>,
     ) -> Result<Vec<f64>, Error> {

@@ -13,13 +13,15 @@
 //! little, which share it as they need it. So each row still holds probabilities.
 
 use sparrot_design::Element;
-use sparrot_design::loss::entropy;
+use sparrot_design::loss::{Logistic, entropy};
 use sparrot_foundation::{Error, Stop};
 use sparrot_simd::reduce;
 
 use super::Multinomial;
 use super::free::is_free;
+use crate::bounds::Held;
 use crate::certificate::{self, Variable};
+use crate::glm::Glm;
 use crate::model::Settings;
 
 /// A product below this share of `|x_j| |r|` cannot be told from 0.
@@ -73,23 +75,23 @@ impl<T: Element> Multinomial<'_, T> {
     ) -> f64 {
         let squares: f64 = balanced.iter().map(|r| reduce::dot(r, r)).sum();
         let zero = NONE * squares.sqrt();
+        let held = |class: &Glm<'_, T, Logistic>| Held::among(settings.bounds, class.used());
+        let held: Vec<Held> = self.classes.iter().map(held).collect();
         let variables = || {
-            self.classes.iter().flat_map(|class| {
-                let columns = columns.unwrap_or(&class.variables).iter();
-                columns.map(move |j| {
-                    let h = class.products[*j as usize];
-                    let h = if settings.positive { h } else { h.abs() };
+            self.classes.iter().zip(&held).flat_map(|(class, held)| {
+                let all = columns.unwrap_or(&class.variables).iter().copied();
+                let product = move |j: u32| (class.products[j as usize], 0.0);
+                let open = move |j: u32| {
+                    let open = settings.open_variable(j, product(j), held);
                     // Products that have been made 0 are, but for rounding.
-                    let least = if is_free(*j, settings) { zero * class.norm(*j) } else { 0.0 };
-                    Variable { h, lambda: settings.lambda_of(*j).max(least) }
-                })
+                    let least = if is_free(j, settings) { zero * class.norm(j) } else { 0.0 };
+                    Variable { lambda: open.lambda.max(least), ..open }
+                };
+                all.map(open).chain(settings.held_variables(held, product))
             })
         };
-        let (share, charge) = if settings.mu > 0.0 {
-            (1.0, certificate::charge(variables(), 1.0, settings.mu))
-        } else {
-            (certificate::share(variables()), 0.0)
-        };
+        let share = if settings.mu > 0.0 { 1.0 } else { certificate::share(variables()) };
+        let charge = certificate::charge(variables(), share, settings.mu);
         let mut sum = 0.0;
         for (class, residual) in self.classes.iter().zip(balanced) {
             let rows = residual.iter().zip(class.y).zip(&class.sample);

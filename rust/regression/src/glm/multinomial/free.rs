@@ -13,12 +13,13 @@ use sparrot_design::Element;
 use sparrot_foundation::{Error, Stop, memory};
 
 use super::Multinomial;
+use crate::bounds::Interval;
 use crate::certificate::MANY;
 use crate::model::Settings;
 
 /// Whether products with a column must be 0, whatever their sign.
 pub(super) fn is_free(j: u32, settings: &Settings<'_>) -> bool {
-    settings.lambda_of(j) == 0.0 && settings.mu == 0.0 && !settings.positive
+    settings.lambda_of(j) == 0.0 && settings.mu == 0.0 && settings.bounds.of(j) == Interval::ALL
 }
 
 impl<T: Element> Multinomial<'_, T> {

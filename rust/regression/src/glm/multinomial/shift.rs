@@ -6,6 +6,7 @@ use sparrot_design::Element;
 use sparrot_foundation::{Error, Stop};
 
 use super::Multinomial;
+use crate::bounds::Interval;
 use crate::model::Settings;
 
 impl<T: Element> Multinomial<'_, T> {
@@ -24,7 +25,7 @@ impl<T: Element> Multinomial<'_, T> {
     pub(super) fn shift(&mut self, settings: &Settings<'_>, stop: &Stop<'_>) -> Result<(), Error> {
         let mut shifts: BTreeMap<u32, f64> = BTreeMap::new();
         for (j, w) in self.by_column() {
-            let by = best_shift(w, settings.lambda_of(j), settings.mu, settings.positive);
+            let by = best_shift(w, settings.lambda_of(j), settings.mu, settings.bounds.of(j));
             if by != 0.0 {
                 shifts.insert(j, by);
             }
@@ -36,10 +37,10 @@ impl<T: Element> Multinomial<'_, T> {
             let mut rest = shifts.clone();
             for (j, w) in class.variables.iter().zip(&mut class.w) {
                 if let Some(by) = rest.remove(j) {
-                    *w -= by;
+                    *w = settings.bounds.of(*j).nearest(*w - by);
                 }
             }
-            class.w.extend(rest.values().map(|by| -by));
+            class.w.extend(rest.iter().map(|(j, by)| settings.bounds.of(*j).nearest(-by)));
             class.variables.extend(rest.into_keys());
         }
         // The loss does not see it.
@@ -56,13 +57,17 @@ impl<T: Element> Multinomial<'_, T> {
 }
 
 /// The c with the least `sum_k lambda |w_k - c| + mu (w_k - c)^2 / 2`, and if there are several that
-/// nearest to 0; where coefficients must not be negative, no more than the least of them.
-fn best_shift(mut w: Vec<f64>, lambda: f64, mu: f64, positive: bool) -> f64 {
+/// nearest to 0; of those that leave all of them within their bounds.
+fn best_shift(mut w: Vec<f64>, lambda: f64, mu: f64, bounds: Interval) -> f64 {
     w.sort_unstable_by(f64::total_cmp);
+    let (least, most) = (w[w.len() - 1] - bounds.upper, w[0] - bounds.lower);
+    // The cost is convex. Rounding may leave no room at all.
+    best_unbounded(&w, lambda, mu).min(most).max(least)
+}
+
+/// The same without bounds, of ascending coefficients.
+fn best_unbounded(w: &[f64], lambda: f64, mu: f64) -> f64 {
     let count = w.len();
-    if positive {
-        return w[0];
-    }
     if mu == 0.0 {
         let (low, high) = (w[(count - 1) / 2], w[count / 2]);
         return 0f64.clamp(low, high);
@@ -81,7 +86,7 @@ fn best_shift(mut w: Vec<f64>, lambda: f64, mu: f64, positive: bool) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::best_shift;
+    use super::{Interval, best_shift};
     use proptest::prelude::*;
 
     proptest! {
@@ -94,12 +99,20 @@ mod tests {
             let cost = |c: f64| -> f64 {
                 w.iter().map(|w| lambda * (w - c).abs() + 0.5 * mu * (w - c).powi(2)).sum()
             };
-            let best = best_shift(w.clone(), lambda, mu, false);
+            let best = best_shift(w.clone(), lambda, mu, Interval::ALL);
             for other in w.iter().copied().chain([0.0, best + 1e-3, best - 1e-3]) {
                 prop_assert!(cost(best) <= cost(other) + 1e-12);
             }
             let least = w.iter().copied().fold(f64::INFINITY, f64::min);
-            prop_assert_eq!(best_shift(w, lambda, mu, true), least);
+            prop_assert_eq!(best_shift(w.clone(), lambda, mu, Interval::NOT_NEGATIVE), least);
+            let most = w.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let bounds = Interval { lower: least - 0.3, upper: most + 0.2 };
+            let within = best_shift(w.clone(), lambda, mu, bounds);
+            prop_assert!((-0.2 - 1e-12..=0.3 + 1e-12).contains(&within));
+            for other in [-0.2, 0.0, 0.3, within + 1e-3, within - 1e-3] {
+                let is_allowed = (-0.2..=0.3).contains(&other);
+                prop_assert!(!is_allowed || cost(within) <= cost(other) + 1e-12);
+            }
         }
     }
 }
