@@ -1,4 +1,4 @@
-"""Gaps against exact arithmetic: numbers of a computer are fractions, and so are their objectives."""
+"""Gaps against exact arithmetic: floats are fractions, and so are their objectives."""
 
 from fractions import Fraction
 
