@@ -68,15 +68,22 @@ def as_array(value: object, name: str) -> FloatArray:
         raise InvalidInputError(f"{name} cannot be read as an array: {error}") from error
 
 
+# Numbers that are looked at between two chances for Ctrl-C.
+PART = 2**22
+
+
 def require_finite(array: FloatArray, name: str) -> None:
     """Raise unless every value is finite."""
-    finite = np.isfinite(array)
-    if not finite.all():
-        index = tuple(int(i) for i in np.argwhere(~finite)[0])
-        where = index[0] if len(index) == 1 else index
-        raise InvalidInputError(
-            f"{name} contains {array[index]} at index {where}: needs finite values"
-        )
+    lines = max(1, PART * len(array) // array.size) if array.size > PART else len(array)
+    for first in range(0, len(array), max(1, lines)):
+        finite = np.isfinite(array[first : first + lines])
+        if not finite.all():
+            line, *rest = (int(i) for i in np.argwhere(~finite)[0])
+            index = (first + line, *rest)
+            where = index[0] if len(index) == 1 else index
+            raise InvalidInputError(
+                f"{name} contains {array[index]} at index {where}: needs finite values"
+            )
 
 
 def as_weights(value: object, name: str, size: int, *, mass: float = 1.0) -> FloatArray:

@@ -31,7 +31,7 @@ from sparrot.sparse_coding._penalty import PENALTIES, Penalty
 from sparrot.sparse_coding._result import CodingResult
 from sparrot.sparse_coding._solve import as_tol
 
-ALGORITHMS = ("omp", "lasso_cd", "lasso_lars", "cd", "threshold", "ista", "fista", "iht")
+ALGORITHMS = ("omp", "ols", "lasso_cd", "lasso_lars", "cd", "threshold", "ista", "fista", "iht")
 
 
 class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -50,7 +50,10 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     transform_algorithm : str, default="omp"
         How to code:
 
-        - "omp": orthogonal matching pursuit;
+        - "omp": orthogonal matching pursuit: the atom that joins is the one most correlated with
+          the residual;
+        - "ols": orthogonal least squares: it is the one with which the residual becomes smallest.
+          This is what ``omp`` of spams does;
         - "lasso_cd": the minimum of ``((y - code @ dictionary)**2).sum() / 2 + alpha *
           |code|.sum()`` to a certified gap, by coordinate descent; "lasso_lars" is the same
           minimum, and the same method;
@@ -59,11 +62,11 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         - "iht": see :func:`iht`;
         - "threshold": soft thresholding of the products with the atoms.
     transform_n_nonzero_coefs : int, default=None
-        Of "omp" and "iht": the number of atoms in a code, at most; by default a tenth of the
+        Of "omp", "ols" and "iht": the number of atoms in a code, at most; by default a tenth of the
         features, and at least 1, unless ``transform_alpha`` is given.
     transform_alpha : float, default=None
-        The weight of the penalty, above 0; 1 by default. Of "omp" the squared norm of the residual
-        to reach.
+        The weight of the penalty, above 0; 1 by default. Of "omp" and "ols" the squared norm of
+        the residual to reach.
     split_sign : bool, default=False
         Whether codes are split into their positive and their negative parts, side by side.
     n_jobs : int, default=None
@@ -111,6 +114,8 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     .. [1] H. Lee, A. Battle, R. Raina, A. Y. Ng, "Efficient sparse coding algorithms", NIPS 2006.
     .. [2] R. Rubinstein, M. Zibulevsky, M. Elad, "Efficient implementation of the K-SVD algorithm
        using batch orthogonal matching pursuit", Technion, 2008.
+    .. [3] S. Chen, S. A. Billings, W. Luo, "Orthogonal least squares methods and their application
+       to non-linear system identification", Int. J. Control 50, 1989.
 
     Examples
     --------
@@ -227,7 +232,8 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Warns
         -----
         sparrot.errors.ConvergenceWarning
-            If a certificate is above ``tol``, or "omp" does not reach ``transform_alpha``.
+            If a certificate is above ``tol``, or "omp" or "ols" does not reach
+            ``transform_alpha``.
         """
         codes = self._encode(X, stacklevel=2)
         found: FloatArray = codes if isinstance(codes, np.ndarray) else codes.codes
@@ -246,9 +252,9 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Returns
         -------
         CodingResult
-            The codes and their certificates. Of "omp" ``stationarity`` is the largest correlation
-            of an atom in use with the residual, over both norms. Not for "threshold", which
-            minimises nothing.
+            The codes and their certificates. Of "omp" and "ols" ``stationarity`` is the largest
+            correlation of an atom in use with the residual, over both norms. Not for "threshold",
+            which minimises nothing.
 
         Raises
         ------
@@ -262,7 +268,8 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Warns
         -----
         sparrot.errors.ConvergenceWarning
-            If a certificate is above ``tol``, or "omp" does not reach ``transform_alpha``.
+            If a certificate is above ``tol``, or "omp" or "ols" does not reach
+            ``transform_alpha``.
         """
         result: CodingResult | FloatArray = self._encode(X, stacklevel=2)
         if isinstance(result, np.ndarray):
@@ -332,11 +339,11 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 a=self.a,
                 **options,
             )
-        if algorithm == "omp":
+        if algorithm in ("omp", "ols"):
             # As scikit-learn: a residual to reach if alpha is given, else a number of atoms.
             count = self._count() if self._counts() else self.n_components_
             squares = 0.0 if self._counts() else self._alpha()
-            penalty = Penalty("largest", float(count), squares)
+            penalty = Penalty("largest" if algorithm == "omp" else "ols", float(count), squares)
         else:
             name = self.penalty if algorithm == "cd" else "l1"
             penalty = Penalty.of(name, self._alpha(), self.gamma, self.a)

@@ -44,13 +44,13 @@ def encode(
     )
     found = codes[0] if problem.is_single else codes
     # Pursuit and least squares end when there is nothing left to do, not at a tolerance.
-    goal = 0.0 if penalty.name in ("largest", "refit") else tol
+    goal = 0.0 if penalty.name in ("largest", "ols", "refit") else tol
     missed = sum(status != Status.CONVERGED.value for status in raw["status"])
     failure = (
         f"{missed} of {shape[0]} signals have squares of the residual above {penalty.alpha:g}, and "
         "no atom is left that makes them smaller: raise transform_alpha"
     )
-    is_missed = penalty.name == "largest" and missed
+    is_missed = penalty.name in ("largest", "ols") and missed
     result = result_of(raw, found, penalty.is_convex, goal, failure if is_missed else None)
     warn_unless_converged(result, goal, stacklevel=stacklevel + 1)
     return result

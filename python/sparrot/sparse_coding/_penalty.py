@@ -23,7 +23,7 @@ class Penalty(NamedTuple):
 
     name: str
     shape: float
-    """gamma of "mcp", a of "scad", the number of "largest"."""
+    """gamma of "mcp", a of "scad", the number of "largest" and "ols"."""
     alpha: float
 
     @property

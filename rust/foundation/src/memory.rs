@@ -1,6 +1,9 @@
-//! Allocations that fail with an error, not an abort.
+//! Allocations that fail with an error, not an abort, and are given back while nobody waits.
 
 use std::alloc::{Layout, alloc_zeroed};
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
+use std::thread;
 
 use crate::{Error, Scalar};
 
@@ -45,6 +48,48 @@ pub fn room<T>(what: &'static str, count: usize) -> Result<Vec<T>, Error> {
     Ok(items)
 }
 
+/// Something that is given back to the system by a thread of its own, if it is large: that takes about
+/// 0.2 ms for a megabyte, and an interrupt must not have to wait for it.
+#[derive(Debug)]
+pub struct Large<T: Send + 'static> {
+    value: ManuallyDrop<T>,
+    bytes: usize,
+}
+
+/// Up to here whoever drops it waits, for 7 ms at most.
+const SMALL: usize = 1 << 25;
+
+impl<T: Send + 'static> Large<T> {
+    /// What takes so many bytes.
+    pub fn new(value: T, bytes: usize) -> Large<T> {
+        Large { value: ManuallyDrop::new(value), bytes }
+    }
+}
+
+impl<T: Send + 'static> Deref for Large<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: Send + 'static> DerefMut for Large<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+impl<T: Send + 'static> Drop for Large<T> {
+    fn drop(&mut self) {
+        // SAFETY: nobody uses the value after this, the only place that takes it.
+        let value = unsafe { ManuallyDrop::take(&mut self.value) };
+        if self.bytes > SMALL {
+            // If there is no thread to be had the value is dropped here, with the closure.
+            let _ = thread::Builder::new().spawn(move || drop(value));
+        }
+    }
+}
+
 fn layout<T>(what: &'static str, rows: usize, columns: usize) -> Result<Layout, Error> {
     let count = rows.checked_mul(columns);
     let bytes = count.and_then(|count| count.checked_mul(size_of::<T>()));
@@ -55,7 +100,27 @@ fn layout<T>(what: &'static str, rows: usize, columns: usize) -> Result<Layout, 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn what_is_large_is_given_back_elsewhere() {
+        struct Told(mpsc::Sender<thread::ThreadId>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                self.0.send(thread::current().id()).unwrap();
+            }
+        }
+        for (bytes, is_here) in [(8, true), (SMALL + 1, false)] {
+            let (sender, receiver) = mpsc::channel();
+            drop(Large::new(Told(sender), bytes));
+            let by = receiver.recv_timeout(Duration::from_secs(60)).unwrap();
+            assert_eq!(by == thread::current().id(), is_here);
+            assert!(receiver.recv().is_err(), "dropped once");
+        }
+    }
 
     #[test]
     fn too_much_is_an_error_that_says_how_much() {

@@ -12,8 +12,8 @@ use sparrot_prox::Power;
 use sparrot_simd::sparse_rows::Codes;
 use sparrot_unfolding::dictionary::Rows;
 use sparrot_unfolding::{
-    Dictionary, Method, Momentum, Outcome, Penalty, Request, Solution, Steps, Target, Weighted,
-    encode, solve, solve_with_matrix,
+    Dictionary, Method, Momentum, Outcome, Penalty, Request, Rule, Solution, Steps, Target,
+    Weighted, encode, solve, solve_with_matrix,
 };
 
 use crate::design::{DesignInput, DesignTask, Float};
@@ -32,7 +32,7 @@ pub enum DictionaryInput<'py> {
 #[pyo3(from_item_all)]
 pub struct CodingInput {
     penalty: String,
-    /// gamma of "mcp", a of "scad", the number of "largest".
+    /// gamma of "mcp", a of "scad", the number of "largest" and "ols".
     shape: f64,
     alpha: f64,
     positive: bool,
@@ -79,7 +79,7 @@ pub fn penalty(name: &str, shape: f64) -> Result<Penalty, Error> {
         "scad" => Penalty::Scad { a: shape },
         "l1/2" => Penalty::Power(Power::Half),
         "l2/3" => Penalty::Power(Power::TwoThirds),
-        "largest" | "refit" => Penalty::Largest(shape as usize),
+        "largest" | "ols" | "refit" => Penalty::Largest(shape as usize),
         _ => return Err(Error::invalid("penalty", format!("is {name}"))),
     })
 }
@@ -126,7 +126,7 @@ pub fn coding_solve<'py>(
 }
 
 /// Codes the rows of Y by the Gram matrix, into the array given: by descent on a penalty, or, for
-/// "largest", by matching pursuit of so many atoms down to squares of the residual of `alpha`, or, for
+/// "largest" and "ols", by a matching pursuit of so many atoms down to squares of the residual of `alpha`, or, for
 /// "refit", by least squares where the codes given are not 0.
 #[pyfunction]
 pub fn coding_encode<'py>(
@@ -164,8 +164,9 @@ impl DesignTask for EncodeCall<'_, '_> {
             let Request { penalty, lambda, positive, tol, max_iter, .. } = request;
             let method = match (input.penalty.as_str(), penalty) {
                 ("refit", _) => Method::Refit,
-                (_, Penalty::Largest(count)) => {
-                    Method::Pursuit(Target { count, squares: lambda, positive })
+                (name, Penalty::Largest(count)) => {
+                    let rule = if name == "ols" { Rule::Residual } else { Rule::Correlation };
+                    Method::Pursuit(Target { rule, count, squares: lambda, positive })
                 }
                 _ => Method::Descent { penalty, lambda, positive, tol, max_iter },
             };

@@ -2,7 +2,8 @@
 
 use sparrot_design::Design;
 use sparrot_design::factor::Factor;
-use sparrot_foundation::{Error, Status, Stop, Team, memory};
+use sparrot_foundation::memory::{self, Large};
+use sparrot_foundation::{Error, Status, Stop, Team};
 use sparrot_simd::panels::{Panels, Product};
 use sparrot_simd::reduce;
 
@@ -10,10 +11,10 @@ use crate::batch::{self, Outcome};
 use crate::certificate::{Certificate, Point};
 use crate::descent::{Limits, descend};
 use crate::gram::{Gram, State};
-use crate::matrix::{multiply, squared_norms, subtract};
+use crate::matrix::{multiply, panels, squared_norms, subtract};
 use crate::number::Number;
 use crate::penalty::{Penalty, Weighted};
-use crate::pursuit::{Target, pursue, refit};
+use crate::pursuit::{Span, Target, pursue, refit};
 
 /// Signals that a thread takes at a time.
 const BLOCK: usize = 16;
@@ -34,7 +35,7 @@ pub enum Method {
         /// Looks at all atoms, at most.
         max_iter: usize,
     },
-    /// Orthogonal matching pursuit.
+    /// A matching pursuit.
     Pursuit(Target),
     /// Least squares on what is not 0 of the codes given.
     Refit,
@@ -55,15 +56,15 @@ pub fn encode<T: Number>(
     let (m, n) = (design.rows(), design.columns());
     squared_norms(design, "dictionary", stop)?;
     batch::check(signals, m)?;
-    let panels = match design {
+    let in_panels = match design {
         Design::Sparse(..) => None,
         Design::Dense(columns) => {
             memory::check("the dictionary", m, n)?;
-            Some(Panels::new(m, n, |i, j| columns[j][i].to_f64(), || stop.poll())?)
+            Some(panels(m, n, |i, j| columns[j][i].to_f64(), stop)?)
         }
     };
-    let gram = Gram::new(design, panels.as_ref(), team, stop)?;
-    let coder = Coder { design, panels, gram: &gram, method };
+    let gram = Gram::new(design, in_panels.as_deref(), team, stop)?;
+    let coder = Coder { design, panels: in_panels, gram: &gram, method };
     let items: Vec<_> = signals.chunks(BLOCK * m).zip(codes.chunks_mut(BLOCK * n)).collect();
     let found = team.run(stop, items, |(signals, codes)| coder.encode(signals, codes, stop))?;
     let mut outcomes = Vec::with_capacity(signals.len() / m);
@@ -76,9 +77,16 @@ pub fn encode<T: Number>(
 struct Coder<'a, T> {
     design: &'a Design<'a, T>,
     /// Of a dense matrix.
-    panels: Option<Panels<f64>>,
+    panels: Option<Large<Panels<f64>>>,
     gram: &'a Gram,
     method: Method,
+}
+
+/// What one signal after the other makes use of.
+#[derive(Default)]
+struct Room {
+    factor: Factor,
+    span: Span,
 }
 
 /// How a code came about.
@@ -99,13 +107,13 @@ impl<T: Number> Coder<'_, T> {
         let mut residuals: Vec<f64> = signals.iter().map(|y| y.to_f64()).collect();
         let mut correlations = vec![0.0; codes.len()];
         self.correlate(&residuals, &mut correlations, stop)?;
-        let (mut endings, mut found, mut factor) = (vec![], vec![], Factor::default());
+        let (mut endings, mut found, mut room) = (vec![], vec![], Room::default());
         for ((y, base), code) in
             residuals.chunks_mut(m).zip(correlations.chunks(n)).zip(codes.chunks_mut(n))
         {
             stop.poll()?;
             let mut state = State::new(self.gram, base, reduce::dot(y, y));
-            endings.push(self.find(&mut state, code, &mut factor, stop)?);
+            endings.push(self.find(&mut state, code, &mut room, stop)?);
             code.iter_mut().zip(&state.x).for_each(|(c, x)| *c = T::from_f64(*x));
             let (places, values) = entries(code);
             subtract(self.design, &places, &values, y);
@@ -152,15 +160,16 @@ impl<T: Number> Coder<'_, T> {
         &self,
         state: &mut State<'_>,
         given: &[T],
-        factor: &mut Factor,
+        room: &mut Room,
         stop: &Stop<'_>,
     ) -> Result<Ending, Error> {
+        let Room { factor, span } = room;
         let (status, iterations) = match self.method {
             Method::Descent { tol, max_iter, .. } => {
                 descend(state, &self.penalty(), Limits { tol, max_iter }, factor, stop)?
             }
             Method::Pursuit(target) => {
-                let reached = pursue(state, target, factor, stop)?;
+                let reached = pursue(state, target, span, stop)?;
                 let used = state.x.iter().filter(|x| **x != 0.0).count();
                 (if reached { Status::Converged } else { Status::Stalled }, used)
             }

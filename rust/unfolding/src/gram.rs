@@ -3,7 +3,8 @@
 //! In double precision, whatever the type of the data; of the Gram matrix, N^2 numbers.
 
 use sparrot_design::Design;
-use sparrot_foundation::{Error, Stop, Team, memory};
+use sparrot_foundation::memory::{self, Large};
+use sparrot_foundation::{Error, Stop, Team};
 use sparrot_simd::linear;
 use sparrot_simd::panels::{Panels, Product};
 
@@ -22,9 +23,10 @@ pub fn gram_rows<T: Number, U: Number>(
     panels: Option<&Panels<U>>,
     team: &Team,
     stop: &Stop<'_>,
-) -> Result<Vec<U>, Error> {
+) -> Result<Large<Vec<U>>, Error> {
     let (m, n) = (design.rows(), design.columns());
-    let mut gram: Vec<U> = memory::zeros("the Gram matrix", n, n)?;
+    let gram: Vec<U> = memory::zeros("the Gram matrix", n, n)?;
+    let mut gram = Large::new(gram, n * n * size_of::<U>());
     let items: Vec<(usize, &mut [U])> = gram.chunks_mut(LINES * n).enumerate().collect();
     let done = team.for_work(n * n * m / 16).run(stop, items, |(k, out)| {
         let first = k * LINES;
@@ -72,7 +74,7 @@ fn mirror<U: Number>(gram: &mut [U], n: usize, stop: &Stop<'_>) -> Result<(), Er
 pub struct Gram {
     /// N.
     pub atoms: usize,
-    entries: Vec<f64>,
+    entries: Large<Vec<f64>>,
     /// The diagonal.
     pub squares: Vec<f64>,
     /// Its largest entry.
@@ -91,7 +93,7 @@ impl Gram {
         stop: &Stop<'_>,
     ) -> Result<Gram, Error> {
         let n = design.columns();
-        let entries: Vec<f64> = gram_rows(design, panels, team, stop)?;
+        let entries: Large<Vec<f64>> = gram_rows(design, panels, team, stop)?;
         let squares: Vec<f64> = (0..n).map(|j| entries[j * n + j]).collect();
         let largest = squares.iter().copied().fold(0.0, f64::max);
         Ok(Gram { atoms: n, entries, squares, largest })

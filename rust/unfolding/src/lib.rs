@@ -17,7 +17,7 @@
 //! | [`gram`] | that matrix, and the state of a code |
 //! | [`descent`] | coordinate descent with a greedy start |
 //! | [`signs`] | the minimum for the signs of a code |
-//! | [`pursuit`] | orthogonal matching pursuit |
+//! | [`pursuit`] | matching pursuits |
 //! | [`certificate`] | duality gaps, and residuals of fixed points |
 //! | [`training`] | iterations unrolled into layers, whose parameters are trained |
 
@@ -45,4 +45,4 @@ pub use matrix::Matrix;
 pub use norm::squared_norm_bound;
 pub use number::Number;
 pub use penalty::{Penalty, Weighted};
-pub use pursuit::Target;
+pub use pursuit::{Rule, Target};

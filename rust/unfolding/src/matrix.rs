@@ -14,7 +14,8 @@
 use std::ops::RangeInclusive;
 
 use sparrot_design::Design;
-use sparrot_foundation::{Error, Stop, Team, memory};
+use sparrot_foundation::memory::{self, Large};
+use sparrot_foundation::{Error, Stop, Team};
 use sparrot_simd::panels::{Panels, Product};
 use sparrot_simd::sparse_rows::{Codes, SparseRows};
 
@@ -45,22 +46,22 @@ pub enum Route {
 }
 
 /// A matrix in memory.
-pub struct Matrix<'a, T> {
+pub struct Matrix<'a, T: Number> {
     design: &'a Design<'a, T>,
     squares: Vec<f64>,
     /// Not of a sparse matrix.
     factors: Option<Factors<T>>,
-    gram: Option<Panels<T>>,
+    gram: Option<Large<Panels<T>>>,
     /// Products are abandoned when it says so.
     stop: &'a Stop<'a>,
 }
 
 /// A dense matrix in panels.
-struct Factors<T> {
+struct Factors<T: Number> {
     /// A', whose rows are atoms.
-    transposed: Panels<T>,
+    transposed: Large<Panels<T>>,
     /// A.
-    straight: Panels<T>,
+    straight: Large<Panels<T>>,
 }
 
 /// Rows x, and what is to become of them: `scale * x A'A`, and a weight times a base.
@@ -89,22 +90,22 @@ impl<'a, T: Number> Matrix<'a, T> {
         team: &Team,
         stop: &'a Stop<'a>,
     ) -> Result<Matrix<'a, T>, Error> {
-        let poll = || stop.poll();
         let (m, n) = (design.rows(), design.columns());
         let squares = squared_norms(design, name, stop)?;
         let factors = match design {
             Design::Sparse(..) => None,
             Design::Dense(columns) => {
                 memory::check("the dictionary", 2 * m, n)?;
-                let transposed = Panels::new(n, m, |j, i| columns[j][i], poll)?;
-                let straight = Panels::new(m, n, |i, j| columns[j][i], poll)?;
+                let transposed = panels(n, m, |j, i| columns[j][i], stop)?;
+                let straight = panels(m, n, |i, j| columns[j][i], stop)?;
                 Some(Factors { transposed, straight })
             }
         };
         let gram = if n <= LARGEST_GRAM && n.div_ceil(2) <= gradients {
             memory::check("the Gram matrix", 2 * n, n)?;
-            let gram = gram_rows(design, factors.as_ref().map(|f| &f.straight), team, stop)?;
-            Some(Panels::new(n, n, |i, j| gram[i * n + j], poll)?)
+            let straight = factors.as_ref().map(|f| &*f.straight);
+            let gram = gram_rows(design, straight, team, stop)?;
+            Some(panels(n, n, |i, j| gram[i * n + j], stop)?)
         } else {
             None
         };
@@ -210,6 +211,22 @@ impl<'a, T: Number> Matrix<'a, T> {
         let (places, values) = codes.row(row);
         subtract(self.design, places, values, out);
     }
+}
+
+/// A matrix with these entries.
+///
+/// # Errors
+/// [`Error::Interrupted`].
+pub(crate) fn panels<T: Number>(
+    rows: usize,
+    columns: usize,
+    entry: impl Fn(usize, usize) -> T,
+    stop: &Stop<'_>,
+) -> Result<Large<Panels<T>>, Error> {
+    let bytes = Panels::<T>::count(rows, columns) * size_of::<T>();
+    let mut panels = Large::new(Panels::new(rows, columns), bytes);
+    panels.fill(entry, || stop.poll())?;
+    Ok(panels)
 }
 
 /// Writes a product down, from a column or a few before it on.

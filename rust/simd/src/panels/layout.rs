@@ -24,32 +24,38 @@ impl<T: Copy + Default> Panels<T> {
         columns.div_ceil(Self::WIDTH).saturating_mul(rows).saturating_mul(Self::WIDTH)
     }
 
-    /// The matrix with these entries; or what `poll` says, which is asked now and then.
-    ///
-    /// # Errors
-    /// Those of `poll`.
-    pub fn new<E>(
-        rows: usize,
-        columns: usize,
-        entry: impl Fn(usize, usize) -> T,
-        poll: impl Fn() -> Result<(), E>,
-    ) -> Result<Panels<T>, E> {
+    /// Room for a matrix, to be filled.
+    pub fn new(rows: usize, columns: usize) -> Panels<T> {
         const LINE: usize = 64;
         let spare = LINE / size_of::<T>();
         let mut values: Vec<T> = Vec::with_capacity(Self::count(rows, columns) + spare);
         let start = values.as_ptr().align_offset(LINE).min(spare);
         values.resize(start, T::default());
-        for first in (0..columns).step_by(Self::WIDTH) {
-            for i in 0..rows {
+        Panels { values, start, rows, columns }
+    }
+
+    /// Writes the entries down; until `poll` says something, which is asked now and then.
+    ///
+    /// # Errors
+    /// Those of `poll`.
+    pub fn fill<E>(
+        &mut self,
+        entry: impl Fn(usize, usize) -> T,
+        poll: impl Fn() -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Panels { values, start, rows, columns } = self;
+        values.truncate(*start);
+        for first in (0..*columns).step_by(Self::WIDTH) {
+            for i in 0..*rows {
                 if i.is_multiple_of(ROWS_AT_ONCE) {
                     poll()?;
                 }
                 for j in first..first + Self::WIDTH {
-                    values.push(if j < columns { entry(i, j) } else { T::default() });
+                    values.push(if j < *columns { entry(i, j) } else { T::default() });
                 }
             }
         }
-        Ok(Panels { values, start, rows, columns })
+        Ok(())
     }
 
     /// The number of rows.

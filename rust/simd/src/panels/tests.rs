@@ -10,7 +10,9 @@ fn new<T: Copy + Default>(
     columns: usize,
     entry: impl Fn(usize, usize) -> T,
 ) -> Panels<T> {
-    Panels::new(rows, columns, entry, || Ok::<(), std::convert::Infallible>(())).unwrap()
+    let mut panels = Panels::new(rows, columns);
+    panels.fill(entry, || Ok::<(), std::convert::Infallible>(())).unwrap();
+    panels
 }
 
 fn whole(k: usize) -> f64 {
@@ -137,5 +139,5 @@ fn a_large_product_can_be_abandoned() {
     );
     looks.set(0);
     let poll = || if until(3) { Ok(()) } else { Err(looks.get()) };
-    assert_eq!(Panels::new(1000, 64, |_, _| 0.0f32, poll).err(), Some(4));
+    assert_eq!(Panels::new(1000, 64).fill(|_, _| 0.0f32, poll), Err(4));
 }

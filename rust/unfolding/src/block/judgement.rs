@@ -77,8 +77,7 @@ impl<T: Number, D: Dictionary<T>> Block<'_, T, D> {
     /// Whether the certificate of a signal may have been reached, or nothing changes any more.
     pub fn is_worth_a_look(&self, row: usize, k: usize, due: bool) -> bool {
         let signal = &self.signals[row];
-        let stands = signal.moves == [0.0; 2] || signal.moves[0] == 0.0 && signal.theta == 1.0;
-        if stands || (due && !signal.moves[0].is_finite()) {
+        if signal.stands() || (due && !signal.moves[0].is_finite()) {
             return true;
         }
         due && k >= signal.next_look && self.cheap_certificate(row) <= self.settings.tol
@@ -153,7 +152,7 @@ impl<T: Number, D: Dictionary<T>> Block<'_, T, D> {
             let objective = certificate.objective;
             let is_lost = k > 0 && !signal.moves[0].is_finite();
             let diverged = is_lost || objective.is_nan() || objective > signal.limit;
-            let stands = signal.moves[0] == 0.0;
+            let stands = signal.stands();
             if is_reached {
                 self.finish(*row, certificate, Status::Converged);
             } else if diverged {

@@ -80,6 +80,11 @@ impl<T: Number> Signal<T> {
         }
     }
 
+    /// Whether no step moves it any more: with momentum left, the next one could.
+    pub fn stands(&self) -> bool {
+        self.moves == [0.0; 2] || self.moves[0] == 0.0 && self.theta == 1.0
+    }
+
     /// Remembers what a step that is done again starts from.
     pub fn begin(&mut self, penalty: &Weighted<'_>) {
         self.before = (self.theta, self.moves);

@@ -126,7 +126,7 @@ pub fn fit<T: Number>(
     training.judge(network, &plain, ending)
 }
 
-struct Training<'a, T> {
+struct Training<'a, T: Number> {
     gradient: Gradient<'a, T>,
     shrinkage: Shrinkage,
     loss: Loss,

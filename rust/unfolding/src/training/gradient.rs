@@ -99,7 +99,7 @@ impl Sums {
 }
 
 /// Finds the loss of batches, and its gradient.
-pub struct Gradient<'a, T> {
+pub struct Gradient<'a, T: Number> {
     dictionary: &'a Matrix<'a, T>,
     signals: &'a Signals<'a, T>,
     tiles: Vec<(Tile<T>, Sums)>,
