@@ -67,6 +67,13 @@ pub struct Span {
     along: Vec<f64>,
 }
 
+/// A row of U, with its pivot and its number of c.
+struct Row<'a> {
+    values: &'a [f64],
+    pivot: f64,
+    along: f64,
+}
+
 impl Span {
     fn clear(&mut self) {
         self.atoms.clear();
@@ -99,8 +106,8 @@ impl Span {
         self.along.pop();
     }
 
-    /// Makes the row of the last atom, if it is not there; it, its pivot, and its number in c.
-    fn row_of_last(&mut self, gram: &Gram) -> Result<Option<(&[f64], f64, f64)>, Error> {
+    /// Makes the row of the last atom, if it is not there.
+    fn row_of_last(&mut self, gram: &Gram) -> Result<Option<Row<'_>>, Error> {
         let n = gram.atoms;
         let k = self.rows.len() / n;
         let Some(j) = self.atoms.get(k).copied() else { return Ok(None) };
@@ -115,7 +122,7 @@ impl Span {
             let rows = [0, 1, 2, 3].map(|i| &rows[i.min(shares.len() - 1) * n..][..n]);
             linear::axpy4(alpha, rows, row);
         }
-        Ok(Some((row, self.pivots[k], self.along[k])))
+        Ok(Some(Row { values: row, pivot: self.pivots[k], along: self.along[k] }))
     }
 
     /// The code of the atoms: the solution of `L'x = c`.
@@ -155,9 +162,9 @@ pub fn pursue(
         if span.atoms.len().is_multiple_of(ATOMS) {
             stop.poll()?;
         }
-        if let Some((row, pivot, c)) = span.row_of_last(gram)? {
-            linear::axpy(-c, row, &mut state.q);
-            outside.iter_mut().zip(row).for_each(|(outside, u)| *outside -= u * u / pivot);
+        if let Some(Row { values, pivot, along }) = span.row_of_last(gram)? {
+            linear::axpy(-along, values, &mut state.q);
+            outside.iter_mut().zip(values).for_each(|(outside, u)| *outside -= u * u / pivot);
         }
         closed.iter().for_each(|j| state.q[*j] = 0.0);
         let worth = match target.rule {
