@@ -79,6 +79,11 @@ class ElasticNet(Linear, ElasticModel):
     float32 if that can hold it, else the next one within. What a bound keeps it from is in
     ``dual_gap_``: the dual is that of the problem with bounds.
 
+    ``dual_gap_`` includes what rounding may have done, so that it is no less than the true one; of
+    columns that are nearly dependent, of a small ``alpha``, it can therefore stay above ``tol``.
+    Columns without a penalty, or with one below 1e-13 of what they could explain, count as
+    dependent if they are so to 15 digits.
+
     Examples
     --------
     >>> import numpy as np

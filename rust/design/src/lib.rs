@@ -122,6 +122,20 @@ impl<T: Element> Design<'_, T> {
         }
     }
 
+    /// How many additions, at most, one after the other lead to a product with a column.
+    pub fn depth(&self) -> usize {
+        /// Kernels have so many sums at least,
+        const SUMS: usize = 4;
+        /// which they add up at last, with what is left over.
+        const LAST: usize = 16;
+        match self {
+            Design::Dense(_) => self.rows().min(self.rows() / SUMS + LAST),
+            Design::Sparse(columns, _) => {
+                (0..columns.lines()).map(|i| columns.line(i).0.len()).max().unwrap_or(0)
+            }
+        }
+    }
+
     /// Gives every entry `(row, value)` of a column to `visit`.
     #[inline]
     pub fn for_column(&self, i: usize, mut visit: impl FnMut(usize, f64)) {
@@ -219,6 +233,38 @@ impl<T: Element> Design<'_, T> {
         };
         let team = team.for_work(chosen.len() * per_column);
         Ok(team.run(stop, chosen.chunks(at_once).collect(), one)?.concat())
+    }
+
+    /// The products of some columns, each less its shift, with vectors, as [`Design::columns_products`]
+    /// has them; sparse columns must have an entry in every row.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn shifted_products(
+        &self,
+        chosen: &[(u32, f64)],
+        vectors: &[&[f64]],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Vec<f64>, Error> {
+        let per_column = (self.rows() + 1) * vectors.len();
+        let one = |chosen: &[(u32, f64)]| -> Vec<f64> {
+            let product = |i: usize, shift: f64, v: &[f64]| match self {
+                Design::Dense(columns) => T::moments(shift, columns[i], v, v)[0],
+                Design::Sparse(..) => {
+                    let mut sum = 0.0;
+                    self.for_column(i, |j, x| sum += (x - shift) * v[j]);
+                    sum
+                }
+            };
+            let of = |(i, shift): &(u32, f64)| {
+                let (i, shift) = (*i as usize, *shift);
+                vectors.iter().map(move |v| product(i, shift, v))
+            };
+            chosen.iter().flat_map(of).collect()
+        };
+        let team = team.for_work(chosen.len() * per_column);
+        Ok(team.run(stop, chosen.chunks(CHUNK.div_ceil(per_column)).collect(), one)?.concat())
     }
 
     /// The products of the columns from `first` on.

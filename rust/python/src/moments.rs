@@ -5,9 +5,9 @@ use numpy::{IntoPyArray, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use sparrot_foundation::Error;
-use sparrot_sketch::Problem;
 use sparrot_sketch::moments::Moments;
 use sparrot_sketch::normal;
+use sparrot_sketch::{Problem, Rows};
 
 use sparrot_sketch::gradient::{Gradient, Look, Twofold};
 
@@ -55,6 +55,21 @@ fn state(py: Python<'_>, moments: Moments) -> PyResult<Bound<'_, PyDict>> {
     Ok(state)
 }
 
+/// The problem of a block of rows.
+fn block<'a>(
+    a: &'a dyn Rows,
+    b: &'a PyReadonlyArray2<'_, f64>,
+    sample_weight: Option<&'a PyReadonlyArray1<'_, f64>>,
+    intercept: bool,
+) -> PyResult<Problem<'a>> {
+    let weights = match sample_weight {
+        None => None,
+        Some(weights) => Some(weights.as_slice()?),
+    };
+    let (b, targets) = (b.as_slice()?, b.as_array().ncols());
+    Ok(Problem { a, b, targets, weights, ridge: 0.0, intercept })
+}
+
 /// The state of a block of rows alone.
 #[pyfunction]
 pub fn sketching_moments<'py>(
@@ -65,14 +80,9 @@ pub fn sketching_moments<'py>(
     n_threads: Option<usize>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let view = rows.view()?;
-    let weights = match &sample_weight {
-        None => None,
-        Some(weights) => Some(weights.as_slice()?),
-    };
-    let (b, targets) = (b.as_slice()?, b.as_array().ncols());
-    let problem = Problem { a: &*view, b, targets, weights, ridge: 0.0, intercept: true };
+    let problem = block(&*view, &b, sample_weight.as_ref(), true)?;
     let found = guard::call(py, Limits::threads(n_threads), |team, stop| {
-        let mut moments = Moments::new(problem.a.columns(), targets)?;
+        let mut moments = Moments::new(problem.a.columns(), problem.targets)?;
         moments.update(&problem, team, stop)?;
         Ok(moments)
     })?;
@@ -174,14 +184,9 @@ pub fn sketching_look<'py>(
     n_threads: Option<usize>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let view = rows.view()?;
-    let weights = match &sample_weight {
-        None => None,
-        Some(weights) => Some(weights.as_slice()?),
-    };
-    let (b, targets) = (b.as_slice()?, b.as_array().ncols());
     let x = twofolds(&point);
     let intercept = x.first().is_some_and(|x| x.high.len() > view.columns());
-    let problem = Problem { a: &*view, b, targets, weights, ridge: 0.0, intercept };
+    let problem = block(&*view, &b, sample_weight.as_ref(), intercept)?;
     let found = guard::call(py, Limits::threads(n_threads), |team, stop| {
         Look::new(&problem, &x, team, stop)
     })?;

@@ -13,6 +13,15 @@
 //! excess, and an end that is far away would multiply the rounding of h. r is the residual; without mu it is first made orthogonal to the
 //! columns without a penalty ([`Free`]), which a solve does up to the rounding of its equations: for
 //! columns that are nearly dependent that is far from enough.
+//!
+//! At coefficients w, whose residual as it is without rounding be q, the objective less D(s) is
+//!
+//! ```text
+//! |q - s r|^2 / 2 + sum_j (lambda_j |w_j| + mu w_j^2 / 2 - s w_j h_j) + the sum of D(s)
+//! ```
+//!
+//! for any r, so that nothing of the size of |y|^2 cancels, and what rounding does to the residual
+//! ([`rounding`]) counts squared. What it does to h is added to h, and to the sum times w.
 
 use faer::linalg::solvers::ColPivQr;
 use faer::linalg::triangular_solve::{
@@ -56,10 +65,10 @@ pub fn charge(variables: impl Iterator<Item = Variable>, share: f64, mu: f64) ->
     variables.map(of).sum()
 }
 
-/// D(s) less its sum.
-pub fn dual_value(share: f64, y: &[f64], r: &[f64], yy: f64) -> f64 {
-    let away: f64 = y.iter().zip(r).map(|(y, r)| (y - share * r).powi(2)).sum();
-    0.5 * (yy - away)
+/// What rounding takes from a sum of so many terms, at most, as a share of the sum of their sizes; each
+/// has up to two roundings of its own.
+pub fn rounding(terms: usize) -> f64 {
+    (terms as f64 + 2.0) * f64::EPSILON / 2.0
 }
 
 /// A gap: infinite where it cannot be told.

@@ -9,6 +9,11 @@ use sparrot_design::{Design, Element, Moments};
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_simd::reduce;
 
+use crate::certificate;
+
+/// A mean is large if its square is more than so many times the variance.
+const FAR: f64 = 1e3;
+
 /// The data, with what one pass over it has found out.
 pub struct Data<'a, T> {
     /// The matrix.
@@ -99,14 +104,49 @@ impl<'a, T: Element> Data<'a, T> {
         let sum = |v: &Vec<f64>| if self.centred { v.iter().sum() } else { 0.0 };
         let sums: Vec<f64> = vectors.iter().map(sum).collect();
         let views: Vec<&[f64]> = vectors.iter().map(|v| &v[..]).collect();
-        let found = self.design.columns_products(columns, &views, team, stop)?;
-        for (j, products) in columns.iter().zip(found.chunks(views.len())) {
+        let (far, near): (Vec<u32>, Vec<u32>) = columns.iter().partition(|j| self.is_far(**j));
+        let found = self.design.columns_products(&near, &views, team, stop)?;
+        for (j, products) in near.iter().zip(found.chunks(views.len())) {
             let mean = self.moments[*j as usize].mean;
             for (out, (product, sum)) in out.iter_mut().zip(products.iter().zip(&sums)) {
                 out[*j as usize] = product - sum * mean;
             }
         }
+        let far: Vec<(u32, f64)> =
+            far.into_iter().map(|j| (j, self.moments[j as usize].mean)).collect();
+        let found = self.design.shifted_products(&far, &views, team, stop)?;
+        for ((j, _), products) in far.iter().zip(found.chunks(views.len())) {
+            out.iter_mut().zip(products).for_each(|(out, product)| out[*j as usize] = *product);
+        }
         Ok(())
+    }
+
+    /// Whether the mean of a column is so large that products with it as it is stored lose digits.
+    fn is_far(&self, j: u32) -> bool {
+        let moments = &self.moments[j as usize];
+        self.total * moments.mean * moments.mean > FAR * moments.squares
+            && self.design.is_full(j as usize)
+    }
+
+    /// By what share of a residual's norm its product with each column may be off by rounding.
+    pub fn blurs(&self) -> Vec<f64> {
+        let share = certificate::rounding(self.design.depth() + 3);
+        let size = |(j, m): (usize, &Moments)| {
+            let is_far = self.is_far(j as u32);
+            share * if is_far { m.squares.sqrt() } else { self.size_as_stored(m) }
+        };
+        self.moments.iter().enumerate().map(size).collect()
+    }
+
+    /// The norm of a column as it takes part in residuals.
+    pub fn size_in_residual(&self, j: usize) -> f64 {
+        let moments = &self.moments[j];
+        if self.design.is_full(j) { moments.squares.sqrt() } else { self.size_as_stored(moments) }
+    }
+
+    /// The weighted norm of a column that has not been centred.
+    fn size_as_stored(&self, moments: &Moments) -> f64 {
+        (moments.squares + self.total * moments.mean * moments.mean).sqrt()
     }
 
     /// The intercept of these coefficients.

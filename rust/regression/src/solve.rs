@@ -58,8 +58,10 @@ pub struct Solver<'a, T> {
     /// Of each column, its product with the residual at hand, or a bound of its size below lambda; of
     /// columns that are left out, with an earlier one.
     products: Vec<f64>,
-    /// The norms of the columns.
+    /// The norms of the columns,
     norms: Vec<f64>,
+    /// and by what share of a residual's norm products with them may be off.
+    blurs: Vec<f64>,
     /// A residual with which all columns have been read, and their products.
     earlier: (Vec<f64>, Vec<f64>),
     /// The span of columns without a penalty, and which they are.
@@ -81,6 +83,7 @@ impl<'a, T: Element> Solver<'a, T> {
             active: Active::default(),
             earlier: (data.y.clone(), products.clone()),
             norms: data.moments.iter().map(|m| m.squares.sqrt()).collect(),
+            blurs: data.blurs(),
             data,
             products,
             span: None,
@@ -106,8 +109,10 @@ impl<'a, T: Element> Solver<'a, T> {
         &mut self,
         columns: &[u32],
         settings: &Settings<'_>,
+        team: &Team,
+        stop: &Stop<'_>,
     ) -> Result<(f64, Vec<f64>), Error> {
-        let seen = self.look(columns, settings, settings.lambda)?;
+        let seen = self.look(columns, settings, settings.lambda, team, stop)?;
         let (residual, _, exempt) = self.without_free(columns, settings)?;
         Ok((seen.share, if exempt.is_empty() { self.residual.clone() } else { residual }))
     }
@@ -137,14 +142,14 @@ impl<'a, T: Element> Solver<'a, T> {
         let (status, gap) = loop {
             let is_last = lambda <= settings.lambda;
             // What is told is of the problem that was asked for, also in a stage.
-            let asked = self.look(&near, settings, settings.lambda)?;
-            best_dual = asked.dual.max(best_dual);
-            let gap = certificate::gap(asked.primal, best_dual);
+            let asked = self.look(&near, settings, settings.lambda, team, stop)?;
+            let gap = asked.gap.min(certificate::gap(asked.most(), best_dual));
+            best_dual = (asked.least() - asked.gap).max(best_dual);
             let relative = certificate::relative(gap, unit);
-            let seen = if is_last { asked } else { self.look(&near, settings, lambda)? };
-            let stage_gap = certificate::gap(seen.primal, seen.dual);
+            let seen =
+                if is_last { asked } else { self.look(&near, settings, lambda, team, stop)? };
             // A set that took in nothing has been solved as far as rounding allows.
-            let stage_ends = stage_gap <= STAGE_GAP * seen.primal || !had_new;
+            let stage_ends = seen.gap <= STAGE_GAP * seen.primal || !had_new;
             if !is_last && (stage_ends || relative <= settings.tol) {
                 stop.poll()?;
                 let next = if relative <= settings.tol { 0.0 } else { lambda * STAGE };
@@ -247,9 +252,11 @@ impl<'a, T: Element> Solver<'a, T> {
         let moved = change.sum::<f64>().sqrt();
         let bound = |j: usize| products[j].abs() + moved * self.norms[j];
         let mut near = vec![];
+        let mut is_used = vec![false; products.len()];
+        self.used().for_each(|(j, _)| is_used[j as usize] = true);
         for j in columns.iter().copied() {
             let bound = bound(j as usize);
-            if bound < NEAR * settings.lambda_of(j) {
+            if bound < NEAR * settings.lambda_of(j) && !is_used[j as usize] {
                 self.products[j as usize] = bound;
             } else {
                 near.push(j);
@@ -280,43 +287,76 @@ impl<'a, T: Element> Solver<'a, T> {
         0.5 * reduce::dot(&self.residual, &self.residual) + l1 + ridge
     }
 
-    fn look(&mut self, left: &[u32], settings: &Settings<'_>, lambda: f64) -> Result<Seen, Error> {
+    fn look(
+        &mut self,
+        left: &[u32],
+        settings: &Settings<'_>,
+        lambda: f64,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Seen, Error> {
         let primal = self.primal(settings, lambda);
         let (orthogonal, away, exempt) = self.without_free(left, settings)?;
-        let Data { y, yy, moments, .. } = &self.data;
-        let stage = Settings { lambda, ..*settings };
         let is_exempt = |j: &u32| exempt.binary_search(j).is_ok();
-        let held = Held::among(settings.bounds, self.used().filter(|(j, _)| !is_exempt(j)));
-        if settings.mu > 0.0 {
-            let mut in_use = vec![0.0; self.products.len()];
-            for (j, w) in self.set.variables.iter().zip(&self.active.w) {
-                in_use[*j as usize] = *w;
-            }
-            let shrunk = |j| (self.products[j as usize] - settings.mu * in_use[j as usize], 0.0);
-            let full = |j| (self.products[j as usize], 0.0);
-            let left = || left.iter().copied();
-            let value = |share: f64| {
-                let full = stage.variables(left(), &held, full);
-                let charge = certificate::charge(full, share, settings.mu);
-                (certificate::dual_value(share, y, &self.residual, *yy) - charge, share)
-            };
-            let shares = [1.0, certificate::share(stage.variables(left(), &held, shrunk))];
-            let [whole, part] = shares.map(value);
-            let (dual, share) = if part.0 > whole.0 { part } else { whole };
-            return Ok(Seen { primal, dual, share, away: 0.0 });
-        }
-        let product =
-            |j: u32| (self.products[j as usize], away * moments[j as usize].squares.sqrt());
-        let asked = || left.iter().copied().filter(|j| !is_exempt(j));
-        let share = certificate::share(stage.variables(asked(), &held, product));
-        let charge = if held.is_empty() {
-            0.0
+        let used: Vec<(u32, f64)> = self.used().collect();
+        let (residual, own) = if exempt.is_empty() {
+            (&self.residual, None)
         } else {
-            certificate::charge(stage.variables(asked(), &held, product), share, 0.0)
+            let counted: Vec<u32> =
+                used.iter().map(|(j, _)| *j).filter(|j| !is_exempt(j)).collect();
+            let mut own = vec![0.0; self.products.len()];
+            self.data.products(&counted, &orthogonal, &mut own, team, stop)?;
+            (&orthogonal, Some(own))
         };
-        let residual = if exempt.is_empty() { &self.residual } else { &orthogonal };
-        let dual = certificate::dual_value(share, y, residual, *yy) - charge;
-        Ok(Seen { primal, dual, share, away })
+        let own = own.as_ref().unwrap_or(&self.products);
+        let size = reduce::dot(residual, residual).sqrt();
+        let (mu, stage) = (settings.mu, Settings { lambda, ..*settings });
+        let held =
+            Held::among(settings.bounds, used.iter().copied().filter(|(j, _)| !is_exempt(j)));
+        let room = |j: u32| size * self.blurs[j as usize] + away * self.norms[j as usize];
+        let product = |j: u32| (self.products[j as usize], room(j));
+        let asked = || left.iter().copied().filter(|j| !is_exempt(j));
+        let off = self.off(&used);
+        let gap = |share: f64| {
+            let rows = self.residual.iter().zip(residual);
+            let rest = rows.map(|(q, r)| (q - share * r).powi(2)).sum::<f64>().sqrt();
+            let term = |(j, w): &(u32, f64)| {
+                let penalty = stage.lambda_of(*j) * w.abs() + 0.5 * mu * w * w;
+                let room = w.abs() * (size * self.blurs[*j as usize]);
+                penalty - share * w * own[*j as usize] + room
+            };
+            let sum: f64 = used.iter().map(term).sum();
+            let charge = if mu == 0.0 && held.is_empty() {
+                0.0
+            } else {
+                certificate::charge(stage.variables(asked(), &held, product), share, mu)
+            };
+            (certificate::gap(0.5 * (rest + off).powi(2) + sum + charge, 0.0), share)
+        };
+        let (gap, share) = if mu > 0.0 {
+            let mut in_use = vec![0.0; self.products.len()];
+            used.iter().for_each(|(j, w)| in_use[*j as usize] = *w);
+            let shrunk = |j: u32| (self.products[j as usize] - mu * in_use[j as usize], 0.0);
+            let part = certificate::share(stage.variables(asked(), &held, shrunk));
+            let (whole, part) = (gap(1.0), gap(part));
+            if part.0 < whole.0 { part } else { whole }
+        } else {
+            gap(certificate::share(stage.variables(asked(), &held, product)))
+        };
+        let squares = reduce::dot(&self.residual, &self.residual);
+        let terms = self.residual.len() + used.len();
+        let rounding = off * (squares.sqrt() + 0.5 * off) + certificate::rounding(terms) * primal;
+        Ok(Seen { primal, rounding, gap, share, away })
+    }
+
+    /// How far rounding has the residual from that of these coefficients, at most.
+    fn off(&self, used: &[(u32, f64)]) -> f64 {
+        if used.is_empty() {
+            return 0.0;
+        }
+        let size = |(j, w): &(u32, f64)| w.abs() * self.data.size_in_residual(*j as usize);
+        let sizes = self.data.yy.sqrt() + used.iter().map(size).sum::<f64>();
+        certificate::rounding(used.len() + 2) * sizes
     }
 
     /// The residual made orthogonal to the exempt columns, how far that is away, and which they are.
@@ -357,7 +397,7 @@ impl<'a, T: Element> Solver<'a, T> {
 
     /// Leaves out the columns that are 0 in every solution.
     fn screen(&self, left: &mut Vec<u32>, settings: &Settings<'_>, lambda: f64, seen: &Seen) {
-        let radius = (2.0 * (seen.primal - seen.dual).max(0.0)).sqrt();
+        let radius = (2.0 * seen.gap).sqrt();
         left.retain(|j| {
             let j = *j as usize;
             if self.set.holds[j] {
@@ -402,11 +442,25 @@ impl<'a, T: Element> Solver<'a, T> {
 #[derive(Clone, Copy)]
 struct Seen {
     primal: f64,
-    dual: f64,
+    /// How much of it may be rounding.
+    rounding: f64,
+    gap: f64,
     /// By how much the residual is multiplied for the dual.
     share: f64,
     /// How far the certified residual is from that whose products are known.
     away: f64,
+}
+
+impl Seen {
+    /// What the objective is at least,
+    fn least(&self) -> f64 {
+        self.primal - self.rounding
+    }
+
+    /// and at most.
+    fn most(&self) -> f64 {
+        self.primal + self.rounding
+    }
 }
 
 impl<T: Element> Model for Solver<'_, T> {

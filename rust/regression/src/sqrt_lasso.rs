@@ -103,7 +103,7 @@ impl<T: Element> Model for SqrtLasso<'_, T> {
             let l1 = |(j, w): (&u32, &f64)| settings.lambda_of(*j) * w.abs();
             let penalty: f64 = point.columns.iter().zip(&point.coefficients).map(l1).sum();
             let scaled = Settings { lambda: settings.lambda * own, ..*settings };
-            let (share, residual) = self.lasso.feasible(&candidates, &scaled)?;
+            let (share, residual) = self.lasso.feasible(&candidates, &scaled, team, stop)?;
             let gap = if own > 0.0 {
                 let theta = share / own;
                 let norm = theta * theta * reduce::dot(&residual, &residual);
