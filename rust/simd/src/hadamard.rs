@@ -5,25 +5,99 @@
 //! four runs of rows, and first all those that stay within the first cache. Only additions, in an
 //! order that the shape fixes: the same bits at every level.
 
+use crate::ahead;
 use crate::dispatch::kernel;
 use crate::lanes::{Simd, Vector};
 
 /// Values that are transformed as far as they go before others are looked at: half of a first cache.
 const INNER: usize = 2048;
 
+/// Rows that are asked for ahead of their use.
+const AHEAD: usize = 32;
+
 kernel! {
     /// Transforms each column of a row-major matrix of so many columns in place; the number of its
     /// rows is a power of two.
     pub fn transform<'a, S>(x: &'a mut [f64], width: usize) {
         debug_assert!((x.len() / width).is_power_of_two() && x.len() % width == 0);
-        let mut inner = width;
-        while 4 * inner <= INNER.min(x.len()) {
-            inner *= 4;
-        }
+        let inner = inner(x.len(), width);
         for part in x.chunks_exact_mut(inner) {
             stages::<S>(part, width);
         }
         stages::<S>(x, inner);
+    }
+}
+
+kernel! {
+    /// The transform of columns of a matrix, `width` from `first` on, whose rows, at least four, of
+    /// `stride` values each, take the signs given: into `x`, row-major.
+    pub fn transform_signed<'a, S>(rows: &'a [f64], stride: usize, first: usize, signs: &'a [f64], x: &'a mut [f64], width: usize) {
+        debug_assert!(signs.len().is_power_of_two() && x.len() == signs.len() * width);
+        let inner = inner(x.len(), width);
+        let count = inner / width;
+        for (k, part) in x.chunks_exact_mut(inner).enumerate() {
+            let rows = &rows[k * count * stride..];
+            read_two_stages::<S>(rows, stride, first, &signs[k * count..][..count], part, width);
+            stages::<S>(part, 4 * width);
+        }
+        stages::<S>(x, inner);
+    }
+}
+
+/// How many of the values are transformed as far as they go before others are looked at.
+fn inner(all: usize, width: usize) -> usize {
+    let mut inner = width;
+    while 4 * inner <= INNER.max(4 * width).min(all) {
+        inner *= 4;
+    }
+    inner
+}
+
+/// The first two stages, of rows as they are read.
+#[inline(always)]
+fn read_two_stages<S: Simd>(
+    rows: &[f64],
+    stride: usize,
+    first: usize,
+    signs: &[f64],
+    x: &mut [f64],
+    width: usize,
+) {
+    let whole = width - width % S::F64::LANES;
+    for ((q, four), signs) in x.chunks_exact_mut(4 * width).enumerate().zip(signs.chunks_exact(4)) {
+        let start = 4 * q * stride + first;
+        let line = |r: usize| &rows[start + r * stride..][..width];
+        let lines = [line(0), line(1), line(2), line(3)];
+        for r in 0..4 {
+            let later = start + (r + AHEAD) * stride;
+            if let Some(later) = rows.get(later..later + width) {
+                ahead::fetch(later);
+                ahead::fetch(&later[width - 1..]);
+            }
+        }
+        let (ab, cd) = four.split_at_mut(2 * width);
+        let ((a, b), (c, d)) = (ab.split_at_mut(width), cd.split_at_mut(width));
+        let (s0, s1) = (S::F64::splat(signs[0]), S::F64::splat(signs[1]));
+        let (s2, s3) = (S::F64::splat(signs[2]), S::F64::splat(signs[3]));
+        let mut j = 0;
+        while j < whole {
+            let p = S::F64::load(&lines[0][j..]).mul(s0);
+            let q = S::F64::load(&lines[1][j..]).mul(s1);
+            let r = S::F64::load(&lines[2][j..]).mul(s2);
+            let s = S::F64::load(&lines[3][j..]).mul(s3);
+            let (plus, minus, plus2, minus2) = (p.add(q), p.sub(q), r.add(s), r.sub(s));
+            plus.add(plus2).store(&mut a[j..]);
+            minus.add(minus2).store(&mut b[j..]);
+            plus.sub(plus2).store(&mut c[j..]);
+            minus.sub(minus2).store(&mut d[j..]);
+            j += S::F64::LANES;
+        }
+        for j in whole..width {
+            let at = |r: usize| signs[r] * lines[r][j];
+            let (plus, minus) = (at(0) + at(1), at(0) - at(1));
+            let (plus2, minus2) = (at(2) + at(3), at(2) - at(3));
+            (a[j], b[j], c[j], d[j]) = (plus + plus2, minus + minus2, plus - plus2, minus - minus2);
+        }
     }
 }
 
@@ -153,6 +227,18 @@ mod tests {
                         assert_eq!(y[i * width + c], expected(i, c));
                     }
                 }
+                if rows < 4 {
+                    continue;
+                }
+                // The same, of columns in the midst of others, with signs that take theirs back.
+                let signs: Vec<f64> = (0..rows).map(|j| [1.0, -1.0][j * j % 3 % 2]).collect();
+                let mut wide = vec![f64::NAN; rows * (width + 5)];
+                for (j, row) in wide.chunks_exact_mut(width + 5).enumerate() {
+                    (0..width).for_each(|c| row[3 + c] = signs[j] * x[j * width + c]);
+                }
+                let mut z = vec![f64::NAN; rows * width];
+                transform_signed::at(level, &wide, width + 5, 3, &signs, &mut z, width);
+                assert_eq!(y, z);
             }
         }
     }

@@ -61,24 +61,21 @@ pub fn sketch(
             let spare = rooms.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut room = spare.unwrap_or_default();
             room.resize(plan.block * width, 0.0);
-            let (filled, padding) = room.split_at_mut(count * width);
             match rows.lines(first, count) {
-                Some(lines) => {
-                    let lines = lines.chunks_exact(d).map(|line| &line[tile.columns.clone()]);
-                    for ((row, line), sign) in filled.chunks_exact_mut(width).zip(lines).zip(&signs)
-                    {
-                        row.iter_mut().zip(line).for_each(|(r, v)| *r = sign * v);
-                    }
+                Some(lines) if count == plan.block && count >= 4 => {
+                    let start = tile.columns.start;
+                    hadamard::transform_signed(lines, d, start, &signs, &mut room, width);
                 }
-                None => {
+                _ => {
+                    let (filled, padding) = room.split_at_mut(count * width);
                     rows.fill(first, tile.columns.clone(), filled);
                     for (row, sign) in filled.chunks_exact_mut(width).zip(&signs) {
                         row.iter_mut().for_each(|v| *v *= sign);
                     }
+                    padding.fill(0.0);
+                    hadamard::transform(&mut room, width);
                 }
             }
-            padding.fill(0.0);
-            hadamard::transform(&mut room, width);
             let out = &mut tile.out[share.start * width..share.end * width];
             hadamard::gather(&room, width, places, &factors, out);
             rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
