@@ -48,6 +48,7 @@
 
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Mat, Side};
+use sparrot_foundation::{Error, Stop};
 
 use sparrot_simd::twofold;
 
@@ -55,6 +56,7 @@ use crate::gradient::{Gradient, Twofold, U, residual_error};
 use crate::model::Shifted;
 use crate::products::{Products, product_roundings};
 use crate::refine::Frame;
+use crate::steps::{product, together};
 
 /// More than any sum of squares or products loses in plain arithmetic, for less than 2^31 terms.
 pub const SLACK: f64 = 1.0 + 1e-6;
@@ -115,7 +117,15 @@ pub struct Step {
 
 impl Certificate {
     /// By way of B = M X; `found` is of that pass, without the ridge.
-    pub fn of_products(rows: &Shifted<'_>, x: Mat<f64>, found: &Products) -> Option<Certificate> {
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn of_products(
+        rows: &Shifted<'_>,
+        x: Mat<f64>,
+        found: &Products,
+        stop: &Stop<'_>,
+    ) -> Result<Option<Certificate>, Error> {
         let (p, r, ridge) = (x.nrows(), x.ncols(), rows.problem.ridge);
         let d = rows.problem.a.columns();
         let penalised = x.get(0..d, ..);
@@ -128,26 +138,34 @@ impl Certificate {
         let b = (0..r).map(|i| found.gram[(i, i)]).sum::<f64>().sqrt() * SLACK;
         let with_ridge = gamma(p + 4) * ridge * penalised.squared_norm_l2() * SLACK;
         let delta = gamma(found.summed + 8) * b * b + with_ridge;
-        Certificate::new(&rows.means, rows.total, x, c, [delta, product], &found.squares)
+        Certificate::new(&rows.means, rows.total, x, c, [delta, product], &found.squares, stop)
     }
 
-    /// By way of the Gram matrix G, with the ridge.
+    /// By way of the Gram matrix G, with the ridge; of the squared norms of the columns and how many terms
+    /// were added up.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
     pub fn of_gram(
         rows: &Shifted<'_>,
         x: Mat<f64>,
         gram: &Mat<f64>,
-        squares: &[f64],
-        summed: usize,
-    ) -> Option<Certificate> {
-        let c = x.transpose() * (gram * &x);
+        (squares, summed): (&[f64], usize),
+        stop: &Stop<'_>,
+    ) -> Result<Option<Certificate>, Error> {
+        let image = product(gram.as_ref(), x.as_ref(), stop)?;
+        let c = product(x.transpose(), image.as_ref(), stop)?;
         let c = Mat::from_fn(c.nrows(), c.ncols(), |i, j| c[(i.max(j), i.min(j))]);
         let norms: Vec<f64> = (0..x.nrows()).map(|j| gram[(j, j)].max(squares[j]).sqrt()).collect();
         let delta = gram_error(&x, &norms, summed);
-        Certificate::new(&rows.means, rows.total, x, c, [delta, 0.0], squares)
+        Certificate::new(&rows.means, rows.total, x, c, [delta, 0.0], squares, stop)
     }
 
     /// Of C as computed, wrong by at most delta in norm, for M X wrong by at most eta; for columns of
     /// these squared norms, less means, and rows of so much weight. None if C is not finite.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
     pub fn new(
         means: &[f64],
         total: f64,
@@ -155,20 +173,21 @@ impl Certificate {
         c: Mat<f64>,
         [delta, eta]: [f64; 2],
         squares: &[f64],
-    ) -> Option<Certificate> {
+        stop: &Stop<'_>,
+    ) -> Result<Option<Certificate>, Error> {
         let trace: f64 = (0..c.nrows()).map(|i| c[(i, i)]).sum();
-        let (factor, is_definite) = factored(&c, trace)?;
-        let smallest = if is_definite { least_eigenvalue(&c, &factor) } else { 0.0 };
+        let Some((factor, is_definite)) = factored(&c, trace, stop)? else { return Ok(None) };
+        let smallest = if is_definite { least_eigenvalue(&c, &factor, stop)? } else { 0.0 };
         let least = (smallest - delta).max(0.0);
         let root = total.sqrt();
         let centre = |j: usize| means.get(j).map_or(0.0, |m| m.abs() * root);
         // Of the columns as they are, not shifted.
         let norms =
             squares.iter().enumerate().map(|(j, s)| (s.sqrt() + centre(j)) * SLACK).collect();
-        let most = ((largest_eigenvalue(&c, trace) + delta).sqrt() + eta).powi(2) * SLACK;
+        let most = ((largest_eigenvalue(&c, trace, stop)? + delta).sqrt() + eta).powi(2) * SLACK;
         let mut columns = Vec::with_capacity(x.nrows() * x.ncols());
         (0..x.ncols()).for_each(|i| columns.extend(x.col(i).iter()));
-        Some(Certificate {
+        Ok(Some(Certificate {
             columns,
             row_norms: (0..x.nrows()).map(|j| x.row(j).norm_l2() * SLACK).collect(),
             x,
@@ -181,7 +200,7 @@ impl Certificate {
             norms,
             scales: squares.iter().map(|s| s.sqrt()).collect(),
             total,
-        })
+        }))
     }
 
     /// Whether directions are about equally long under M X, so that steps converge fast and bounds are
@@ -192,10 +211,19 @@ impl Certificate {
 
     /// `X L'^-1` for `C = L L'`, or for what C was shifted to: M has nearly orthonormal columns times that,
     /// or is nearer to it than it was.
-    pub fn orthonormalised(&self) -> Mat<f64> {
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn orthonormalised(&self, stop: &Stop<'_>) -> Result<Mat<f64>, Error> {
         let mut z = self.x.transpose().to_owned();
-        self.factor.L().solve_lower_triangular_in_place(z.as_mut());
-        z.transpose().to_owned()
+        let (size, columns) = z.shape();
+        let at_once = together(size * size, columns);
+        for first in (0..columns).step_by(at_once) {
+            stop.poll()?;
+            let count = at_once.min(columns - first);
+            self.factor.L().solve_lower_triangular_in_place(z.subcols_mut(first, count));
+        }
+        Ok(z.transpose().to_owned())
     }
 
     /// `X C^-1 v`: what normal equations with the right-hand side v have as their solution.
@@ -343,19 +371,21 @@ fn reach(x: &Mat<f64>, norms: &[f64]) -> f64 {
 
 /// The Cholesky factor of C, and whether that is it; if C is not positive definite, of C plus as little
 /// of the identity as makes it so: good for steps, of which nothing is proven.
-fn factored(c: &Mat<f64>, trace: f64) -> Option<(Llt<f64>, bool)> {
+fn factored(c: &Mat<f64>, trace: f64, stop: &Stop<'_>) -> Result<Option<(Llt<f64>, bool)>, Error> {
+    stop.poll()?;
     if let Ok(factor) = c.llt(Side::Lower) {
-        return Some((factor, true));
+        return Ok(Some((factor, true)));
     }
     for digits in [14, 12, 10, 8, 6, 4] {
+        stop.poll()?;
         let shift = 10f64.powi(-digits) * trace;
         let mut shifted = c.clone();
         (0..c.nrows()).for_each(|i| shifted[(i, i)] += shift);
         if let Ok(factor) = shifted.llt(Side::Lower) {
-            return Some((factor, false));
+            return Ok(Some((factor, false)));
         }
     }
-    None
+    Ok(None)
 }
 
 /// Steps of inverse iteration: the smallest eigenvalue of what a sketch has conditioned lies close to
@@ -366,55 +396,59 @@ const POWER_STEPS: usize = 20;
 
 /// A proven lower bound of the smallest eigenvalue of a symmetric matrix, as it is stored, of which
 /// that is a Cholesky factor; not positive if there is none to be had.
-fn least_eigenvalue(c: &Mat<f64>, factor: &Llt<f64>) -> f64 {
+fn least_eigenvalue(c: &Mat<f64>, factor: &Llt<f64>, stop: &Stop<'_>) -> Result<f64, Error> {
     let r = c.nrows();
     if r == 0 {
-        return 1.0;
+        return Ok(1.0);
     }
     let trace: f64 = (0..r).map(|i| c[(i, i)].abs()).sum::<f64>() * SLACK;
     // From above, but for rounding.
     let mut guess = f64::INFINITY;
     let mut v = Mat::from_fn(r, 1, |i, _| 1.0 + ((i * 7919) % 101) as f64 / 101.0);
     for _ in 0..INVERSE_STEPS {
+        stop.poll()?;
         let size = v.norm_l2();
         let next = factor.solve(&v);
         guess = size / next.norm_l2();
         if !(guess > 0.0 && guess.is_finite()) {
-            return 0.0;
+            return Ok(0.0);
         }
         v = faer::Scale(1.0 / next.norm_l2()) * next;
     }
     for share in [0.99, 0.9, 0.7, 0.4, 0.1] {
+        stop.poll()?;
         let shift = share * guess;
         let mut shifted = c.clone();
         (0..r).for_each(|i| shifted[(i, i)] = c[(i, i)] - shift);
         if shifted.llt(Side::Lower).is_ok() {
-            return shift - gamma(r + 4) * trace;
+            return Ok(shift - gamma(r + 4) * trace);
         }
     }
-    0.0
+    Ok(0.0)
 }
 
 /// A proven upper bound of the largest eigenvalue.
-fn largest_eigenvalue(c: &Mat<f64>, trace: f64) -> f64 {
+fn largest_eigenvalue(c: &Mat<f64>, trace: f64, stop: &Stop<'_>) -> Result<f64, Error> {
     let r = c.nrows();
     let mut v = Mat::from_fn(r, 1, |i, _| 1.0 + ((i * 7919) % 101) as f64 / 101.0);
     let mut guess = 0.0;
     for _ in 0..POWER_STEPS {
+        stop.poll()?;
         let size = v.norm_l2();
         let next = c * v;
         guess = next.norm_l2() / size;
         v = faer::Scale(1.0 / next.norm_l2()) * next;
     }
     for share in [1.1, 2.0] {
+        stop.poll()?;
         let shift = share * guess;
         if shift < trace {
             let mut shifted = -c;
             (0..r).for_each(|i| shifted[(i, i)] = shift - c[(i, i)]);
             if shifted.llt(Side::Lower).is_ok() {
-                return (shift + gamma(r + 4) * (r as f64 * shift + trace)) * SLACK;
+                return Ok((shift + gamma(r + 4) * (r as f64 * shift + trace)) * SLACK);
             }
         }
     }
-    trace * SLACK
+    Ok(trace * SLACK)
 }

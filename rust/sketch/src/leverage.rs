@@ -38,7 +38,7 @@ pub fn leverage_scores(
         let message = "has columns that depend on each other but for rounding: raise rcond";
         return Err(Error::invalid("A", message));
     }
-    let z = certificate.orthonormalised();
+    let z = certificate.orthonormalised(stop)?;
     let z = match directions {
         None => z,
         Some(count) => {

@@ -61,6 +61,7 @@ pub mod softmax_regression;
 pub mod solve;
 pub mod srht;
 pub mod start;
+pub mod steps;
 pub mod tiles;
 pub mod triangle;
 pub mod twofold_matrix;

@@ -13,8 +13,7 @@
 //! number squared: all digits up to 10^7 or so, and some up to 10^12. [`crate::solve()`] has them all, in
 //! several passes.
 
-use faer::linalg::triangular_solve::solve_upper_triangular_in_place;
-use faer::{Mat, Par};
+use faer::Mat;
 use sparrot_foundation::{Error, Status, Stop};
 use sparrot_simd::twofold::{multiple, sum};
 
@@ -25,6 +24,7 @@ use crate::moments::Moments;
 use crate::precondition::{condition, require_norm, restricted_inverse, unit};
 use crate::refine::{Frame, NOTHING, Next, Refinement};
 use crate::solve::Settings;
+use crate::steps::upper_inverse;
 use crate::twofold_matrix::{Factor, TwofoldMatrix, factor, product_error, times};
 
 /// Corrections, at most.
@@ -89,7 +89,7 @@ pub fn solve(
     let mut normal = loop {
         let least = |left: f64| (settings.rcond * settings.rcond * left).max(noise);
         let found = factor(&g, &leading, least, stop)?;
-        let (x, condition) = inverse(&found, &scales, leading.len());
+        let (x, condition) = inverse(&found, &scales, leading.len(), stop)?;
         if let Some(certificate) = system.certificate(&g, &active, &scales, &x, &found, stop)? {
             break Normal {
                 points: vec![],
@@ -190,7 +190,15 @@ pub struct Corrected {
 
 /// X with `T X = I` for the columns as they are, and the condition number of what is not the column of
 /// ones, if that leads.
-fn inverse(found: &Factor, scales: &[f64], ones: usize) -> (Mat<f64>, f64) {
+///
+/// # Errors
+/// [`Error::Interrupted`].
+fn inverse(
+    found: &Factor,
+    scales: &[f64],
+    ones: usize,
+    stop: &Stop<'_>,
+) -> Result<(Mat<f64>, f64), Error> {
     let (rank, a) = found.t.shape();
     let order = &found.order;
     // Without the scales: those columns, in the order of G, and of the column of ones.
@@ -203,8 +211,7 @@ fn inverse(found: &Factor, scales: &[f64], ones: usize) -> (Mat<f64>, f64) {
         let triangle = Mat::from_fn(rank - ones, rank - ones, |i, j| {
             if i <= j { found.t[(i + ones, pivots[j])] } else { 0.0 }
         });
-        let mut inverse = Mat::identity(rank - ones, rank - ones);
-        solve_upper_triangular_in_place(triangle.as_ref(), inverse.as_mut(), Par::Seq);
+        let inverse = upper_inverse(triangle.as_ref(), stop)?;
         let mut x = Mat::zeros(rest.len(), rank - ones);
         for (i, column) in pivots.iter().enumerate() {
             let row = rest.iter().position(|j| j == column).unwrap_or(0);
@@ -214,9 +221,9 @@ fn inverse(found: &Factor, scales: &[f64], ones: usize) -> (Mat<f64>, f64) {
     } else {
         restricted_inverse(&t_rest)
     };
-    let condition = condition(t_rest.as_ref(), x_rest.as_ref());
+    let condition = condition(t_rest.as_ref(), x_rest.as_ref(), stop)?;
     if ones == 0 {
-        return (x_rest, condition);
+        return Ok((x_rest, condition));
     }
     // The intercept makes up for the means of the columns.
     let mut x = Mat::zeros(a, rank);
@@ -230,7 +237,7 @@ fn inverse(found: &Factor, scales: &[f64], ones: usize) -> (Mat<f64>, f64) {
         }
         x[(first, j + 1)] = -shift / root;
     }
-    (x, condition)
+    Ok((x, condition))
 }
 
 impl System<'_> {
@@ -287,7 +294,7 @@ impl System<'_> {
         }
         let squares: Vec<f64> = (0..self.p).map(|j| self.moments.at(j, j).0.max(0.0)).collect();
         let total = self.moments.at(self.moments.d, self.moments.d).0;
-        let made = Certificate::new(&[], total, all, c, [delta, 0.0], &squares);
+        let made = Certificate::new(&[], total, all, c, [delta, 0.0], &squares, stop)?;
         Ok(made.map(|mut certificate| {
             // Of centred columns, if there is an intercept.
             certificate.scales = vec![0.0; self.p];

@@ -7,12 +7,11 @@
 //! gives `X = V L^-1`, whose columns span the rows of A: what X z solves has minimum norm.
 
 use faer::linalg::solvers::ColPivQr;
-use faer::linalg::triangular_solve::{
-    solve_lower_triangular_in_place, solve_upper_triangular_in_place,
-};
+use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Mat, MatMut, MatRef, Par};
 use sparrot_foundation::{Error, Stop};
 
+use crate::steps::upper_inverse;
 use crate::triangle::triangle;
 
 /// A preconditioner from the right.
@@ -91,7 +90,7 @@ pub fn precondition(
     let r = triangle(scaled, stop)?;
     drop(k);
     // The inverse of T restricted to its row space, in the order of the active columns; and T.
-    let (inverse, t) = if let Some(inverse) = full_inverse(&r, rcond) {
+    let (inverse, t) = if let Some(inverse) = full_inverse(&r, rcond, stop)? {
         let inverse =
             Mat::from_fn(a, a, |i, j| if i <= j { scales[i] * inverse[(i, j)] } else { 0.0 });
         (inverse, Mat::from_fn(a, a, |i, j| if i <= j { r[(i, j)] / scales[j] } else { 0.0 }))
@@ -112,8 +111,7 @@ pub fn precondition(
         }
         let inverse = if rank == a {
             // In the order of the columns, and triangular.
-            let mut inverse = Mat::identity(a, a);
-            solve_upper_triangular_in_place(r.as_ref(), inverse.as_mut(), Par::Seq);
+            let inverse = upper_inverse(r.as_ref(), stop)?;
             Mat::from_fn(a, a, |i, j| if i <= j { scales[i] * inverse[(i, j)] } else { 0.0 })
         } else {
             restricted_inverse(&t)
@@ -127,27 +125,33 @@ pub fn precondition(
     }
     let is_counted = |j: &usize| *j < counted;
     let count = active.iter().filter(|j| is_counted(j)).count();
-    let condition = condition(t.get(.., 0..count), x.get(0..counted, ..));
+    let condition = condition(t.get(.., 0..count), x.get(0..counted, ..), stop)?;
     Ok(Preconditioner { x, active, condition, norms })
 }
 
 /// The condition number of a matrix, over nonzero singular values, from it and its pseudo-inverse.
-pub fn condition(t: MatRef<'_, f64>, inverse: MatRef<'_, f64>) -> f64 {
-    if inverse.ncols() == 0 { 0.0 } else { norm(t) * norm(inverse) }
+///
+/// # Errors
+/// [`Error::Interrupted`].
+pub fn condition(
+    t: MatRef<'_, f64>,
+    inverse: MatRef<'_, f64>,
+    stop: &Stop<'_>,
+) -> Result<f64, Error> {
+    Ok(if inverse.ncols() == 0 { 0.0 } else { norm(t, stop)? * norm(inverse, stop)? })
 }
 
 /// The inverse, where that shows that column pivoting would leave no diagonal entry below `rcond` of
 /// the first: all are at least the smallest singular value, which is at least `1 / |R^-1|_F`, and the
 /// first is the largest norm of a column.
-fn full_inverse(r: &Mat<f64>, rcond: f64) -> Option<Mat<f64>> {
+fn full_inverse(r: &Mat<f64>, rcond: f64, stop: &Stop<'_>) -> Result<Option<Mat<f64>>, Error> {
     let a = r.ncols();
     if r.nrows() < a || (0..a).any(|i| r[(i, i)] == 0.0) {
-        return None;
+        return Ok(None);
     }
-    let mut inverse = Mat::identity(a, a);
-    solve_upper_triangular_in_place(r.as_ref(), inverse.as_mut(), Par::Seq);
+    let inverse = upper_inverse(r.as_ref(), stop)?;
     let most = (0..a).map(|j| r.col(j).norm_l2()).fold(0.0, f64::max);
-    (2.0 * rcond * most * inverse.norm_l2() < 1.0).then_some(inverse)
+    Ok((2.0 * rcond * most * inverse.norm_l2() < 1.0).then_some(inverse))
 }
 
 /// `V L^-1` for `T' = V L'`. The rows of T' may be of any scales; with the largest first, and
@@ -172,14 +176,15 @@ pub fn restricted_inverse(t: &Mat<f64>) -> Mat<f64> {
 }
 
 /// The largest singular value, from below, by power iterations.
-fn norm(m: MatRef<'_, f64>) -> f64 {
+fn norm(m: MatRef<'_, f64>, stop: &Stop<'_>) -> Result<f64, Error> {
     if m.nrows() == 0 || m.ncols() == 0 {
-        return 0.0;
+        return Ok(0.0);
     }
     // Begins with something that nobody chose against us.
     let mut v = Mat::from_fn(m.ncols(), 1, |i, _| 1.0 + ((i * 7919) % 101) as f64 / 101.0);
     let mut size = 0.0;
     for _ in 0..30 {
+        stop.poll()?;
         let length = v.norm_l2();
         if length == 0.0 || !length.is_finite() {
             break;
@@ -189,5 +194,5 @@ fn norm(m: MatRef<'_, f64>) -> f64 {
         size = product.norm_l2();
         v = m.transpose() * product;
     }
-    size
+    Ok(size)
 }

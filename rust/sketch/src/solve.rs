@@ -29,6 +29,7 @@ use crate::products::{products, summed};
 use crate::refine::{Next, Refinement};
 use crate::rows::Rows;
 use crate::start::{Start, conditioned, start};
+use crate::steps::upper_inverse;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -151,15 +152,16 @@ impl Run<'_, '_> {
         if active.iter().any(|j| !NORMS.contains(&norms[*j])) {
             return Ok(None);
         }
-        let Some((x, t)) = inverse_factor(&gram, active) else { return Ok(None) };
+        let Some([x, t]) = inverse_factor(&gram, active, self.stop)? else { return Ok(None) };
         self.stop.poll()?;
         let error = gram_error(&x, &norms, found.summed);
-        let made = Certificate::of_gram(rows, x.clone(), &gram, &found.squares, found.summed);
+        let sums = (&found.squares[..], found.summed);
+        let made = Certificate::of_gram(rows, x.clone(), &gram, sums, self.stop)?;
         let Some(certificate) = made.filter(|c| c.least > 0.0 && error < SAFE) else {
             return Ok(None);
         };
         let counted = active.iter().filter(|j| **j < d).count();
-        let condition = condition(t.get(.., 0..counted), x.get(0..d, ..));
+        let condition = condition(t.get(.., 0..counted), x.get(0..d, ..), self.stop)?;
         let x = self.started(&certificate, &(x.transpose() * found.cross));
         Ok(Some(ByGram { certificate, x, condition }))
     }
@@ -237,17 +239,23 @@ struct ByGram {
 
 /// With `L L' = D G D` for some of the columns, D powers of 2: `X = D L'^-1`, upper triangular, zero in
 /// the rows of the others; and `T = L' D^-1`. None if G is not positive definite.
-fn inverse_factor(gram: &Mat<f64>, active: &[usize]) -> Option<(Mat<f64>, Mat<f64>)> {
+///
+/// # Errors
+/// [`Error::Interrupted`].
+fn inverse_factor(
+    gram: &Mat<f64>,
+    active: &[usize],
+    stop: &Stop<'_>,
+) -> Result<Option<[Mat<f64>; 2]>, Error> {
     let a = active.len();
     let scales: Vec<f64> = active.iter().map(|j| unit(gram[(*j, *j)].sqrt())).collect();
     let scaled = Mat::from_fn(a, a, |i, j| scales[i] * gram[(active[i], active[j])] * scales[j]);
-    let factor = scaled.llt(Side::Lower).ok()?;
-    let mut inverse = Mat::identity(a, a);
-    factor.L().solve_lower_triangular_in_place(inverse.as_mut());
+    let Ok(factor) = scaled.llt(Side::Lower) else { return Ok(None) };
+    let inverse = upper_inverse(factor.L().transpose(), stop)?;
     let mut x = Mat::zeros(gram.nrows(), a);
     for (i, row) in active.iter().enumerate() {
-        (i..a).for_each(|j| x[(*row, j)] = scales[i] * inverse[(j, i)]);
+        (i..a).for_each(|j| x[(*row, j)] = scales[i] * inverse[(i, j)]);
     }
     let t = Mat::from_fn(a, a, |i, j| if i <= j { factor.L()[(j, i)] / scales[j] } else { 0.0 });
-    Some((x, t))
+    Ok(Some([x, t]))
 }

@@ -8,8 +8,7 @@
 //! positive definite as rounded, as after a sketch that has missed a direction (Fukaya, Kannan, Nakatsukasa,
 //! Yamamoto and Yanagisawa, "Shifted Cholesky QR", SIAM J. Sci. Comput. 2020).
 
-use faer::linalg::triangular_solve::solve_upper_triangular_in_place;
-use faer::{Mat, Par};
+use faer::Mat;
 use sparrot_foundation::{Error, Stop, Team, memory};
 
 use crate::certificate::Certificate;
@@ -20,6 +19,7 @@ use crate::precondition::{Preconditioner, condition, precondition, require_norm}
 use crate::products::products;
 use crate::rows::{Rows, not_finite};
 use crate::solve::Settings;
+use crate::steps::upper_inverse;
 
 /// Rows of a sample or sketch for each unknown.
 const TIMES: usize = 4;
@@ -135,7 +135,7 @@ pub fn conditioned(
     loop {
         let found = products(rows, Some(&x), team, stop)?;
         passes += 1;
-        let certificate = Certificate::of_products(rows, x, &found)
+        let certificate = Certificate::of_products(rows, x, &found, stop)?
             .ok_or_else(|| not_finite(rows.problem.a, "A"))?;
         stop.poll()?;
         if certificate.is_even() || passes == PASSES {
@@ -145,16 +145,16 @@ pub fn conditioned(
             }
             let x = &certificate.x;
             let is_square = passes > 1 && x.nrows() == x.ncols();
-            let condition = if is_square { triangular_condition(x, d) } else { by.condition };
+            let condition =
+                if is_square { triangular_condition(x, d, stop)? } else { by.condition };
             return Ok(Conditioned { certificate, cross: found.cross, condition, passes });
         }
-        x = certificate.orthonormalised();
+        x = certificate.orthonormalised(stop)?;
     }
 }
 
 /// The condition number of the first columns of a matrix that X, upper triangular, makes orthonormal.
-fn triangular_condition(x: &Mat<f64>, columns: usize) -> f64 {
-    let mut t = Mat::identity(x.nrows(), x.nrows());
-    solve_upper_triangular_in_place(x.as_ref(), t.as_mut(), Par::Seq);
-    condition(t.get(.., 0..columns), x.get(0..columns, ..))
+fn triangular_condition(x: &Mat<f64>, columns: usize, stop: &Stop<'_>) -> Result<f64, Error> {
+    let t = upper_inverse(x.as_ref(), stop)?;
+    condition(t.get(.., 0..columns), x.get(0..columns, ..), stop)
 }

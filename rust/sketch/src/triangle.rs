@@ -13,10 +13,10 @@ use faer::reborrow::{Reborrow, ReborrowMut};
 use faer::{Conj, Mat, MatMut, Par};
 use sparrot_foundation::{Error, Stop};
 
+use crate::steps::together;
+
 /// Columns that are factored together.
 const PANEL: usize = 64;
-/// Operations between two looks at the stop token: some ten milliseconds.
-const STEP: usize = 200_000_000;
 
 /// R of `m = Q R`: upper triangular, with as many rows as m if it has fewer than columns. Of m nothing
 /// is left that is of use.
@@ -31,7 +31,7 @@ pub fn triangle(mut m: MatMut<'_, f64>, stop: &Stop<'_>) -> Result<Mat<f64>, Err
         let end = (first + PANEL).min(height);
         let qr = Qr::new(m.rb().get(first.., first..end));
         let (basis, factor) = (qr.Q_basis(), qr.Q_coeff());
-        let together = (STEP / (4 * (rows - first) * PANEL)).clamp(16, columns.max(16));
+        let together = together(4 * (rows - first) * PANEL, columns);
         for start in (end..columns).step_by(together) {
             stop.poll()?;
             let count = together.min(columns - start);
