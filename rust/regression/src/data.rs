@@ -104,13 +104,20 @@ impl<'a, T: Element> Data<'a, T> {
         let sum = |v: &Vec<f64>| if self.centred { v.iter().sum() } else { 0.0 };
         let sums: Vec<f64> = vectors.iter().map(sum).collect();
         let views: Vec<&[f64]> = vectors.iter().map(|v| &v[..]).collect();
-        let (far, near): (Vec<u32>, Vec<u32>) = columns.iter().partition(|j| self.is_far(**j));
+        let (far, near): (Vec<u32>, Vec<u32>) = if self.centred {
+            columns.iter().partition(|j| self.is_far(**j))
+        } else {
+            (vec![], columns.to_vec())
+        };
         let found = self.design.columns_products(&near, &views, team, stop)?;
         for (j, products) in near.iter().zip(found.chunks(views.len())) {
             let mean = self.moments[*j as usize].mean;
             for (out, (product, sum)) in out.iter_mut().zip(products.iter().zip(&sums)) {
                 out[*j as usize] = product - sum * mean;
             }
+        }
+        if far.is_empty() {
+            return Ok(());
         }
         let far: Vec<(u32, f64)> =
             far.into_iter().map(|j| (j, self.moments[j as usize].mean)).collect();

@@ -252,11 +252,12 @@ impl<'a, T: Element> Solver<'a, T> {
         let moved = change.sum::<f64>().sqrt();
         let bound = |j: usize| products[j].abs() + moved * self.norms[j];
         let mut near = vec![];
-        let mut is_used = vec![false; products.len()];
-        self.used().for_each(|(j, _)| is_used[j as usize] = true);
+        let mut used: Vec<u32> = self.used().map(|(j, _)| j).collect();
+        used.sort_unstable();
+        let is_used = |j: u32| self.set.holds[j as usize] && used.binary_search(&j).is_ok();
         for j in columns.iter().copied() {
             let bound = bound(j as usize);
-            if bound < NEAR * settings.lambda_of(j) && !is_used[j as usize] {
+            if bound < NEAR * settings.lambda_of(j) && !is_used(j) {
                 self.products[j as usize] = bound;
             } else {
                 near.push(j);
@@ -318,8 +319,12 @@ impl<'a, T: Element> Solver<'a, T> {
         let asked = || left.iter().copied().filter(|j| !is_exempt(j));
         let off = self.off(&used);
         let gap = |share: f64| {
-            let rows = self.residual.iter().zip(residual);
-            let rest = rows.map(|(q, r)| (q - share * r).powi(2)).sum::<f64>().sqrt();
+            let rest = if exempt.is_empty() {
+                (1.0 - share) * size
+            } else {
+                let rows = self.residual.iter().zip(residual);
+                rows.map(|(q, r)| (q - share * r).powi(2)).sum::<f64>().sqrt()
+            };
             let term = |(j, w): &(u32, f64)| {
                 let penalty = stage.lambda_of(*j) * w.abs() + 0.5 * mu * w * w;
                 let room = w.abs() * (size * self.blurs[*j as usize]);
