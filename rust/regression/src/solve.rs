@@ -20,11 +20,14 @@ use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace, memory};
 use sparrot_simd::reduce;
 
 use crate::active::Active;
-use crate::bounds::Held;
 use crate::certificate::{self, Free};
 use crate::data::Data;
-use crate::model::{Model, Point, Settings, check_finite, exempt, ridge};
+use crate::model::{Model, Point, Settings, check_finite, ridge};
 use crate::working_set::{WorkingSet, violators};
+
+mod look;
+
+use look::Seen;
 
 /// The ratio of the lambdas of successive stages,
 const STAGE: f64 = 0.3;
@@ -100,23 +103,6 @@ impl<'a, T: Element> Solver<'a, T> {
         &self.residual
     }
 
-    /// A residual orthogonal to the columns without a penalty, and the largest share of it whose
-    /// products with these columns, all of which have been read, do not exceed their lambdas.
-    ///
-    /// # Errors
-    /// [`Error::OutOfMemory`].
-    pub fn feasible(
-        &mut self,
-        columns: &[u32],
-        settings: &Settings<'_>,
-        team: &Team,
-        stop: &Stop<'_>,
-    ) -> Result<(f64, Vec<f64>), Error> {
-        let seen = self.look(columns, settings, settings.lambda, team, stop)?;
-        let (residual, _, exempt) = self.without_free(columns, settings)?;
-        Ok((seen.share, if exempt.is_empty() { self.residual.clone() } else { residual }))
-    }
-
     /// Gives the data back.
     pub fn into_data(self) -> Data<'a, T> {
         self.data
@@ -144,7 +130,7 @@ impl<'a, T: Element> Solver<'a, T> {
             // What is told is of the problem that was asked for, also in a stage.
             let asked = self.look(&near, settings, settings.lambda, team, stop)?;
             let gap = asked.gap.min(certificate::gap(asked.most(), best_dual));
-            best_dual = (asked.least() - asked.gap).max(best_dual);
+            best_dual = asked.dual().max(best_dual);
             let relative = certificate::relative(gap, unit);
             let seen =
                 if is_last { asked } else { self.look(&near, settings, lambda, team, stop)? };
@@ -288,118 +274,6 @@ impl<'a, T: Element> Solver<'a, T> {
         0.5 * reduce::dot(&self.residual, &self.residual) + l1 + ridge
     }
 
-    fn look(
-        &mut self,
-        left: &[u32],
-        settings: &Settings<'_>,
-        lambda: f64,
-        team: &Team,
-        stop: &Stop<'_>,
-    ) -> Result<Seen, Error> {
-        let primal = self.primal(settings, lambda);
-        let (orthogonal, away, exempt) = self.without_free(left, settings)?;
-        let is_exempt = |j: &u32| exempt.binary_search(j).is_ok();
-        let used: Vec<(u32, f64)> = self.used().collect();
-        let (residual, own) = if exempt.is_empty() {
-            (&self.residual, None)
-        } else {
-            let counted: Vec<u32> =
-                used.iter().map(|(j, _)| *j).filter(|j| !is_exempt(j)).collect();
-            let mut own = vec![0.0; self.products.len()];
-            self.data.products(&counted, &orthogonal, &mut own, team, stop)?;
-            (&orthogonal, Some(own))
-        };
-        let own = own.as_ref().unwrap_or(&self.products);
-        let size = reduce::dot(residual, residual).sqrt();
-        let (mu, stage) = (settings.mu, Settings { lambda, ..*settings });
-        let held =
-            Held::among(settings.bounds, used.iter().copied().filter(|(j, _)| !is_exempt(j)));
-        let room = |j: u32| size * self.blurs[j as usize] + away * self.norms[j as usize];
-        let product = |j: u32| (self.products[j as usize], room(j));
-        let asked = || left.iter().copied().filter(|j| !is_exempt(j));
-        let off = self.off(&used);
-        let gap = |share: f64| {
-            let rest = if exempt.is_empty() {
-                (1.0 - share) * size
-            } else {
-                let rows = self.residual.iter().zip(residual);
-                rows.map(|(q, r)| (q - share * r).powi(2)).sum::<f64>().sqrt()
-            };
-            let term = |(j, w): &(u32, f64)| {
-                let penalty = stage.lambda_of(*j) * w.abs() + 0.5 * mu * w * w;
-                let room = w.abs() * (size * self.blurs[*j as usize]);
-                penalty - share * w * own[*j as usize] + room
-            };
-            let sum: f64 = used.iter().map(term).sum();
-            let charge = if mu == 0.0 && held.is_empty() {
-                0.0
-            } else {
-                certificate::charge(stage.variables(asked(), &held, product), share, mu)
-            };
-            (certificate::gap(0.5 * (rest + off).powi(2) + sum + charge, 0.0), share)
-        };
-        let (gap, share) = if mu > 0.0 {
-            let mut in_use = vec![0.0; self.products.len()];
-            used.iter().for_each(|(j, w)| in_use[*j as usize] = *w);
-            let shrunk = |j: u32| (self.products[j as usize] - mu * in_use[j as usize], 0.0);
-            let part = certificate::share(stage.variables(asked(), &held, shrunk));
-            let (whole, part) = (gap(1.0), gap(part));
-            if part.0 < whole.0 { part } else { whole }
-        } else {
-            gap(certificate::share(stage.variables(asked(), &held, product)))
-        };
-        let squares = reduce::dot(&self.residual, &self.residual);
-        let terms = self.residual.len() + used.len();
-        let rounding = off * (squares.sqrt() + 0.5 * off) + certificate::rounding(terms) * primal;
-        Ok(Seen { primal, rounding, gap, share, away })
-    }
-
-    /// How far rounding has the residual from that of these coefficients, at most.
-    fn off(&self, used: &[(u32, f64)]) -> f64 {
-        if used.is_empty() {
-            return 0.0;
-        }
-        let size = |(j, w): &(u32, f64)| w.abs() * self.data.size_in_residual(*j as usize);
-        let sizes = self.data.yy.sqrt() + used.iter().map(size).sum::<f64>();
-        certificate::rounding(used.len() + 2) * sizes
-    }
-
-    /// The residual made orthogonal to the exempt columns, how far that is away, and which they are.
-    fn without_free(
-        &mut self,
-        left: &[u32],
-        settings: &Settings<'_>,
-    ) -> Result<(Vec<f64>, f64, Vec<u32>), Error> {
-        let known = (&self.data.moments[..], &self.products[..]);
-        let exempt = exempt(left, settings, known, self.data.yy.sqrt(), self.used());
-        let n = self.residual.len();
-        if exempt.is_empty() {
-            return Ok((vec![], 0.0, exempt));
-        }
-        // Nothing is orthogonal to all there is.
-        let nothing =
-            || (vec![0.0; n], reduce::dot(&self.residual, &self.residual).sqrt(), exempt.clone());
-        if exempt.len() >= certificate::MANY * n {
-            return Ok(nothing());
-        }
-        let span = match self.span.take() {
-            Some((columns, span)) if columns == exempt => span,
-            _ => {
-                let fill = |k: usize, out: &mut [f64]| self.data.column(exempt[k] as usize, out);
-                Free::new(exempt.len(), n, fill)?
-            }
-        };
-        if span.is_everything() {
-            let none = nothing();
-            self.span = Some((exempt, span));
-            return Ok(none);
-        }
-        let mut residual = self.residual.clone();
-        let away = span.project(&mut residual);
-        self.span = Some((exempt.clone(), span));
-        Ok((residual, away, exempt))
-    }
-
     /// Leaves out the columns that are 0 in every solution.
     fn screen(&self, left: &mut Vec<u32>, settings: &Settings<'_>, lambda: f64, seen: &Seen) {
         let radius = (2.0 * seen.gap).sqrt();
@@ -440,31 +314,6 @@ impl<'a, T: Element> Solver<'a, T> {
             steps,
             trace,
         }
-    }
-}
-
-/// What an iteration finds.
-#[derive(Clone, Copy)]
-struct Seen {
-    primal: f64,
-    /// How much of it may be rounding.
-    rounding: f64,
-    gap: f64,
-    /// By how much the residual is multiplied for the dual.
-    share: f64,
-    /// How far the certified residual is from that whose products are known.
-    away: f64,
-}
-
-impl Seen {
-    /// What the objective is at least,
-    fn least(&self) -> f64 {
-        self.primal - self.rounding
-    }
-
-    /// and at most.
-    fn most(&self) -> f64 {
-        self.primal + self.rounding
     }
 }
 
