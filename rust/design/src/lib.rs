@@ -124,12 +124,8 @@ impl<T: Element> Design<'_, T> {
 
     /// How many additions, at most, one after the other lead to a product with a column.
     pub fn depth(&self) -> usize {
-        /// Kernels have so many sums at least,
-        const SUMS: usize = 4;
-        /// which they add up at last, with what is left over.
-        const LAST: usize = 16;
         match self {
-            Design::Dense(_) => self.rows().min(self.rows() / SUMS + LAST),
+            Design::Dense(_) => reduce::depth(self.rows()),
             Design::Sparse(columns, _) => {
                 (0..columns.lines()).map(|i| columns.line(i).0.len()).max().unwrap_or(0)
             }

@@ -101,7 +101,7 @@ impl<'a, T: Element> Data<'a, T> {
         let weighted = |r: &&[f64]| r.iter().zip(&self.roots).map(|(r, w)| r * w).collect();
         let vectors: Vec<Vec<f64>> = residuals.iter().map(weighted).collect();
         // 0 for residuals, but for rounding.
-        let sum = |v: &Vec<f64>| if self.centred { v.iter().sum() } else { 0.0 };
+        let sum = |v: &Vec<f64>| if self.centred { reduce::sum(v) } else { 0.0 };
         let sums: Vec<f64> = vectors.iter().map(sum).collect();
         let views: Vec<&[f64]> = vectors.iter().map(|v| &v[..]).collect();
         let (far, near): (Vec<u32>, Vec<u32>) = if self.centred {
@@ -137,12 +137,17 @@ impl<'a, T: Element> Data<'a, T> {
 
     /// By what share of a residual's norm its product with each column may be off by rounding.
     pub fn blurs(&self) -> Vec<f64> {
-        let share = certificate::rounding(self.design.depth() + 3);
-        let size = |(j, m): (usize, &Moments)| {
-            let is_far = self.is_far(j as u32);
-            share * if is_far { m.squares.sqrt() } else { self.size_as_stored(m) }
+        let product = certificate::rounding(self.design.depth() + 3);
+        // Of the sum of the residual, which is taken from products times the mean.
+        let sum = certificate::rounding(reduce::depth(self.roots.len()) + 3) * self.total.sqrt();
+        let of = |(j, m): (usize, &Moments)| {
+            if self.is_far(j as u32) {
+                product * m.squares.sqrt()
+            } else {
+                product * self.size_as_stored(m) + sum * m.mean.abs()
+            }
         };
-        self.moments.iter().enumerate().map(size).collect()
+        self.moments.iter().enumerate().map(of).collect()
     }
 
     /// The norm of a column as it takes part in residuals.

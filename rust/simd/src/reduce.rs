@@ -37,6 +37,16 @@ macro_rules! accumulate {
     }};
 }
 
+/// How many additions, at most, one after the other lead to a sum of so many terms, here or in
+/// [`crate::linear`], at any level.
+pub fn depth(terms: usize) -> usize {
+    /// There are so many sums at least,
+    const SUMS: usize = 4;
+    /// which are added up at last, with what is left over.
+    const LAST: usize = 16;
+    terms.min(terms / SUMS + LAST)
+}
+
 kernel! {
     /// `sum_j x_j y_j`.
     pub fn dot<'a, S>(x: &'a [f64], y: &'a [f64]) -> f64 {
