@@ -127,7 +127,7 @@ impl Team {
     /// Does `work` on every item; the results, in the order of the items.
     ///
     /// # Errors
-    /// [`Error::Interrupted`], with some items not done.
+    /// [`Error::Interrupted`]: some items may not be done.
     pub fn run<I: Send, R: Send>(
         &self,
         stop: &Stop<'_>,
@@ -158,6 +158,10 @@ impl Team {
         }
         while stop.poll().is_ok() && take_one().is_some() {}
         door.close(stop);
+        // Also if the helpers were done before the caller asked.
+        if stop.is_interrupted() {
+            return Err(Error::Interrupted);
+        }
         let results: Option<Vec<R>> =
             results.into_iter().map(|slot| slot.into_inner().ok().flatten()).collect();
         results.ok_or(Error::Interrupted)
