@@ -127,6 +127,8 @@ fn whole_step<S: Simd, T: Number>(
     let splat = |x: T| T::Vector::<S>::splat(x);
     let (size, momentum, zero) = (splat(step.size), splat(step.momentum), splat(T::ZERO));
     let minus = zero.sub(size);
+    // Without momentum the step before need not be read.
+    let moves = step.momentum != T::ZERO;
     let cut = splat(shrinkage.cut);
     let [first_shift, first_slope] = shrinkage.first.map(splat);
     let [second_shift, second_slope] = shrinkage.second.map(splat);
@@ -139,10 +141,13 @@ fn whole_step<S: Simd, T: Number>(
         let left = n - j;
         let here = load_up_to::<T::Vector<S>>(&x[j..], left, T::ZERO);
         let slope = load_up_to::<T::Vector<S>>(&g[j..], left, T::ZERO);
-        let before = load_up_to::<T::Vector<S>>(&old[j..], left, T::ZERO);
-        let slope_before = load_up_to::<T::Vector<S>>(&g_old[j..], left, T::ZERO);
-        let z = momentum.mul_add(here.sub(before), here);
-        let h = momentum.mul_add(slope.sub(slope_before), slope);
+        let (mut z, mut h) = (here, slope);
+        if moves {
+            let before = load_up_to::<T::Vector<S>>(&old[j..], left, T::ZERO);
+            let slope_before = load_up_to::<T::Vector<S>>(&g_old[j..], left, T::ZERO);
+            z = momentum.mul_add(here.sub(before), here);
+            h = momentum.mul_add(slope.sub(slope_before), slope);
+        }
         let v = minus.mul_add(h, z);
         // A NaN comes second in these, and so stays.
         let size = if shrinkage.positive { zero.max(v) } else { v.abs() };

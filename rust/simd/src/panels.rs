@@ -1,12 +1,12 @@
 //! Products of sparse rows with a dense matrix.
 //!
 //! **Layout.** The matrix is cut into panels of columns, 256 bytes wide and contiguous. A product
-//! takes a block of at most a hundred rows of a panel, which the first cache holds, while the
-//! rows of numbers go by: each number is multiplied by a row of the block into one of two sets of
-//! registers, and of the rows only what is not 0 is looked at. Crowded rows are multiplied as dense
-//! ones, four at a time, which share each load of the matrix.
+//! takes a block of rows of a panel, which the first cache about holds, while the
+//! rows of numbers go by: each number is multiplied by a row of the block, all of a panel's width at a
+//! time, so that what it takes to look up a number is shared; of the rows only what is not 0 is looked
+//! at. Crowded rows are multiplied as dense ones, a few at a time, which share each load of the matrix.
 //!
-//! **Cost.** A load of the matrix for each multiplication of a sparse row, a quarter of one for a dense row.
+//! **Cost.** A load of the matrix for each multiplication of a sparse row, a sixth of one for a dense row.
 
 mod layout;
 
@@ -19,18 +19,20 @@ use crate::sparse_rows::SparseRows;
 
 pub use layout::Panels;
 
-/// Rows of a panel that are worked on together, 25 KiB.
-const BLOCK_ROWS: usize = 100;
-/// Sums of a sparse row that run side by side, so that an addition need not wait for the last.
-const CHAINS: usize = 2;
-/// Registers of a panel that a sparse row is multiplied with at a time, so that what it takes to look up a
-/// number is shared.
-const REGISTERS: usize = 4;
+/// Rows of a panel that are worked on together, 38 KiB;
+const BLOCK_ROWS: usize = 150;
+/// and where few numbers look at them, or dense rows go by in order: what it takes to begin and end a sum
+/// is more there than what a nearer cache saves.
+const TALL_ROWS: usize = 300;
+/// The share of numbers, one in so many, below which they are few.
+const FEW: usize = 8;
+/// Sums that run side by side at least, so that an addition need not wait for the last.
+const CHAINS: usize = 8;
 
-/// Rows that are multiplied as dense ones together.
-const GROUP: usize = 4;
-/// They are if more than this share of their numbers, in quarters, is not 0.
-const CROWDED_QUARTERS: usize = 3;
+/// Rows that are multiplied as dense ones together, two registers at a time.
+const GROUP: usize = 6;
+/// They are if more than this share of their numbers, in fifths, is not 0.
+const CROWDED_FIFTHS: usize = 3;
 
 /// Multiplications between them, about.
 const WORK_AT_ONCE: usize = 1 << 26;
@@ -68,9 +70,18 @@ impl<T: Copy + Default> Product<'_, T> {
         (WORK_AT_ONCE / panel).max(1) * Panels::<T>::WIDTH
     }
 
+    /// Whether its blocks are: see [`TALL_ROWS`].
+    fn is_tall(&self) -> bool {
+        let Some(rows) = &self.sparse else { return true };
+        let entries = rows.starts[rows.count()] - rows.starts[0];
+        let all = rows.count() * self.matrix.rows;
+        FEW * entries < all || self.dense.is_some() && 5 * entries > CROWDED_FIFTHS * all
+    }
+
     fn cuts(&self) -> Cuts {
         let height = self.matrix.rows;
-        let blocks = height.div_ceil(BLOCK_ROWS).max(1);
+        let rows = if self.is_tall() { TALL_ROWS } else { BLOCK_ROWS };
+        let blocks = height.div_ceil(rows).max(1);
         let block = height.div_ceil(blocks).max(1);
         let mut places = Vec::new();
         if let Some(rows) = &self.sparse {
@@ -112,55 +123,58 @@ impl Cuts {
     }
 }
 
-/// Registers of the product of a sparse row with a panel, from `offset` on.
+/// The first registers of the product of a sparse row with a panel.
 #[inline(always)]
 fn sparse_sums<V: Vector, const WIDTH: usize, const R: usize>(
-    positions: &[u32],
-    values: &[V::Elem],
+    mut positions: &[u32],
+    mut values: &[V::Elem],
     panel: &[[V::Elem; WIDTH]],
-    offset: usize,
     zero: V,
 ) -> [V; R] {
-    let mut sums = [[zero; R]; CHAINS];
-    let mut groups = positions.chunks_exact(CHAINS);
-    let mut group_values = values.chunks_exact(CHAINS);
-    for (j, x) in (&mut groups).zip(&mut group_values) {
-        for c in 0..CHAINS {
-            let row = &panel[j[c] as usize][offset..offset + R * V::LANES];
-            let x = V::splat(x[c]);
-            for q in 0..R {
-                sums[c][q] = x.mul_add(V::load(&row[q * V::LANES..]), sums[c][q]);
-            }
+    let mut total = [zero; R];
+    let mut groups = positions.chunks_exact(2);
+    let mut group_values = values.chunks_exact(2);
+    if 2 * R <= CHAINS {
+        // Numbers at even and at odd places have sums of their own.
+        let mut other = [zero; R];
+        for (j, x) in (&mut groups).zip(&mut group_values) {
+            add_row(x[0], &panel[j[0] as usize], &mut total);
+            add_row(x[1], &panel[j[1] as usize], &mut other);
         }
-    }
-    for (j, x) in groups.remainder().iter().zip(group_values.remainder()) {
-        let row = &panel[*j as usize][offset..offset + R * V::LANES];
-        let x = V::splat(*x);
         for q in 0..R {
-            sums[0][q] = x.mul_add(V::load(&row[q * V::LANES..]), sums[0][q]);
+            total[q] = total[q].add(other[q]);
         }
+        (positions, values) = (groups.remainder(), group_values.remainder());
     }
-    let [mut total, other] = sums;
-    for q in 0..R {
-        total[q] = total[q].add(other[q]);
+    for (j, x) in positions.iter().zip(values) {
+        add_row(*x, &panel[*j as usize], &mut total);
     }
     total
 }
 
-/// The same of a group of dense rows.
+/// Adds a multiple of the beginning of a row.
 #[inline(always)]
-fn dense_sums<V: Vector, const WIDTH: usize>(
-    rows: [&[V::Elem]; GROUP],
+fn add_row<V: Vector, const R: usize>(x: V::Elem, row: &[V::Elem], sums: &mut [V; R]) {
+    let x = V::splat(x);
+    for (q, sum) in sums.iter_mut().enumerate() {
+        *sum = x.mul_add(V::load(&row[q * V::LANES..]), *sum);
+    }
+}
+
+/// Two registers of the products of dense rows with a panel, from `offset` on.
+#[inline(always)]
+fn dense_sums<V: Vector, const WIDTH: usize, const ROWS: usize>(
+    rows: [&[V::Elem]; ROWS],
     panel: &[[V::Elem; WIDTH]],
     offset: usize,
     zero: V,
-) -> [[V; 2]; GROUP] {
+) -> [[V; 2]; ROWS] {
     let rows = rows.map(|row| &row[..panel.len()]);
-    let mut sums = [[zero; 2]; GROUP];
+    let mut sums = [[zero; 2]; ROWS];
     for (j, row) in panel.iter().enumerate() {
         let row = &row[offset..offset + 2 * V::LANES];
         let entries = [V::load(row), V::load(&row[V::LANES..])];
-        for r in 0..GROUP {
+        for r in 0..ROWS {
             let x = V::splat(rows[r][j]);
             for q in 0..2 {
                 sums[r][q] = x.mul_add(entries[q], sums[r][q]);
@@ -183,53 +197,46 @@ fn multiply_all<V: Vector, const WIDTH: usize>(
     let matrix = product.matrix;
     let (height, n, count) = (matrix.rows, matrix.columns, product.count());
     let (panels, _) = matrix.values[matrix.start..].as_chunks::<WIDTH>();
-    for first in columns.step_by(REGISTERS * V::LANES) {
-        let (panel, offset) = (first / WIDTH, first % WIDTH);
-        let panel = &panels[panel * height..(panel + 1) * height];
+    for first in columns.step_by(WIDTH) {
+        let panel = &panels[first / WIDTH * height..][..height];
+        let width = WIDTH.min(n - first);
         for block in 0..cuts.blocks {
             let lines = block * cuts.block..height.min((block + 1) * cuts.block);
-            let crowd = CROWDED_QUARTERS * GROUP * lines.len() / 4;
-            let place = Place { panel, offset, first, block };
-            let mut i = 0;
-            while i < count {
-                let group = i..count.min(i + GROUP);
+            let place = Place { panel, first, width, block };
+            for start in (0..count).step_by(GROUP) {
+                let group = start..count.min(start + GROUP);
+                let crowd = CROWDED_FIFTHS * group.len() * lines.len() / 5;
                 match (product.dense, &product.sparse) {
-                    (Some(dense), None) => {
-                        place.dense_group::<V>(
-                            product,
-                            dense,
-                            group.clone(),
-                            lines.clone(),
-                            out,
-                            nothing,
-                        );
-                        i = group.end;
-                    }
-                    (Some(dense), Some(_))
-                        if group.len() == GROUP && cuts.entries(group.clone(), block) > crowd =>
+                    (Some(dense), sparse)
+                        if sparse.is_none() || cuts.entries(group.clone(), block) > crowd =>
                     {
-                        place.dense_group::<V>(
-                            product,
-                            dense,
-                            group.clone(),
-                            lines.clone(),
-                            out,
-                            nothing,
-                        );
-                        i = group.end;
+                        let lines = lines.clone();
+                        match group.len() {
+                            ..=2 => place.dense::<V, 2>(product, dense, group, lines, out, nothing),
+                            ..=4 => place.dense::<V, 4>(product, dense, group, lines, out, nothing),
+                            _ => {
+                                place.dense::<V, GROUP>(product, dense, group, lines, out, nothing)
+                            }
+                        }
                     }
                     (_, Some(rows)) => {
-                        let ends = cuts.of(i, block);
-                        if n - first > REGISTERS / 2 * V::LANES {
-                            place.sparse_row::<V, REGISTERS>(product, rows, i, ends, out, nothing);
-                        } else {
-                            place.sparse_row::<V, { REGISTERS / 2 }>(
-                                product, rows, i, ends, out, nothing,
-                            );
+                        for row in group {
+                            let ends = cuts.of(row, block);
+                            match width.div_ceil(V::LANES) {
+                                ..=2 => {
+                                    place.sparse::<V, 2>(product, rows, row, ends, out, nothing)
+                                }
+                                ..=4 => {
+                                    place.sparse::<V, 4>(product, rows, row, ends, out, nothing)
+                                }
+                                ..=6 => {
+                                    place.sparse::<V, 6>(product, rows, row, ends, out, nothing)
+                                }
+                                _ => place.sparse::<V, 8>(product, rows, row, ends, out, nothing),
+                            }
                         }
-                        i += 1;
                     }
-                    (None, None) => return,
+                    (_, None) => return,
                 }
             }
         }
@@ -239,18 +246,18 @@ fn multiply_all<V: Vector, const WIDTH: usize>(
 /// A part of a panel.
 struct Place<'a, T, const WIDTH: usize> {
     panel: &'a [[T; WIDTH]],
-    /// Where it begins in a row of the panel,
-    offset: usize,
-    /// and among all columns.
+    /// The first of its columns among all of them,
     first: usize,
-    /// Which rows.
+    /// how many there are,
+    width: usize,
+    /// and which rows.
     block: usize,
 }
 
 impl<T: Copy + Default, const WIDTH: usize> Place<'_, T, WIDTH> {
     /// Its product with a row, of which these entries are in the block.
     #[inline(always)]
-    fn sparse_row<V: Vector<Elem = T>, const R: usize>(
+    fn sparse<V: Vector<Elem = T>, const R: usize>(
         &self,
         product: &Product<'_, T>,
         rows: &SparseRows<'_, T>,
@@ -261,13 +268,13 @@ impl<T: Copy + Default, const WIDTH: usize> Place<'_, T, WIDTH> {
     ) {
         let (positions, values) = (&rows.positions[start..end], &rows.values[start..end]);
         let zero = V::splat(nothing);
-        let sums = sparse_sums::<V, WIDTH, R>(positions, values, self.panel, self.offset, zero);
+        let sums = sparse_sums::<V, WIDTH, R>(positions, values, self.panel, zero);
         self.put(product, row, self.first, sums, out, nothing);
     }
 
-    /// Its product with a few rows, two registers at a time.
+    /// Its product with at most so many rows.
     #[inline(always)]
-    fn dense_group<V: Vector<Elem = T>>(
+    fn dense<V: Vector<Elem = T>, const ROWS: usize>(
         &self,
         product: &Product<'_, T>,
         dense: &[T],
@@ -276,21 +283,19 @@ impl<T: Copy + Default, const WIDTH: usize> Place<'_, T, WIDTH> {
         out: &mut [T],
         nothing: T,
     ) {
-        let (height, n) = (product.matrix.rows, product.matrix.columns);
-        // The last group is filled up with its last row.
-        let mut group: [&[T]; GROUP] = [&[]; GROUP];
+        let height = product.matrix.rows;
+        // They are filled up with the last row.
+        let mut group: [&[T]; ROWS] = [&[]; ROWS];
         for (r, row) in group.iter_mut().enumerate() {
             let at = (rows.start + r).min(rows.end - 1) * height;
             *row = &dense[at + lines.start..at + lines.end];
         }
         let panel = &self.panel[lines];
-        for shift in (0..REGISTERS * V::LANES).step_by(2 * V::LANES) {
-            if self.first + shift < n {
-                let (offset, zero) = (self.offset + shift, V::splat(nothing));
-                let sums = dense_sums::<V, WIDTH>(group, panel, offset, zero);
-                for (row, sums) in rows.clone().zip(sums) {
-                    self.put(product, row, self.first + shift, sums, out, nothing);
-                }
+        for offset in (0..self.width).step_by(2 * V::LANES) {
+            let zero = V::splat(nothing);
+            let sums = dense_sums::<V, WIDTH, ROWS>(group, panel, offset, zero);
+            for (row, sums) in rows.clone().zip(sums) {
+                self.put(product, row, self.first + offset, sums, out, nothing);
             }
         }
     }
@@ -302,26 +307,54 @@ impl<T: Copy + Default, const WIDTH: usize> Place<'_, T, WIDTH> {
         product: &Product<'_, T>,
         row: usize,
         first: usize,
-        sums: [V; R],
+        mut sums: [V; R],
         out: &mut [T],
         zero: T,
     ) {
         let n = product.matrix.columns;
+        let (start, left, whole) = (row * n + first, n - first, R * V::LANES);
         let scale = V::splat(product.scale);
-        for (q, sum) in sums.into_iter().enumerate() {
-            let column = first + q * V::LANES;
-            if column >= n {
-                return;
-            }
-            let (at, left) = (row * n + column, n - column);
-            let added = match product.base {
-                _ if self.block > 0 => load_up_to::<V>(&out[at..], left, zero),
-                Some((base, weight)) => {
-                    V::splat(weight).mul(load_up_to::<V>(&base[at..], left, zero))
+        let base = if self.block == 0 { product.base } else { None };
+        if left < whole {
+            for q in 0..R {
+                let at = q * V::LANES;
+                if at < left {
+                    let (at, left) = (start + at, left - at);
+                    let added = match base {
+                        _ if self.block > 0 => load_up_to::<V>(&out[at..], left, zero),
+                        Some((base, weight)) => {
+                            V::splat(weight).mul(load_up_to::<V>(&base[at..], left, zero))
+                        }
+                        None => V::splat(zero),
+                    };
+                    store_up_to(scale.mul_add(sums[q], added), &mut out[at..], left, zero);
                 }
-                None => V::splat(zero),
-            };
-            store_up_to(scale.mul_add(sum, added), &mut out[at..], left, zero);
+            }
+            return;
+        }
+        // Where all registers are whole, sums need not go by way of memory.
+        let out = &mut out[start..start + whole];
+        match base {
+            _ if self.block > 0 => {
+                for q in 0..R {
+                    sums[q] = scale.mul_add(sums[q], V::load(&out[q * V::LANES..]));
+                }
+            }
+            Some((base, weight)) => {
+                let (base, weight) = (&base[start..start + whole], V::splat(weight));
+                for q in 0..R {
+                    let base = V::load(&base[q * V::LANES..]);
+                    sums[q] = scale.mul_add(sums[q], weight.mul(base));
+                }
+            }
+            None => {
+                for q in 0..R {
+                    sums[q] = scale.mul(sums[q]);
+                }
+            }
+        }
+        for q in 0..R {
+            sums[q].store(&mut out[q * V::LANES..]);
         }
     }
 }

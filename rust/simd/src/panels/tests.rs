@@ -51,7 +51,7 @@ macro_rules! agrees {
         fn $name() {
             let cast = |x: &[f64]| x.iter().map(|x| *x as $float).collect::<Vec<_>>();
             // Below, at and above the width of a register, of a panel and of a block of rows.
-            let heights = [1, 5, 99, 100, 101, 230];
+            let heights = [1, 5, 150, 151, 301, 620];
             for (height, n) in heights.into_iter().zip([1, 15, 16, 33, 64, 130]) {
                 let entry = |i: usize, j: usize| whole(i * (n + 3) + j);
                 let matrix = new(height, n, |i, j| entry(i, j) as $float);

@@ -19,6 +19,54 @@ fn tail_mask_ps(len: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(lanes.as_ptr().cast()) }
 }
 
+/// Of each mask of eight lanes those that are set, in order,
+static SET: [[u8; 8]; 256] = {
+    let mut set = [[0; 8]; 256];
+    let mut mask = 0;
+    while mask < 256 {
+        let (mut lane, mut count) = (0, 0);
+        while lane < 8 {
+            if mask >> lane & 1 == 1 {
+                set[mask][count] = lane as u8;
+                count += 1;
+            }
+            lane += 1;
+        }
+        mask += 1;
+    }
+    set
+};
+/// and how many they are: the instruction that counts need not come with this level.
+static COUNT: [u8; 256] = {
+    let mut counts = [0; 256];
+    let mut mask = 0;
+    while mask < 256 {
+        counts[mask] = (mask as u8).count_ones() as u8;
+        mask += 1;
+    }
+    counts
+};
+/// Each bit of a mask of four lanes, twice.
+static TWICE: [u8; 16] = {
+    let mut twice = [0; 16];
+    let mut mask = 0;
+    while mask < 16 {
+        let mut lane = 0;
+        while lane < 4 {
+            twice[mask] |= ((mask >> lane & 1) as u8 * 3) << (2 * lane);
+            lane += 1;
+        }
+        mask += 1;
+    }
+    twice
+};
+/// [`SET`] as indices.
+#[inline(always)]
+fn set_lanes(mask: usize) -> __m256i {
+    // SAFETY: as in `load`: an array of eight bytes.
+    unsafe { _mm256_cvtepu8_epi32(_mm_loadl_epi64(SET[mask].as_ptr().cast())) }
+}
+
 pub(crate) struct Avx2;
 impl Simd for Avx2 {
     type F64 = F64;
@@ -92,6 +140,29 @@ impl Vector for F64 {
         let mask = tail_mask_pd(x.len());
         // SAFETY: as in `splat`; lanes that are masked are not written.
         unsafe { _mm256_maskstore_pd(x.as_mut_ptr(), mask, self.0) }
+    }
+    #[inline(always)]
+    fn compress(
+        self,
+        mask: u32,
+        base: u32,
+        places: &mut [u32],
+        values: &mut [f64],
+        _zero: f64,
+    ) -> usize {
+        let (places, values) = (&mut places[..4], &mut values[..4]);
+        let mask = mask as usize & 15;
+        // SAFETY: as in `splat`, and both slices have room for all lanes.
+        unsafe {
+            let lanes = _mm256_castsi256_si128(set_lanes(mask));
+            let lanes = _mm_add_epi32(_mm_set1_epi32(base as i32), lanes);
+            _mm_storeu_si128(places.as_mut_ptr().cast(), lanes);
+            // A lane is two of those that can be moved.
+            let halves = set_lanes(TWICE[mask].into());
+            let kept = _mm256_permutevar8x32_epi32(_mm256_castpd_si256(self.0), halves);
+            _mm256_storeu_pd(values.as_mut_ptr(), _mm256_castsi256_pd(kept));
+        }
+        COUNT[mask].into()
     }
     #[inline(always)]
     fn round(self) -> Self {
@@ -185,6 +256,27 @@ impl Vector for F32 {
         let mask = tail_mask_ps(x.len());
         // SAFETY: as in `splat`; lanes that are masked are not written.
         unsafe { _mm256_maskstore_ps(x.as_mut_ptr(), mask, self.0) }
+    }
+    #[inline(always)]
+    fn compress(
+        self,
+        mask: u32,
+        base: u32,
+        places: &mut [u32],
+        values: &mut [f32],
+        _zero: f32,
+    ) -> usize {
+        let (places, values) = (&mut places[..8], &mut values[..8]);
+        let mask = mask as usize & 255;
+        // SAFETY: as in `splat`, and both slices have room for all lanes.
+        unsafe {
+            let lanes = set_lanes(mask);
+            let kept = _mm256_permutevar8x32_ps(self.0, lanes);
+            _mm256_storeu_ps(values.as_mut_ptr(), kept);
+            let lanes = _mm256_add_epi32(_mm256_set1_epi32(base as i32), lanes);
+            _mm256_storeu_si256(places.as_mut_ptr().cast(), lanes);
+        }
+        COUNT[mask].into()
     }
     #[inline(always)]
     fn round(self) -> Self {
