@@ -42,6 +42,31 @@ pub struct Selected<'a, T> {
     pub slopes: &'a mut [T],
 }
 
+/// The non-zeros of a layer on the way back, one after the other: the derivatives `g` by its output
+/// become `s = g by_value`, the derivatives by what it shrank.
+#[derive(Debug)]
+pub struct Turn<'a, T> {
+    /// `g`.
+    pub upstream: &'a [T],
+    /// The derivatives of the output by what was shrunk,
+    pub by_value: &'a [T],
+    /// and by the threshold.
+    pub by_threshold: &'a [T],
+    /// The gradients from which a step was made.
+    pub slopes: &'a [T],
+    /// Receives `s`.
+    pub values: &'a mut [T],
+}
+
+/// Sums over the non-zeros of a layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Turned {
+    /// Of `g by_threshold`,
+    pub by_threshold: f64,
+    /// and of `s` times the gradients.
+    pub along: f64,
+}
+
 /// f32 or f64, with the kernels.
 pub trait Element: Copy + Default + PartialEq + Send + Sync {
     /// Writes a product down, from a column or a few before it on, as long as `goes_on`; whether it
@@ -75,6 +100,9 @@ pub trait Element: Copy + Default + PartialEq + Send + Sync {
         cut: Self,
         found: Selected<'_, Self>,
     ) -> (usize, bool);
+
+    /// See [`Turn`].
+    fn turn_back(turn: Turn<'_, Self>) -> Turned;
 
     /// `max |x_j|`; of the numbers themselves if `positive`, and then at least 0.
     fn largest(x: &[Self], positive: bool) -> f64;
@@ -209,6 +237,33 @@ fn selected<S: Simd, T: Number>(
 }
 
 #[inline(always)]
+fn turned<S: Simd, T: Number>(turn: Turn<'_, T>) -> Turned {
+    let Turn { upstream, by_value, by_threshold, slopes, values } = turn;
+    let n = upstream.len();
+    let (by_value, by_threshold) = (&by_value[..n], &by_threshold[..n]);
+    let (slopes, values) = (&slopes[..n], &mut values[..n]);
+    let mut sums = [[S::F64::splat(0.0); 2]; 2];
+    let mut k = 0;
+    while k < n {
+        let left = n - k;
+        let g = load_up_to::<T::Vector<S>>(&upstream[k..], left, T::ZERO);
+        let s = g.mul(load_up_to::<T::Vector<S>>(&by_value[k..], left, T::ZERO));
+        let of_threshold = load_up_to::<T::Vector<S>>(&by_threshold[k..], left, T::ZERO);
+        let slope = load_up_to::<T::Vector<S>>(&slopes[k..], left, T::ZERO);
+        let terms = [T::widened::<S>(g.mul(of_threshold)), T::widened::<S>(s.mul(slope))];
+        for (sum, term) in sums.iter_mut().zip(terms) {
+            for half in 0..2 {
+                sum[half] = sum[half].add(term[half]);
+            }
+        }
+        store_up_to(s, &mut values[k..], left, T::ZERO);
+        k += T::Vector::<S>::LANES;
+    }
+    let [by_threshold, along] = sums.map(|[a, b]| a.add(b).fold(0.0, |a, b| a + b));
+    Turned { by_threshold, along }
+}
+
+#[inline(always)]
 fn largest_of<S: Simd, T: Number>(x: &[T], positive: bool) -> T {
     let mut most = T::Vector::<S>::splat(T::ZERO);
     let mut j = 0;
@@ -252,6 +307,12 @@ macro_rules! element {
                 }
             }
             kernel! {
+                /// See [`Element::turn_back`].
+                pub fn turn_back<'a, S>(turn: Turn<'a, $float>) -> Turned {
+                    turned::<S, $float>(turn)
+                }
+            }
+            kernel! {
                 /// See [`Element::largest`].
                 pub fn largest<'a, S>(x: &'a [$float], positive: bool) -> $float {
                     largest_of::<S, $float>(x, positive)
@@ -287,6 +348,9 @@ macro_rules! element {
                 codes: &mut Codes<$float>,
             ) -> [f64; 2] {
                 $module::step(step, shrinkage, x, g, old, g_old, codes)
+            }
+            fn turn_back(turn: Turn<'_, $float>) -> Turned {
+                $module::turn_back(turn)
             }
             fn largest(x: &[$float], positive: bool) -> f64 {
                 f64::from($module::largest(x, positive))

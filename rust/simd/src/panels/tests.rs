@@ -19,11 +19,11 @@ fn whole(k: usize) -> f64 {
     ((k * 7919) % 17) as f64 - 8.0
 }
 
-/// Rows of every density: empty, sparse, four crowded ones in a row, full.
-fn rows(height: usize) -> Vec<f64> {
-    let shares = [0, 1, 4, 9, 9, 8, 10, 3, 10, 10, 10];
-    let entry = |i: usize, j: usize| (j * 13 + i) % 10 < shares[i];
-    (0..shares.len())
+/// Rows of every density: six crowded ones, and others.
+fn rows(count: usize, height: usize) -> Vec<f64> {
+    let shares = [10, 9, 9, 10, 8, 10, 4, 1, 0, 9, 3];
+    let entry = |i: usize, j: usize| (j * 13 + i) % 10 < shares[i % shares.len()];
+    (0..count)
         .flat_map(|i| (0..height).map(move |j| if entry(i, j) { whole(i + 3 * j) } else { 0.0 }))
         .collect()
 }
@@ -52,15 +52,15 @@ macro_rules! agrees {
             let cast = |x: &[f64]| x.iter().map(|x| *x as $float).collect::<Vec<_>>();
             // Below, at and above the width of a register, of a panel and of a block of rows.
             let heights = [1, 5, 150, 151, 301, 620];
-            for (height, n) in heights.into_iter().zip([1, 15, 16, 33, 64, 130]) {
+            let sizes = [(1, 1), (15, 2), (16, 4), (33, 8), (64, 10), (130, 11)];
+            for (height, (n, count)) in heights.into_iter().zip(sizes) {
                 let entry = |i: usize, j: usize| whole(i * (n + 3) + j);
                 let matrix = new(height, n, |i, j| entry(i, j) as $float);
                 assert_eq!((matrix.rows(), matrix.columns()), (height, n));
-                let dense = rows(height);
+                let dense = rows(count, height);
                 let (starts, positions, values) = compressed(&dense, height, |x| x as $float);
                 let sparse = SparseRows { starts: &starts, positions: &positions, values: &values };
                 let single = cast(&dense);
-                let count = sparse.count();
                 let base = cast(&(0..count * n).map(whole).collect::<Vec<_>>());
                 let forms = [(true, false), (false, true), (true, true)];
                 for ((is_sparse, is_dense), based) in
@@ -99,13 +99,16 @@ agrees!(double_precision_agrees_with_the_definition, f64, cut_product_f64);
 #[test]
 fn what_is_not_finite_is_not_hidden() {
     let matrix = new(3, 2, |i, j| (i + j) as f64);
-    let dense = [1.0, f64::NAN, 0.0];
-    let sparse = None;
-    let product =
-        Product { sparse, dense: Some(&dense[..]), matrix: &matrix, scale: 1.0, base: None };
-    let mut out = [0.0; 2];
-    assert!(multiply_f64(&product, 0, &mut out, &|| true));
-    assert!(out.iter().all(|x| x.is_nan()));
+    let dense = [1.0, f64::NAN, 0.0, 0.0, 0.0, 2.0];
+    let rows =
+        SparseRows { starts: &[0, 2, 3], positions: &[0, 1, 2], values: &[1.0, f64::NAN, 2.0] };
+    for sparse in [None, Some(rows)] {
+        let product =
+            Product { sparse, dense: Some(&dense[..]), matrix: &matrix, scale: 1.0, base: None };
+        let mut out = [0.0; 4];
+        assert!(multiply_f64(&product, 0, &mut out, &|| true));
+        assert!(out[..2].iter().all(|x| x.is_nan()));
+    }
 }
 
 #[test]

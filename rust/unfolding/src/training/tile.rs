@@ -3,7 +3,7 @@
 //! Of each layer the non-zeros of its output are kept, those of all signals one after the other.
 
 use sparrot_foundation::{Error, memory};
-use sparrot_simd::codes::Selected;
+use sparrot_simd::codes::{Selected, Turn};
 use sparrot_simd::sparse_rows::SparseRows;
 
 use crate::dictionary::Dictionary;
@@ -52,6 +52,20 @@ impl<T: Number> Layer<T> {
     /// The entries of a signal.
     fn entries(&self, signal: usize) -> std::ops::Range<usize> {
         self.starts[signal]..self.starts[signal + 1]
+    }
+
+    /// Writes those of a signal into its row.
+    fn write(&self, signal: usize, row: &mut [T]) {
+        let range = self.entries(signal);
+        let entries = self.positions[range.clone()].iter().zip(&self.values[range]);
+        entries.for_each(|(j, x)| row[*j as usize] = *x);
+    }
+
+    /// Reads a row at those of a signal.
+    fn read(&self, signal: usize, row: &[T], out: &mut [T]) {
+        let range = self.entries(signal);
+        let entries = self.positions[range.clone()].iter().zip(&mut out[range]);
+        entries.for_each(|(j, x)| *x = row[*j as usize]);
     }
 }
 
@@ -152,7 +166,7 @@ impl<T: Number> Tile<T> {
                 &mut layer.by_threshold[..end],
             );
             if t > 0 {
-                self.clear(self.last);
+                self.clear();
             }
             self.spread(this);
             self.last = this;
@@ -189,35 +203,23 @@ impl<T: Number> Tile<T> {
         dictionary.multiply(product, &mut self.inner, &mut self.correlations[used])
     }
 
-    /// Writes the values of a layer into the dense rows.
+    /// Writes the values of a layer into the dense rows, which are 0.
     fn spread(&mut self, layer: usize) {
         let layer = &self.layers[layer];
-        for (i, row) in self.dense.chunks_mut(self.columns).take(self.signals).enumerate() {
-            for k in layer.entries(i) {
-                row[layer.positions[k] as usize] = layer.values[k];
-            }
-        }
+        let rows = self.dense.chunks_mut(self.columns).take(self.signals);
+        rows.enumerate().for_each(|(i, row)| layer.write(i, row));
     }
 
     /// Writes zeros there.
-    fn clear(&mut self, layer: usize) {
-        let layer = &self.layers[layer];
-        for (i, row) in self.dense.chunks_mut(self.columns).take(self.signals).enumerate() {
-            for k in layer.entries(i) {
-                row[layer.positions[k] as usize] = T::ZERO;
-            }
-        }
+    fn clear(&mut self) {
+        self.dense[..self.signals * self.columns].fill(T::ZERO);
     }
 
     /// The network's output, into rows of zeros; the tile is ready for other signals.
     pub fn take_codes(&mut self, atoms: usize, out: &mut [T]) {
-        self.clear(self.last);
+        self.clear();
         let layer = &self.layers[self.last];
-        for (i, row) in out.chunks_mut(atoms).enumerate() {
-            for k in layer.entries(i) {
-                row[layer.positions[k] as usize] = layer.values[k];
-            }
-        }
+        out.chunks_mut(atoms).enumerate().for_each(|(i, row)| layer.write(i, row));
     }
 
     /// The loss of what [`Self::forward`] found; its derivatives by the output become the start of the
@@ -236,7 +238,7 @@ impl<T: Number> Tile<T> {
         if loss != Loss::Supervised {
             self.correlate(dictionary)?;
         }
-        self.clear(self.last);
+        self.clear();
         let (n, atoms) = (self.columns, dictionary.atoms() as f64);
         let layer = &self.layers[self.last];
         for i in 0..self.signals {
@@ -292,29 +294,26 @@ impl<T: Number> Tile<T> {
             let (step, alpha) = network.layer(t);
             let share = shrinkage.exponent() * shrinkage.threshold(step, alpha);
             let layer = &mut self.layers[t];
-            let (mut by_step, mut by_alpha) = (0.0, 0.0);
-            for k in 0..layer.starts[self.signals] {
-                let g = self.upstream[k];
-                let s = g * layer.by_value[k];
-                let by_threshold = share * (g * layer.by_threshold[k]).to_f64();
-                by_step += by_threshold - step * (s * layer.slopes[k]).to_f64();
-                by_alpha += by_threshold;
-                layer.values[k] = s;
-            }
-            sums.log_steps[t] += by_step;
-            sums.log_alphas[t] += by_alpha;
+            let end = layer.starts[self.signals];
+            let found = T::turn_back(Turn {
+                upstream: &self.upstream[..end],
+                by_value: &layer.by_value[..end],
+                by_threshold: &layer.by_threshold[..end],
+                slopes: &layer.slopes[..end],
+                values: &mut layer.values[..end],
+            });
+            let by_threshold = share * found.by_threshold;
+            sums.log_steps[t] += by_threshold - step * found.along;
+            sums.log_alphas[t] += by_threshold;
             if t == 0 {
                 break;
             }
             self.spread(t);
             self.multiply(dictionary, t, T::from_f64(-step), Base::Values)?;
-            self.clear(t);
+            self.clear();
             let before = &self.layers[t - 1];
-            for (i, row) in self.correlations.chunks(n).take(self.signals).enumerate() {
-                for k in before.entries(i) {
-                    self.upstream[k] = row[before.positions[k] as usize];
-                }
-            }
+            let rows = self.correlations.chunks(n).take(self.signals);
+            rows.enumerate().for_each(|(i, row)| before.read(i, row, &mut self.upstream));
         }
         Ok(())
     }
