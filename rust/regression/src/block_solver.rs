@@ -11,7 +11,8 @@
 //!
 //! **What is certified.** For a convex penalty the duality gap: `s R`, R the residuals and s the
 //! largest share for which all `s h_g` are subgradients of phi_g at 0, is a feasible point of the dual
-//! with the value `(|Y|^2 - |Y - s R|^2) / 2`. For others the stationarity: the largest
+//! with the value `(|Y|^2 - |Y - s R|^2) / 2`. The difference is summed from terms that are small at the
+//! solution, with what rounding may have done to each, as in [`crate::certificate`]. For others the stationarity: the largest
 //! `sqrt(L_g) |w_g - prox(w_g + h_g / L_g)|` over `|Y|`, by which the minimum over any single column
 //! can be away; it is 0 only where no change of one column makes the objective less.
 //!
@@ -24,7 +25,7 @@ use sparrot_prox::BlockPenalty;
 use sparrot_simd::reduce;
 
 use crate::block_descent::{BlockDescent, Target};
-use crate::certificate::{gap, relative};
+use crate::certificate::relative;
 use crate::data::Data;
 use crate::groups::Groups;
 use crate::model::{Point, check_finite};
@@ -74,6 +75,8 @@ pub struct BlockSolver<'a, T> {
     yy: f64,
     /// Of each group, a bound of its curvature: exact for a single column.
     curvatures: Vec<f64>,
+    /// See [`Data::blurs`].
+    blurs: Vec<f64>,
     set: WorkingSet,
     is_in: Vec<bool>,
     descent: BlockDescent,
@@ -112,6 +115,7 @@ impl<'a, T: Element> BlockSolver<'a, T> {
         Ok(BlockSolver {
             yy: responses.iter().map(|y| reduce::dot(y, y)).sum(),
             curvatures,
+            blurs: data.blurs(),
             set: WorkingSet::new(p),
             is_in: vec![false; groups.len()],
             descent: BlockDescent::new(responses.len()),
@@ -192,18 +196,18 @@ impl<'a, T: Element> BlockSolver<'a, T> {
             let is_last = factor <= 1.0;
             let stage = penalty.scaled(factor);
             // What is told is of the problem that was asked for, also in a stage.
-            let asked = self.look(&left, penalty)?;
-            best_dual = asked.dual.max(best_dual);
+            let asked = self.look(&left, penalty, team, stop)?;
             let certificate = if P::IS_CONVEX {
-                gap(asked.primal, best_dual)
+                asked.gap_above(best_dual)
             } else {
                 self.stationarity(&left, penalty)
             };
+            best_dual = asked.dual().max(best_dual);
             let relative = relative(certificate, unit);
-            let seen = if is_last { asked } else { self.look(&left, &stage)? };
+            let seen = if is_last { asked } else { self.look(&left, &stage, team, stop)? };
             let of_stage = match (is_last, P::IS_CONVEX) {
                 (true, _) => certificate,
-                (false, true) => gap(seen.primal, seen.dual),
+                (false, true) => seen.gap,
                 (false, false) => self.stationarity(&left, &stage),
             };
             let stage_ends = if P::IS_CONVEX {

@@ -30,6 +30,38 @@ use faer::linalg::triangular_solve::{
 use faer::{Mat, MatRef, Par};
 use sparrot_foundation::{Error, memory};
 
+/// What an iteration finds.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// The objective,
+    pub primal: f64,
+    /// and how much of it may be rounding.
+    pub rounding: f64,
+    /// How far it is above the minimum, at most.
+    pub gap: f64,
+    /// By how much the residual is multiplied for the dual.
+    pub share: f64,
+    /// How far the certified residual is from that whose products are known.
+    pub away: f64,
+}
+
+impl Seen {
+    /// What the minimum is at least,
+    pub fn dual(&self) -> f64 {
+        self.primal - self.rounding - self.gap
+    }
+
+    /// and the objective at most.
+    pub fn most(&self) -> f64 {
+        self.primal + self.rounding
+    }
+
+    /// The gap, or less if the minimum is known to be at least that.
+    pub fn gap_above(&self, dual: f64) -> f64 {
+        self.gap.min(gap(self.most(), dual))
+    }
+}
+
 /// What a certificate needs to know of a column.
 #[derive(Clone, Copy, Debug)]
 pub struct Variable {

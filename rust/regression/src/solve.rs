@@ -20,14 +20,12 @@ use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace, memory};
 use sparrot_simd::reduce;
 
 use crate::active::Active;
-use crate::certificate::{self, Free};
+use crate::certificate::{self, Free, Seen};
 use crate::data::Data;
 use crate::model::{Model, Point, Settings, check_finite, ridge};
 use crate::working_set::{WorkingSet, violators};
 
 mod look;
-
-use look::Seen;
 
 /// The ratio of the lambdas of successive stages,
 const STAGE: f64 = 0.3;
@@ -129,7 +127,7 @@ impl<'a, T: Element> Solver<'a, T> {
             let is_last = lambda <= settings.lambda;
             // What is told is of the problem that was asked for, also in a stage.
             let asked = self.look(&near, settings, settings.lambda, team, stop)?;
-            let gap = asked.gap.min(certificate::gap(asked.most(), best_dual));
+            let gap = asked.gap_above(best_dual);
             best_dual = asked.dual().max(best_dual);
             let relative = certificate::relative(gap, unit);
             let seen =

@@ -85,18 +85,16 @@ fn read_two_stages<S: Simd>(
             let q = S::F64::load(&lines[1][j..]).mul(s1);
             let r = S::F64::load(&lines[2][j..]).mul(s2);
             let s = S::F64::load(&lines[3][j..]).mul(s3);
-            let (plus, minus, plus2, minus2) = (p.add(q), p.sub(q), r.add(s), r.sub(s));
-            plus.add(plus2).store(&mut a[j..]);
-            minus.add(minus2).store(&mut b[j..]);
-            plus.sub(plus2).store(&mut c[j..]);
-            minus.sub(minus2).store(&mut d[j..]);
+            let [p, q, r, s] = mixed([p, q, r, s]);
+            p.store(&mut a[j..]);
+            q.store(&mut b[j..]);
+            r.store(&mut c[j..]);
+            s.store(&mut d[j..]);
             j += S::F64::LANES;
         }
         for j in whole..width {
             let at = |r: usize| signs[r] * lines[r][j];
-            let (plus, minus) = (at(0) + at(1), at(0) - at(1));
-            let (plus2, minus2) = (at(2) + at(3), at(2) - at(3));
-            (a[j], b[j], c[j], d[j]) = (plus + plus2, minus + minus2, plus - plus2, minus - minus2);
+            [a[j], b[j], c[j], d[j]] = mixed_numbers([at(0), at(1), at(2), at(3)]);
         }
     }
 }
@@ -129,18 +127,30 @@ fn two_stages<S: Simd>(a: &mut [f64], b: &mut [f64], c: &mut [f64], d: &mut [f64
     while j < whole {
         let (p, q) = (S::F64::load(&a[j..]), S::F64::load(&b[j..]));
         let (r, s) = (S::F64::load(&c[j..]), S::F64::load(&d[j..]));
-        let (plus, minus, plus2, minus2) = (p.add(q), p.sub(q), r.add(s), r.sub(s));
-        plus.add(plus2).store(&mut a[j..]);
-        minus.add(minus2).store(&mut b[j..]);
-        plus.sub(plus2).store(&mut c[j..]);
-        minus.sub(minus2).store(&mut d[j..]);
+        let [p, q, r, s] = mixed([p, q, r, s]);
+        p.store(&mut a[j..]);
+        q.store(&mut b[j..]);
+        r.store(&mut c[j..]);
+        s.store(&mut d[j..]);
         j += S::F64::LANES;
     }
     for j in whole..n {
-        let (plus, minus) = (a[j] + b[j], a[j] - b[j]);
-        let (plus2, minus2) = (c[j] + d[j], c[j] - d[j]);
-        (a[j], b[j], c[j], d[j]) = (plus + plus2, minus + minus2, plus - plus2, minus - minus2);
+        [a[j], b[j], c[j], d[j]] = mixed_numbers([a[j], b[j], c[j], d[j]]);
     }
+}
+
+/// Two stages of four rows.
+#[inline(always)]
+fn mixed<V: Vector>([p, q, r, s]: [V; 4]) -> [V; 4] {
+    let (plus, minus, plus2, minus2) = (p.add(q), p.sub(q), r.add(s), r.sub(s));
+    [plus.add(plus2), minus.add(minus2), plus.sub(plus2), minus.sub(minus2)]
+}
+
+/// The same where no register is full.
+#[inline(always)]
+fn mixed_numbers([p, q, r, s]: [f64; 4]) -> [f64; 4] {
+    let (plus, minus, plus2, minus2) = (p + q, p - q, r + s, r - s);
+    [plus + plus2, minus + minus2, plus - plus2, minus - minus2]
 }
 
 #[inline(always)]

@@ -3,55 +3,96 @@
 use std::collections::HashSet;
 
 use sparrot_design::Element;
-use sparrot_foundation::Error;
+use sparrot_foundation::{Error, Stop, Team};
 use sparrot_prox::BlockPenalty;
 use sparrot_simd::reduce;
 
 use super::{BlockSolver, gather};
-use crate::certificate::{Free, MANY};
+use crate::certificate::{Free, MANY, Seen, gap, rounding};
 
 /// Residuals, how far they are from others, and columns.
 type Certified = (Vec<Vec<f64>>, f64, HashSet<u32>);
 
-/// What an iteration finds.
-#[derive(Clone, Copy)]
-pub(super) struct Seen {
-    pub(super) primal: f64,
-    pub(super) dual: f64,
-    share: f64,
-    /// How far the certified residuals are from those whose products are known.
-    away: f64,
-}
-
 impl<T: Element> BlockSolver<'_, T> {
-    /// The objective, and a lower bound of its minimum if the penalty is convex.
-    pub(super) fn look<P: BlockPenalty>(&self, left: &[u32], penalty: &P) -> Result<Seen, Error> {
+    /// The objective, and how far it is from the minimum if the penalty is convex: the formulas are those of
+    /// [`crate::certificate`], with a sum over all responses.
+    pub(super) fn look<P: BlockPenalty>(
+        &self,
+        left: &[u32],
+        penalty: &P,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Seen, Error> {
         let primal = self.primal(penalty);
         if !P::IS_CONVEX {
-            return Ok(Seen { primal, dual: f64::NEG_INFINITY, share: 0.0, away: 0.0 });
+            return Ok(Seen { primal, rounding: 0.0, gap: f64::INFINITY, share: 0.0, away: 0.0 });
         }
         let (certified, away, exempt) = self.without_free(left, penalty)?;
+        let residuals = if exempt.is_empty() { &self.residuals } else { &certified };
+        let size = norm(residuals);
         let (mut share, mut h) = (1.0f64, vec![]);
         for g in left.iter().map(|g| *g as usize) {
             let columns = self.groups.columns(g);
             gather(&self.products, columns, &mut h);
-            let room = if away > 0.0 { away * self.curvatures[g].sqrt() } else { 0.0 };
+            let drift = if away > 0.0 { away * self.curvatures[g].sqrt() } else { 0.0 };
+            let tasks = self.responses.len();
+            let room = |i: usize| drift + size * self.blurs[columns[i / tasks] as usize];
             if penalty.is_free(g) {
                 // What is not exempt must not be negative, and is kept at 0 by its slope.
-                let tasks = self.responses.len();
-                let is_kept = |i: usize| exempt.contains(&columns[i / tasks]) || h[i] + room <= 0.0;
+                let is_kept =
+                    |i: usize| exempt.contains(&columns[i / tasks]) || h[i] + room(i) <= 0.0;
                 share = if (0..h.len()).all(is_kept) { share } else { 0.0 };
                 continue;
             }
             // Away from 0, but where only what is above it counts.
             let is_positive = penalty.is_positive();
-            h.iter_mut().for_each(|h| *h += if is_positive { room } else { room.copysign(*h) });
+            for (i, h) in h.iter_mut().enumerate() {
+                *h += if is_positive { room(i) } else { room(i).copysign(*h) };
+            }
             share = share.min(penalty.share(g, &h));
         }
-        let residuals = if exempt.is_empty() { &self.residuals } else { &certified };
-        let rows = self.responses.iter().flatten().zip(residuals.iter().flatten());
-        let distance: f64 = rows.map(|(y, r)| (y - share * r).powi(2)).sum();
-        Ok(Seen { primal, dual: 0.5 * (self.yy - distance), share, away })
+        // The products of what is in use with the certified residuals: none of exempt columns.
+        let used = self.used();
+        let mut own = vec![];
+        if !exempt.is_empty() {
+            own = vec![vec![0.0; self.data.moments.len()]; residuals.len()];
+            let columns: Vec<u32> =
+                used.iter().map(|(_, j)| *j).filter(|j| !exempt.contains(j)).collect();
+            let views: Vec<&[f64]> = residuals.iter().map(|r| &r[..]).collect();
+            let mut out: Vec<&mut [f64]> = own.iter_mut().map(|h| &mut h[..]).collect();
+            self.data.all_products(&columns, &views, &mut out, team, stop)?;
+        }
+        let own = if exempt.is_empty() { &self.products } else { &own };
+        let (mut along, mut room, mut off) = (0.0, 0.0, 0.0f64);
+        for ((w, own), y) in self.descent.w.iter().zip(own).zip(&self.responses) {
+            let mut sizes = reduce::dot(y, y).sqrt();
+            for (k, j) in &used {
+                let j = *j as usize;
+                along += w[*k] * own[j];
+                room += w[*k].abs() * size * self.blurs[j];
+                sizes += w[*k].abs() * self.data.size_in_residual(j);
+            }
+            // What rounding does to the residual.
+            let one = if used.is_empty() { 0.0 } else { rounding(used.len() + 2) * sizes };
+            off = off.hypot(one);
+        }
+        let apart = self.residuals.iter().flatten().zip(residuals.iter().flatten());
+        let distance = if exempt.is_empty() {
+            (1.0 - share) * size
+        } else {
+            apart.map(|(q, r)| (q - share * r).powi(2)).sum::<f64>().sqrt()
+        };
+        let rest = distance + off;
+        let found = 0.5 * rest * rest + self.descent.penalty(penalty) - share * along + room;
+        let terms = rounding(self.data.y.len() + used.len());
+        let lost = off * (norm(&self.residuals) + 0.5 * off) + terms * primal;
+        Ok(Seen { primal, rounding: lost, gap: gap(found, 0.0), share, away })
+    }
+
+    /// The places in the set, and the columns, of those with a coefficient that is not 0.
+    fn used(&self) -> Vec<(usize, u32)> {
+        let is_used = |(k, _): &(usize, u32)| self.descent.w.iter().any(|w| w[*k] != 0.0);
+        self.set.variables.iter().copied().enumerate().filter(is_used).collect()
     }
 
     /// The residuals made orthogonal to the columns without a penalty, how far that is away, and which
@@ -65,10 +106,7 @@ impl<T: Element> BlockSolver<'_, T> {
         if columns.is_empty() {
             return Ok((vec![], 0.0, HashSet::new()));
         }
-        let used: HashSet<u32> = (self.set.variables.iter().enumerate())
-            .filter(|(k, _)| self.descent.w.iter().any(|w| w[*k] != 0.0))
-            .map(|(_, j)| *j)
-            .collect();
+        let used: HashSet<u32> = self.used().into_iter().map(|(_, j)| j).collect();
         let is_exempt = |j: &u32| {
             let scale = (self.data.moments[*j as usize].squares * self.yy).sqrt();
             let has_slope = |products: &Vec<f64>| products[*j as usize] < -SLOPE * scale;
@@ -78,9 +116,8 @@ impl<T: Element> BlockSolver<'_, T> {
         let n = self.data.y.len();
         // Nothing is orthogonal to all there is.
         let nothing = || {
-            let squares: f64 = self.residuals.iter().map(|r| reduce::dot(r, r)).sum();
             let none = vec![vec![0.0; n]; self.residuals.len()];
-            (none, squares.sqrt(), exempt.iter().copied().collect())
+            (none, norm(&self.residuals), exempt.iter().copied().collect())
         };
         if exempt.len() >= MANY * n {
             return Ok(nothing());
@@ -121,7 +158,7 @@ impl<T: Element> BlockSolver<'_, T> {
     /// Leaves out the groups that are 0 in every solution: those whose subgradients all points of
     /// the dual within the gap of this one hold (Ndiaye, Fercoq, Gramfort and Salmon, JMLR 18, 2017).
     pub(super) fn screen(&self, left: &mut Vec<u32>, penalty: &impl BlockPenalty, seen: &Seen) {
-        let radius = (2.0 * (seen.primal - seen.dual).max(0.0)).sqrt();
+        let radius = (2.0 * seen.gap).sqrt();
         let mut h = vec![];
         left.retain(|g| {
             let group = *g as usize;
@@ -135,4 +172,9 @@ impl<T: Element> BlockSolver<'_, T> {
             penalty.slack(group, &h) <= room
         });
     }
+}
+
+/// Of all of them together.
+fn norm(residuals: &[Vec<f64>]) -> f64 {
+    residuals.iter().map(|r| reduce::dot(r, r)).sum::<f64>().sqrt()
 }

@@ -7,33 +7,8 @@ use sparrot_simd::reduce;
 
 use super::Solver;
 use crate::bounds::Held;
-use crate::certificate::{self, Free};
+use crate::certificate::{self, Free, Seen};
 use crate::model::{Settings, exempt};
-
-/// What an iteration finds.
-#[derive(Clone, Copy)]
-pub(super) struct Seen {
-    pub(super) primal: f64,
-    /// How much of it may be rounding.
-    rounding: f64,
-    pub(super) gap: f64,
-    /// By how much the residual is multiplied for the dual.
-    pub(super) share: f64,
-    /// How far the certified residual is from that whose products are known.
-    pub(super) away: f64,
-}
-
-impl Seen {
-    /// What the minimum is at least,
-    pub(super) fn dual(&self) -> f64 {
-        self.primal - self.rounding - self.gap
-    }
-
-    /// and the objective at most.
-    pub(super) fn most(&self) -> f64 {
-        self.primal + self.rounding
-    }
-}
 
 /// The residual that is certified.
 struct Certified {
