@@ -13,6 +13,10 @@
 //! - Nor are those read whose product with an earlier residual and their norm say that it is still
 //!   below lambda_j: from one lambda of a path to the next that is most of sparse columns.
 //!
+//! Between two passes the set also takes in violators among the columns whose products were not far
+//! below lambda (the strong rule of Tibshirani et al., J. R. Stat. Soc. B 74, 2012, in spirit): nearly all
+//! that are to join are among them, and a pass over all then only has to find that out.
+//!
 //! The state outlives a solve: a path is a sequence of them with one Gram matrix.
 
 use sparrot_design::{Element, Moments};
@@ -47,6 +51,10 @@ const IDLE: usize = 3;
 const ANEW: usize = 4;
 /// which is if its product may reach this share of lambda.
 const NEAR: f64 = 1.0 - 1e-9;
+/// Columns whose product is at least this share of lambda are read between two passes,
+const STRONG: f64 = 0.6;
+/// if they are no more than one in so many.
+const STRONG_PART: usize = 3;
 /// A lambda below this share of `|x_j| |r|` may be none to speak of ([`Settings::is_exempt`]).
 const SMALL: f64 = 1e-12;
 
@@ -172,22 +180,17 @@ impl<'a, T: Element> Solver<'a, T> {
             if is_last && near.len() * ANEW > left.len() {
                 self.screen(&mut left, settings, lambda, &seen);
             }
-            let outside = near.iter().copied().filter(|j| !self.set.holds[*j as usize]);
             let stage = Settings { lambda, ..*settings };
-            let most = self.active.support_size();
-            let new = violators(outside, &self.products, &self.data.moments, &stage, most);
-            had_new = !new.is_empty();
-            self.set.add(&self.data, &new, stop)?;
-            let moments = &self.data.moments;
-            self.active.extend(new.iter().map(|j| moments[*j as usize].product));
-            let target = if is_last {
+            had_new = self.join(&near, &stage, stop)?;
+            let enough = if is_last {
                 (SET_SHARE * settings.tol * unit).max(0.05 * gap * f64::from(u8::from(had_new)))
             } else {
                 STAGE_SET_GAP * seen.primal
             };
-            let penalties = stage.penalties(&self.set.variables);
-            self.active.solve(&self.set, &penalties, self.data.yy, target, stop)?;
-            self.set.residual(&self.data, &self.data.y, &self.active.w, &mut self.residual);
+            self.solve_set(&stage, enough, stop)?;
+            if had_new {
+                self.finish_strong(&near, &stage, enough, team, stop)?;
+            }
             near = self.read_near(&left, settings, false, team, stop)?;
             iterations += 1;
         };
@@ -196,6 +199,63 @@ impl<'a, T: Element> Solver<'a, T> {
         let point = self.point(objective, gap, status, iterations, steps, trace);
         check_finite(objective, point.coefficients.iter().chain(&point.intercepts))?;
         Ok(point)
+    }
+
+    /// Those of these columns that violate their conditions most join the set; whether there are any.
+    fn join(
+        &mut self,
+        columns: &[u32],
+        settings: &Settings<'_>,
+        stop: &Stop<'_>,
+    ) -> Result<bool, Error> {
+        let outside = columns.iter().copied().filter(|j| !self.set.holds[*j as usize]);
+        let most = self.active.support_size();
+        let new = violators(outside, &self.products, &self.data.moments, settings, most);
+        self.set.add(&self.data, &new, stop)?;
+        let moments = &self.data.moments;
+        self.active.extend(new.iter().map(|j| moments[*j as usize].product));
+        Ok(!new.is_empty())
+    }
+
+    /// Solves the problem of the set, to a gap of `enough`.
+    fn solve_set(
+        &mut self,
+        settings: &Settings<'_>,
+        enough: f64,
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        let penalties = settings.penalties(&self.set.variables);
+        self.active.solve(&self.set, &penalties, self.data.yy, enough, stop)?;
+        self.set.residual(&self.data, &self.data.y, &self.active.w, &mut self.residual);
+        Ok(())
+    }
+
+    /// Goes on with those of these columns whose products were not far below lambda, if they are few:
+    /// all that are to join, as a rule, are among them, and the others are read once at the end.
+    fn finish_strong(
+        &mut self,
+        columns: &[u32],
+        settings: &Settings<'_>,
+        enough: f64,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        let is_strong = |j: &u32| {
+            let pull = settings.bounds.of(*j).pull(self.products[*j as usize]);
+            pull >= STRONG * settings.lambda_of(*j) && !self.set.holds[*j as usize]
+        };
+        let strong: Vec<u32> = columns.iter().copied().filter(is_strong).collect();
+        if strong.len() * STRONG_PART > columns.len() {
+            return Ok(());
+        }
+        while !stop.is_late() {
+            self.read(&strong, team, stop)?;
+            if !self.join(&strong, settings, stop)? {
+                break;
+            }
+            self.solve_set(settings, enough, stop)?;
+        }
+        Ok(())
     }
 
     /// The lambda of the first stage: finite.
