@@ -39,9 +39,9 @@ from sparrot.linear_model import (
 
 @parametrize_with_checks(
     [
-        GroupLassoCV(alphas=4, cv=3, tol=1e-13),
-        SparseGroupLassoCV(alphas=4, cv=3, tol=1e-13),
-        MultiTaskLassoCV(alphas=4, cv=3, tol=1e-13),
+        GroupLassoCV(alphas=4, cv=3, tol=1e-12),
+        SparseGroupLassoCV(alphas=4, cv=3, tol=1e-12),
+        MultiTaskLassoCV(alphas=4, cv=3, tol=1e-12),
         MCPRegressionCV(alphas=4, cv=3),
         SCADRegressionCV(alphas=4, cv=3),
         SparseLogisticRegressionCV(alphas=4, cv=3),
