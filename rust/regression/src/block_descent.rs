@@ -285,8 +285,8 @@ impl BlockDescent {
     }
 
     /// By how much the objective is above a bound of its minimum, from q alone: for residuals r,
-    /// `|r|^2 = y'y - c'w - q'w`.
-    fn gap(&self, penalty: &impl BlockPenalty, yy: f64) -> f64 {
+    /// `|r|^2 = y'y - c'w - q'w`, which counts only where the share is not 1.
+    pub fn gap(&self, penalty: &impl BlockPenalty, yy: f64) -> f64 {
         let (mut cw, mut qw) = (0.0, 0.0);
         for ((w, q), c) in self.w.iter().zip(&self.q).zip(&self.c) {
             cw += reduce::dot(c, w);
@@ -301,7 +301,7 @@ impl BlockDescent {
             }
         }
         let squared = yy - cw - qw;
-        0.5 * squared + self.penalty(penalty) - share * (yy - cw - 0.5 * share * squared)
+        self.penalty(penalty) - share * qw + 0.5 * (1.0 - share).powi(2) * squared
     }
 
     fn objective(&self, penalty: &impl BlockPenalty) -> f64 {
