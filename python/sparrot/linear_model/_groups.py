@@ -115,8 +115,7 @@ class GroupLasso(SingleResponse):
 
     def _weights(self, columns: int, penalty: Penalty) -> FloatArray | None:
         del columns
-        sizes = penalty.groups[0] if penalty.groups else None
-        return None if sizes is None else as_group_weights(self.weights, sizes)
+        return as_group_weights(self.weights, penalty.groups.sizes) if penalty.groups else None
 
 
 class SparseGroupLasso(GroupLasso):

@@ -177,6 +177,7 @@ impl<'a, T: Element, L: RowLoss, S: Structure> Glm<'a, T, L, S> {
         let (mut trace, steps) = (Trace::default(), self.steps);
         let (mut best_dual, mut iterations) = (f64::NEG_INFINITY, 0);
         let (mut idle, mut last_gap, mut had_new) = (0, f64::INFINITY, true);
+        let mut least_caution = self.caution;
         let (status, gap) = loop {
             let balanced = self.balanced();
             self.read(&left, &balanced, team, stop)?;
@@ -203,7 +204,10 @@ impl<'a, T: Element, L: RowLoss, S: Structure> Glm<'a, T, L, S> {
             if iterations >= settings.max_iter {
                 break (Status::MaxIter, gap);
             }
-            idle = if !had_new && gap > 0.9 * last_gap { idle + 1 } else { 0 };
+            // A model with less of a majorant than any before is another.
+            let is_other = self.loss.majorant(0.0, 0.0).is_some() && self.caution < least_caution;
+            least_caution = least_caution.min(self.caution);
+            idle = if !had_new && !is_other && gap > 0.9 * last_gap { idle + 1 } else { 0 };
             last_gap = gap;
             if idle == IDLE {
                 break (Status::Stalled, gap);
@@ -351,8 +355,8 @@ impl<'a, T: Element, L: RowLoss, S: Structure> Glm<'a, T, L, S> {
         Ok(None)
     }
 
-    /// s times the second derivatives, each at least this share of their bound.
-    fn curvatures(&self, least: f64) -> Vec<f64> {
+    /// s times the second derivatives, each at least this share of their bound, and that of a majorant.
+    fn curvatures(&self, least: f64, caution: f64) -> Vec<f64> {
         let bound = self.loss.bound();
         let least = if bound.is_finite() { least * bound } else { 0.0 };
         let of = |i: usize| {
@@ -362,7 +366,7 @@ impl<'a, T: Element, L: RowLoss, S: Structure> Glm<'a, T, L, S> {
             }
             let h = self.loss.curvature(self.y[i], self.values[i], self.derivatives[i] / s);
             let majorant = self.loss.majorant(self.y[i], self.values[i]).unwrap_or(0.0);
-            s * h.max(self.caution * majorant).max(least).max(f64::MIN_POSITIVE)
+            s * h.max(caution * majorant).max(least).max(f64::MIN_POSITIVE)
         };
         (0..self.y.len()).map(of).collect()
     }

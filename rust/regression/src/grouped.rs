@@ -207,3 +207,60 @@ impl Structure for Grouped {
         model.minimise_blocks(&self.groups, &in_set, (&penalty, mu), enough, stop)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bounds::Bounds;
+    use proptest::prelude::*;
+
+    /// Groups of columns 3, 0 and 4, of 2, and of 1, which is constant, and 5.
+    fn grouped() -> Grouped {
+        let moments: Vec<Moments> = (0..6)
+            .map(|j| Moments { product: 0.0, mean: 0.0, squares: if j == 1 { 0.0 } else { 1.0 } })
+            .collect();
+        let groups = Groups::new([3, 1, 2].into_iter(), vec![3, 0, 4, 2, 1, 5]);
+        Grouped::new(groups, 6).without_constants(&moments)
+    }
+
+    fn settings(weights: &[f64]) -> Settings<'_> {
+        Settings {
+            lambda: 0.7,
+            mu: 0.0,
+            weights: Some(weights),
+            bounds: Bounds::of_sign(false),
+            tol: 0.0,
+            max_iter: 0,
+        }
+    }
+
+    #[test]
+    fn lists_hold_whole_groups() {
+        let grouped = grouped();
+        assert_eq!(grouped.whole(vec![5, 0]), [3, 0, 4, 5]);
+        assert_eq!(grouped.support_size([3, 4, 5].into_iter()), 2);
+        let weights = [f64::INFINITY, 0.0, 2.0];
+        assert_eq!(grouped.candidates(&settings(&weights), &[]), [2, 5]);
+        assert_eq!(grouped.weight(&settings(&weights), 1), 2.0);
+    }
+
+    proptest! {
+        /// However small the step: it has as many digits as the penalty's slope.
+        #[test]
+        fn changes_are_those_of_values(
+            w in prop::collection::vec(prop_oneof![Just(0.0), -2.0..2.0f64], 5),
+            step in prop::collection::vec(prop_oneof![Just(0.0), -2.0..2.0f64], 5),
+            size in prop_oneof![Just(1.0), Just(1e-3), Just(1e-9)],
+        ) {
+            let (grouped, weights) = (grouped(), [1.0, 0.0, 2.0]);
+            let (settings, columns) = (settings(&weights), grouped.whole(vec![0, 2, 5]));
+            let moved: Vec<f64> = w.iter().zip(&step).map(|(w, d)| w + size * d).collect();
+            let value = |w: &[f64]| grouped.value(&settings, &columns, w);
+            let change = grouped.change(&settings, &columns, &w, &step, size);
+            prop_assert!((change - (value(&moved) - value(&w))).abs() <= 1e-14);
+            // The norm is convex: its change is between its slopes at both ends.
+            let by_half = grouped.change(&settings, &columns, &w, &step, 0.5 * size);
+            prop_assert!(2.0 * by_half <= change + 1e-15 * size);
+        }
+    }
+}

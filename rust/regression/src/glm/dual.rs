@@ -63,7 +63,8 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
         if exempt.len() >= certificate::MANY * self.y.len() {
             return Ok(None);
         }
-        let curvatures = self.curvatures(0.0);
+        // Where a loss is linear its derivative is at the border of what is allowed, and stays there.
+        let curvatures = self.curvatures(0.0, 0.0);
         let roots: Vec<f64> = curvatures.iter().map(|h| h.sqrt()).collect();
         // After the columns 1, if there is an intercept.
         let count = exempt.len() + usize::from(self.centred);

@@ -48,7 +48,7 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
         stop: &Stop<'_>,
     ) -> Result<(Vec<f64>, f64), Error> {
         let n = self.y.len();
-        let curvatures = self.curvatures(LEAST_CURVATURE);
+        let curvatures = self.curvatures(LEAST_CURVATURE, self.caution);
         // Of the working response: value - derivative / curvature, times the curvature.
         let total: f64 = curvatures.iter().sum();
         let own = |i: usize| self.values[i] - self.offsets[i];
