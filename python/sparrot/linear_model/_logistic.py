@@ -41,11 +41,12 @@ class SparseLogisticRegression(ClassifierMixin, ElasticModel):  # type: ignore[m
         Whether there is an intercept, also with sparse ``X``. It is not penalised.
     groups : int, list of int or list of list of int, default=None
         Groups of columns, whose norms then take the place of the L1 norm: the size of consecutive
-        ones, their sizes, or the columns of each. Of two classes only. Not with ``positive`` or ``bounds``.
+        ones, their sizes, or the columns of each. Of two classes only, and not with ``positive`` or
+        ``bounds``.
     weights : array_like of shape (n_features,) or (n_groups,), or "sqrt", default=None
         Weights of the coefficients in the L1 penalty, or of the norms of ``groups``: 0 for those
-        without, ``inf`` for those to leave out; of groups "sqrt" for the roots of their sizes. With more than two classes, ``l1_ratio=1`` and ``positive`` or ``bounds``, above
-        0.
+        without, ``inf`` for those to leave out; of groups "sqrt" for the roots of their sizes.
+        With more than two classes, ``l1_ratio=1`` and ``positive`` or ``bounds``, above 0.
     positive : bool, default=False
         Whether coefficients must not be negative.
     bounds : tuple of float or of array_like of shape (n_features,), default=None
@@ -103,10 +104,9 @@ class SparseLogisticRegression(ClassifierMixin, ElasticModel):  # type: ignore[m
     changes; the gap is that of all.
 
     With groups the working set is of groups, and a Newton step's model is solved by descent on one
-    group after the other, extrapolated; "sparsity" in ``trace_`` counts groups. The norms are those
+    group after the other, extrapolated; "sparsity" in ``trace_`` counts groups. The penalty is that
     of L. Meier, S. van de Geer and P. Buehlmann, "The group lasso for logistic regression", J. R.
-    Stat. Soc. B 70, 2008, eq. 2.2, there with weights "sqrt"; the squared L2 penalty besides them is
-    adelie's.
+    Stat. Soc. B 70, 2008, where weights are "sqrt"; with a squared L2 norm besides it is adelie's.
 
     Examples
     --------

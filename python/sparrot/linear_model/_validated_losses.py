@@ -30,7 +30,8 @@ class SparseLogisticRegressionCV(Validated, SparseLogisticRegression):
         Whether there is an intercept, also with sparse ``X``.
     groups : int, list of int or list of list of int, default=None
         Groups of columns, whose norms then take the place of the L1 norm: the size of consecutive
-        ones, their sizes, or the columns of each. Of two classes only. Not with ``positive`` or ``bounds``.
+        ones, their sizes, or the columns of each. Of two classes only, and not with ``positive`` or
+        ``bounds``.
     weights : array_like of shape (n_features,) or (n_groups,), or "sqrt", default=None
         Weights of the penalty of columns or of groups: 0 for those without, ``inf`` for those to
         leave out; of groups "sqrt" for the roots of their sizes.
