@@ -390,6 +390,21 @@ def test_gaps_hold_with_free_groups_that_are_nearly_dependent(dependence, kind, 
 
 
 @pytest.mark.parametrize("kind", MODELS)
+def test_groups_of_very_many_columns(kind, rng):
+    """The curvature of which is not computed, but found as steps are too long."""
+    X, y = data_of(kind, rng, n=100, p=1300)
+    X[:, 600:] += 0.3 * X[:, :1]
+    groups = np.split(np.arange(1300), [600, 1200])
+    for l1_ratio in (1.0, 0.9):
+        model = kind.estimator(0.05, l1_ratio=l1_ratio, groups=groups, tol=1e-11).fit(X, y)
+        assert model.converged_
+        limits = np.full(3, 0.05 * l1_ratio)
+        problem = Problem(kind, X, y, None, groups, limits, 0.05 * (1 - l1_ratio), True)
+        coef, intercept = np.ravel(model.coef_), np.ravel(model.intercept_)[0]
+        assert problem.violation(coef, intercept) < 1e-6
+
+
+@pytest.mark.parametrize("kind", MODELS)
 def test_a_path_is_each_solution(kind, rng):
     X, y = data_of(kind, rng)
     model = kind.estimator(groups=3, tol=1e-12)

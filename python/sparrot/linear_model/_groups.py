@@ -67,6 +67,7 @@ class GroupLasso(SingleResponse):
     GroupLassoCV : With the penalty chosen by cross-validation.
     SparseGroupLasso : With an L1 penalty besides, so that groups are sparse, too.
     MultiTaskLasso : Where a group is a column's coefficients for several responses.
+    SparseLogisticRegression : With classes; for counts and outliers there are such models, too.
 
     Notes
     -----

@@ -6,7 +6,8 @@
 //!
 //! - A block is minimised by proximal gradient steps on it alone, with the largest eigenvalue of its
 //!   part of G; one step is exact for a single column, whatever the number of tasks. Then the
-//!   gradient q of all is updated, m operations for each coefficient that changed.
+//!   gradient q of all is updated, m operations for each coefficient that changed. For a block so large
+//!   that its eigenvalues cost too much, a mean of them is raised where a step turns out too long.
 //! - The blocks without a penalty are minimised together at the end of a sweep, with a factor of their
 //!   part of G: what they leave of their gradient would have to be paid for by the dual.
 //! - After every few sweeps the last iterates are extrapolated ([`crate::extrapolation`]), and the
@@ -31,6 +32,12 @@ const HISTORY: usize = 5;
 const STEPS: usize = 20;
 /// and the last of them moves by this share of the first, at most.
 const SETTLED: f64 = 0.1;
+/// The eigenvalues of blocks of so many columns, at most, are computed.
+const LARGE: usize = 512;
+/// An eigenvalue is right to rounding of the largest: a little above it is safe.
+const ROUNDING: f64 = 1.0 + 1e-13;
+/// What a step has shown to be too little is raised by this.
+const RAISE: f64 = 1.5;
 /// Variables without a penalty are minimised together if each has this part of its squares to itself.
 const INDEPENDENT: f64 = 1e-8;
 /// Sweeps on one set, at most: then all columns are looked at again.
@@ -51,8 +58,10 @@ struct Block {
     group: usize,
     first: usize,
     count: usize,
-    /// The largest eigenvalue of its part of G.
+    /// The largest eigenvalue of its part of G,
     curvature: f64,
+    /// if the block is not too large: then what has been enough for steps so far.
+    is_known: bool,
 }
 
 /// The solution so far.
@@ -78,23 +87,28 @@ impl BlockDescent {
 
     /// Takes in groups whose columns have joined the working set in this order, with the products
     /// of all columns of the data with the responses.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
     pub fn extend(
         &mut self,
         new: &[u32],
         groups: &Groups,
         set: &WorkingSet,
         products: impl Fn(usize, usize) -> f64,
-    ) {
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
         let mut first = self.w[0].len();
         for group in new {
+            stop.poll()?;
             let columns = groups.columns(*group as usize);
             for t in 0..self.w.len() {
                 self.c[t].extend(columns.iter().map(|j| products(t, *j as usize)));
             }
-            let curvature = curvature(set, first, columns.len());
-            let block = Block { group: *group as usize, first, count: columns.len(), curvature };
-            self.blocks.push(block);
-            first += columns.len();
+            let (group, count) = (*group as usize, columns.len());
+            let (curvature, is_known) = curvature(set, first, count);
+            self.blocks.push(Block { group, first, count, curvature, is_known });
+            first += count;
         }
         for (w, q) in self.w.iter_mut().zip(&mut self.q) {
             w.resize(first, 0.0);
@@ -102,6 +116,7 @@ impl BlockDescent {
         }
         self.update_gradient(set);
         self.history.clear();
+        Ok(())
     }
 
     /// Takes over coefficients of the variables of the set.
@@ -145,7 +160,7 @@ impl BlockDescent {
         let free = self.free(set, penalty)?;
         for _ in 0..SWEEPS {
             stop.poll()?;
-            let mut moved = self.sweep(set, penalty);
+            let mut moved = self.sweep(set, penalty, stop)?;
             if let Some(free) = &free {
                 moved = moved.max(self.minimise_free(set, free));
             }
@@ -170,48 +185,59 @@ impl BlockDescent {
     }
 
     /// Minimises each block in turn; the largest move, in the units of a residual.
-    fn sweep(&mut self, set: &WorkingSet, penalty: &impl BlockPenalty) -> f64 {
+    fn sweep(
+        &mut self,
+        set: &WorkingSet,
+        penalty: &impl BlockPenalty,
+        stop: &Stop<'_>,
+    ) -> Result<f64, Error> {
         let tasks = self.w.len();
         let mut largest = 0.0f64;
         let (mut now, mut slope, mut next, mut before) = (vec![], vec![], vec![], vec![]);
+        let mut image = vec![];
         for at in 0..self.blocks.len() {
-            let block = self.blocks[at];
+            let mut block = self.blocks[at];
             if block.curvature <= 0.0 {
                 continue;
             }
             gather(&self.w, block, &mut now);
             gather(&self.q, block, &mut slope);
-            let step = 1.0 / block.curvature;
             next.clone_from(&now);
             let mut first = 0.0;
-            for round in 0..STEPS {
+            for _ in 0..STEPS {
+                let step = 1.0 / block.curvature;
                 before.clone_from(&next);
                 next.iter_mut().zip(&slope).for_each(|(w, q)| *w += step * q);
                 penalty.prox(block.group, &mut next, step);
                 let length = distance(&next, &before);
-                if round == 0 {
-                    first = length;
-                }
                 // One step is exact for a column by itself.
-                if block.count == 1 || length <= SETTLED * first {
+                let is_last = block.count == 1 || length <= SETTLED * first;
+                if is_last && block.is_known {
+                    first = if first == 0.0 { length } else { first };
                     break;
                 }
-                for i in 0..block.count {
-                    for t in 0..tasks {
-                        let d = next[i * tasks + t] - before[i * tasks + t];
-                        if d != 0.0 {
-                            let column = &set.gram(block.first + i)[block.range()];
-                            for (k, g) in column.iter().enumerate() {
-                                slope[k * tasks + t] -= d * g;
-                            }
-                        }
+                block.image(set, tasks, &next, &before, &mut image);
+                if !block.is_known {
+                    stop.poll()?;
+                    let moves = next.iter().zip(&before).zip(&image);
+                    let curved: f64 = moves.map(|((to, from), i)| (to - from) * i).sum();
+                    if curved > block.curvature * length * length * ROUNDING {
+                        block.curvature = RAISE * curved / (length * length);
+                        self.blocks[at].curvature = block.curvature;
+                        next.clone_from(&before);
+                        continue;
                     }
                 }
+                first = if first == 0.0 { length } else { first };
+                if is_last {
+                    break;
+                }
+                slope.iter_mut().zip(&image).for_each(|(q, i)| *q -= i);
             }
             largest = largest.max(first * block.curvature.sqrt());
             self.take(set, block, &now, &next);
         }
-        largest
+        Ok(largest)
     }
 
     /// The variables of the blocks without a penalty, and the factor of their part of G; none if they
@@ -356,6 +382,22 @@ impl Block {
     fn range(&self) -> std::ops::Range<usize> {
         self.first..self.first + self.count
     }
+
+    /// The product of its part of G with a move.
+    fn image(&self, set: &WorkingSet, tasks: usize, to: &[f64], from: &[f64], out: &mut Vec<f64>) {
+        out.clear();
+        out.resize(to.len(), 0.0);
+        for (at, (to, from)) in to.iter().zip(from).enumerate().filter(|(_, (a, b))| a != b) {
+            let column = &set.gram(self.first + at / tasks)[self.range()];
+            if tasks == 1 {
+                linear::axpy(to - from, column, out);
+                continue;
+            }
+            for (k, g) in column.iter().enumerate() {
+                out[k * tasks + at % tasks] += (to - from) * g;
+            }
+        }
+    }
 }
 
 /// What belongs to a block: its columns, each with its tasks.
@@ -379,18 +421,24 @@ fn gradient(set: &WorkingSet, c: &[f64], w: &[f64], q: &mut [f64]) {
     }
 }
 
-/// The largest eigenvalue of a diagonal block of G, from above.
-fn curvature(set: &WorkingSet, first: usize, count: usize) -> f64 {
+/// The largest eigenvalue of a diagonal block of G, from above, and true; of a large one the mean of
+/// all, each counted by its own size, and false.
+fn curvature(set: &WorkingSet, first: usize, count: usize) -> (f64, bool) {
+    let trace = || (first..first + count).map(|k| set.gram(k)[k]).sum::<f64>();
     if count == 1 {
-        return set.gram(first)[first];
+        return (trace(), true);
+    }
+    if count > LARGE {
+        let columns = (first..first + count).map(|k| &set.gram(k)[first..first + count]);
+        let squares: f64 = columns.map(|column| reduce::dot(column, column)).sum();
+        return (if squares > 0.0 { squares / trace() } else { 0.0 }, false);
     }
     let part: Vec<f64> =
         (first..first + count).flat_map(|k| set.gram(k)[first..first + count].to_vec()).collect();
     let matrix = MatRef::from_column_major_slice(&part, count, count);
-    // An eigenvalue is right to rounding of the largest: a little above it is safe.
-    const ROUNDING: f64 = 1.0 + 1e-13;
-    match matrix.self_adjoint_eigenvalues(Side::Lower) {
+    let largest = match matrix.self_adjoint_eigenvalues(Side::Lower) {
         Ok(values) => values.iter().copied().fold(0.0, f64::max) * ROUNDING,
-        Err(_) => (0..count).map(|k| part[k * count + k]).sum(), // the trace bounds it
-    }
+        Err(_) => trace(), // it bounds it
+    };
+    (largest, true)
 }

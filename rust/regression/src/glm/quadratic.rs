@@ -128,7 +128,7 @@ impl<T: Element> Quadratic<'_, '_, T> {
         set.add_to_diagonal(mu);
         let (products, w) = (by_column(&self.products), by_column(self.w));
         let mut descent = BlockDescent::new(1);
-        descent.extend(in_set, groups, &set, |_, j| products[j]);
+        descent.extend(in_set, groups, &set, |_, j| products[j], stop)?;
         descent.start(&set, |_, j| w[j]);
         let enough = enough.min(INEXACT * descent.gap(penalty, self.yy));
         descent.solve(&set, penalty, self.yy, Target::Gap(enough), stop)?;
