@@ -16,7 +16,6 @@
 //! For a penalty that is convex it ends at a duality gap of this problem, read off q; for others when
 //! no block moves far, `sqrt(L) |w - prox(w + q / L)|`.
 
-use faer::{MatRef, Side};
 use sparrot_foundation::{Error, Stop};
 use sparrot_prox::BlockPenalty;
 use sparrot_simd::{linear, reduce};
@@ -26,18 +25,12 @@ use crate::groups::Groups;
 use crate::working_set::WorkingSet;
 use sparrot_design::factor::Factor;
 
+mod block;
+
+use block::{Block, Step};
+
 /// Iterates that are extrapolated, and so many sweeps between extrapolations.
 const HISTORY: usize = 5;
-/// Proximal steps on a block in a sweep, at most,
-const STEPS: usize = 20;
-/// and the last of them moves by this share of the first, at most.
-const SETTLED: f64 = 0.1;
-/// The eigenvalues of blocks of so many columns, at most, are computed.
-const LARGE: usize = 512;
-/// An eigenvalue is right to rounding of the largest: a little above it is safe.
-const ROUNDING: f64 = 1.0 + 1e-13;
-/// What a step has shown to be too little is raised by this.
-const RAISE: f64 = 1.5;
 /// Variables without a penalty are minimised together if each has this part of its squares to itself.
 const INDEPENDENT: f64 = 1e-8;
 /// Sweeps on one set, at most: then all columns are looked at again.
@@ -50,18 +43,6 @@ pub enum Target {
     Gap(f64),
     /// When no block moves by more than this.
     Residual(f64),
-}
-
-/// A group whose columns are in the set, one after the other.
-#[derive(Clone, Copy, Debug)]
-struct Block {
-    group: usize,
-    first: usize,
-    count: usize,
-    /// The largest eigenvalue of its part of G,
-    curvature: f64,
-    /// if the block is not too large: then what has been enough for steps so far.
-    is_known: bool,
 }
 
 /// The solution so far.
@@ -106,8 +87,7 @@ impl BlockDescent {
                 self.c[t].extend(columns.iter().map(|j| products(t, *j as usize)));
             }
             let (group, count) = (*group as usize, columns.len());
-            let (curvature, is_known) = curvature(set, first, count);
-            self.blocks.push(Block { group, first, count, curvature, is_known });
+            self.blocks.push(Block::new(set, group, first, count));
             first += count;
         }
         for (w, q) in self.w.iter_mut().zip(&mut self.q) {
@@ -191,51 +171,18 @@ impl BlockDescent {
         penalty: &impl BlockPenalty,
         stop: &Stop<'_>,
     ) -> Result<f64, Error> {
-        let tasks = self.w.len();
-        let mut largest = 0.0f64;
-        let (mut now, mut slope, mut next, mut before) = (vec![], vec![], vec![], vec![]);
-        let mut image = vec![];
+        let (mut largest, mut step) = (0.0f64, Step::default());
         for at in 0..self.blocks.len() {
             let mut block = self.blocks[at];
             if block.curvature <= 0.0 {
                 continue;
             }
-            gather(&self.w, block, &mut now);
-            gather(&self.q, block, &mut slope);
-            next.clone_from(&now);
-            let mut first = 0.0;
-            for _ in 0..STEPS {
-                let step = 1.0 / block.curvature;
-                before.clone_from(&next);
-                next.iter_mut().zip(&slope).for_each(|(w, q)| *w += step * q);
-                penalty.prox(block.group, &mut next, step);
-                let length = distance(&next, &before);
-                // One step is exact for a column by itself.
-                let is_last = block.count == 1 || length <= SETTLED * first;
-                if is_last && block.is_known {
-                    first = if first == 0.0 { length } else { first };
-                    break;
-                }
-                block.image(set, tasks, &next, &before, &mut image);
-                if !block.is_known {
-                    stop.poll()?;
-                    let moves = next.iter().zip(&before).zip(&image);
-                    let curved: f64 = moves.map(|((to, from), i)| (to - from) * i).sum();
-                    if curved > block.curvature * length * length * ROUNDING {
-                        block.curvature = RAISE * curved / (length * length);
-                        self.blocks[at].curvature = block.curvature;
-                        next.clone_from(&before);
-                        continue;
-                    }
-                }
-                first = if first == 0.0 { length } else { first };
-                if is_last {
-                    break;
-                }
-                slope.iter_mut().zip(&image).for_each(|(q, i)| *q -= i);
-            }
+            gather(&self.w, block, &mut step.now);
+            gather(&self.q, block, &mut step.slope);
+            let first = block.minimise(set, self.w.len(), penalty, &mut step, stop)?;
             largest = largest.max(first * block.curvature.sqrt());
-            self.take(set, block, &now, &next);
+            self.blocks[at] = block;
+            self.take(set, block, &step.now, &step.next);
         }
         Ok(largest)
     }
@@ -378,28 +325,6 @@ impl BlockDescent {
     }
 }
 
-impl Block {
-    fn range(&self) -> std::ops::Range<usize> {
-        self.first..self.first + self.count
-    }
-
-    /// The product of its part of G with a move.
-    fn image(&self, set: &WorkingSet, tasks: usize, to: &[f64], from: &[f64], out: &mut Vec<f64>) {
-        out.clear();
-        out.resize(to.len(), 0.0);
-        for (at, (to, from)) in to.iter().zip(from).enumerate().filter(|(_, (a, b))| a != b) {
-            let column = &set.gram(self.first + at / tasks)[self.range()];
-            if tasks == 1 {
-                linear::axpy(to - from, column, out);
-                continue;
-            }
-            for (k, g) in column.iter().enumerate() {
-                out[k * tasks + at % tasks] += (to - from) * g;
-            }
-        }
-    }
-}
-
 /// What belongs to a block: its columns, each with its tasks.
 fn gather(from: &[Vec<f64>], block: Block, out: &mut Vec<f64>) {
     out.clear();
@@ -410,35 +335,9 @@ fn gather(from: &[Vec<f64>], block: Block, out: &mut Vec<f64>) {
     }
 }
 
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()
-}
-
 fn gradient(set: &WorkingSet, c: &[f64], w: &[f64], q: &mut [f64]) {
     q.copy_from_slice(c);
     for (k, w) in w.iter().enumerate().filter(|(_, w)| **w != 0.0) {
         linear::axpy(-w, set.gram(k), q);
     }
-}
-
-/// The largest eigenvalue of a diagonal block of G, from above, and true; of a large one the mean of
-/// all, each counted by its own size, and false.
-fn curvature(set: &WorkingSet, first: usize, count: usize) -> (f64, bool) {
-    let trace = || (first..first + count).map(|k| set.gram(k)[k]).sum::<f64>();
-    if count == 1 {
-        return (trace(), true);
-    }
-    if count > LARGE {
-        let columns = (first..first + count).map(|k| &set.gram(k)[first..first + count]);
-        let squares: f64 = columns.map(|column| reduce::dot(column, column)).sum();
-        return (if squares > 0.0 { squares / trace() } else { 0.0 }, false);
-    }
-    let part: Vec<f64> =
-        (first..first + count).flat_map(|k| set.gram(k)[first..first + count].to_vec()).collect();
-    let matrix = MatRef::from_column_major_slice(&part, count, count);
-    let largest = match matrix.self_adjoint_eigenvalues(Side::Lower) {
-        Ok(values) => values.iter().copied().fold(0.0, f64::max) * ROUNDING,
-        Err(_) => trace(), // it bounds it
-    };
-    (largest, true)
 }
