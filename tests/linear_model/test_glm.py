@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import optimize, sparse, special
-from scipy.special import expit
+from scipy import optimize, sparse
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.linear_model import LogisticRegression, PoissonRegressor
 from sklearn.model_selection import GridSearchCV
@@ -20,6 +19,7 @@ from sparrot.linear_model import (
     SparseLogisticRegression,
     SparsePoissonRegression,
 )
+from tests.linear_model.losses import MODELS, Huber
 
 
 @parametrize_with_checks(
@@ -32,66 +32,6 @@ from sparrot.linear_model import (
 )
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
-
-
-class Logistic:
-    estimator = SparseLogisticRegression
-
-    @staticmethod
-    def targets(rng, linear):
-        return (linear + rng.logistic(size=len(linear)) > 0).astype(float)
-
-    @staticmethod
-    def mean_loss(z, y, s):
-        return np.average(np.logaddexp(0, z) - y * z, weights=s)
-
-    @staticmethod
-    def slopes(z, y):
-        return expit(z) - y
-
-    least = staticmethod(np.zeros_like)
-
-
-class Poisson:
-    estimator = SparsePoissonRegression
-
-    @staticmethod
-    def targets(rng, linear):
-        return rng.poisson(np.exp(np.clip(linear, -3, 3))).astype(float)
-
-    @staticmethod
-    def mean_loss(z, y, s):
-        return np.average(np.exp(z) - y * z, weights=s)
-
-    @staticmethod
-    def slopes(z, y):
-        return np.exp(z) - y
-
-    @staticmethod
-    def least(y):
-        return y - y * np.log(np.where(y > 0, y, 1))
-
-
-class Huber:
-    estimator = SparseHuberRegression
-    delta = SparseHuberRegression().delta
-
-    @staticmethod
-    def targets(rng, linear):
-        return linear + rng.normal(size=len(linear)) * rng.choice([0.1, 10.0], len(linear))
-
-    @classmethod
-    def mean_loss(cls, z, y, s):
-        return np.average(special.huber(cls.delta, z - y), weights=s)
-
-    @classmethod
-    def slopes(cls, z, y):
-        return np.clip(z - y, -cls.delta, cls.delta)
-
-    least = staticmethod(np.zeros_like)
-
-
-MODELS = [Logistic, Poisson, Huber]
 
 
 def objective(kind, model, X, y, s=None, v=None):

@@ -39,6 +39,11 @@ ENDLESS = {
     "square root": lambda: SqrtLasso(1e-5, tol=0).fit(X, Y),
     "lasso": lambda: Lasso(1e-6, tol=0).fit(X, Y),
     "logistic": lambda: SparseLogisticRegression(1e-6, tol=0).fit(X, Y > 0),
+    "groups of logistic": lambda: SparseLogisticRegression(1e-6, groups=5, tol=0).fit(X, Y > 0),
+    "groups of huber": lambda: SparseHuberRegression(1e-6, groups=50, tol=0).fit(X, Y),
+    "groups of counts": lambda: SparsePoissonRegression(1e-6, groups=2500, tol=0).fit(
+        X, np.exp(LINEAR) // 1
+    ),
     "classes": lambda: SparseLogisticRegression(1e-6, tol=0).fit(X, np.digitize(Y, [-0.7, 0.7])),
     "mcp chosen": lambda: MCPRegressionCV(eps=1e-5, tol=0).fit(X, Y),
     "huber": lambda: SparseHuberRegression(1e-6, tol=0).fit(X, Y),

@@ -22,6 +22,9 @@ names and meaning: sample weights ``w``, an intercept ``b`` or none.
 :func:`regularization_path`        any of these models, likewise
 =================================  ==========================================================
 
+The models of classes (two of them), counts and outliers take ``groups``, whose norms then take the
+place of the L1 norm.
+
 ``LassoCV``, ``ElasticNetCV``, ``GroupLassoCV``, ``SparseGroupLassoCV``, ``MultiTaskLassoCV``,
 ``MCPRegressionCV``, ``SCADRegressionCV``, ``SparseLogisticRegressionCV`` and
 ``SparsePoissonRegressionCV`` choose the penalty by cross-validation.

@@ -11,7 +11,7 @@ from sparrot._sparrot import StopFlag
 from sparrot._validation import FloatArray, as_count, as_flag, as_positive, as_threads
 from sparrot.errors import InvalidInputError
 from sparrot.linear_model._model import Alphas, Linear, SparseModel, Task
-from sparrot.linear_model._solve import Point, as_points, as_shares, as_start, as_weights
+from sparrot.linear_model._solve import Groups, Point, as_points, as_shares, as_start, as_weights
 
 
 class Penalty(NamedTuple):
@@ -19,8 +19,8 @@ class Penalty(NamedTuple):
 
     name: str
     shape: float = 0.0
-    groups: tuple[FloatArray, FloatArray] | None = None
-    """Their sizes, and the columns one group after the other; None for single columns."""
+    groups: Groups | None = None
+    """None for single columns."""
 
 
 class BlockRegression(SparseModel):
@@ -74,7 +74,7 @@ class SingleResponse(Linear, BlockRegression):
     """The same for one response."""
 
 
-def as_groups(value: object, columns: int) -> tuple[FloatArray, FloatArray]:
+def as_groups(value: object, columns: int) -> Groups:
     """Take groups: a common size, sizes of consecutive ones, or lists of columns."""
     if isinstance(value, bool) or not hasattr(value, "__len__") or getattr(value, "ndim", 1) == 0:
         size = as_count(value, "groups")
@@ -82,7 +82,8 @@ def as_groups(value: object, columns: int) -> tuple[FloatArray, FloatArray]:
             raise InvalidInputError(
                 f"groups is {size}, which does not divide the {columns} columns of X: give sizes"
             )
-        return np.full(columns // size, size, dtype=np.uint32), np.arange(columns, dtype=np.uint32)
+        sizes = np.full(columns // size, size, dtype=np.uint32)
+        return Groups(sizes, np.arange(columns, dtype=np.uint32))
     try:
         parts = [np.asarray(part) for part in value]  # type: ignore[attr-defined]
     except ValueError:  # lists in lists
@@ -107,7 +108,7 @@ def as_groups(value: object, columns: int) -> tuple[FloatArray, FloatArray]:
                 f"groups: needs each of the {columns} columns of X in exactly one list, found "
                 f"{order.size} entries from {order.min()} to {order.max()}"
             )
-    return sizes.astype(np.uint32), order.astype(np.uint32)
+    return Groups(sizes.astype(np.uint32), order.astype(np.uint32))
 
 
 def as_group_weights(value: object, sizes: FloatArray) -> FloatArray | None:

@@ -1,10 +1,15 @@
-"""What models with L1 and squared L2 penalties have in common, whatever their loss."""
+"""What models with L1 and squared L2 penalties have in common, whatever their loss.
+
+Some of them take the norms of groups instead of the L1 norm.
+"""
 
 from sparrot._sparrot import StopFlag
-from sparrot._validation import FloatArray
+from sparrot._validation import FloatArray, as_flag
+from sparrot.errors import InvalidInputError
+from sparrot.linear_model._blocks import as_group_weights, as_groups
 from sparrot.linear_model._bounds import as_bounds
 from sparrot.linear_model._model import Alphas, SparseModel, Task
-from sparrot.linear_model._solve import Point, Settings, as_weights, solve
+from sparrot.linear_model._solve import Groups, Point, Settings, as_weights, solve
 
 
 class ElasticModel(SparseModel):
@@ -16,6 +21,7 @@ class ElasticModel(SparseModel):
         *,
         l1_ratio: float = 1.0,
         fit_intercept: bool = True,
+        groups: object = None,
         weights: object = None,
         positive: bool = False,
         bounds: object = None,
@@ -28,6 +34,7 @@ class ElasticModel(SparseModel):
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
+        self.groups = groups
         self.weights = weights
         self.positive = positive
         self.bounds = bounds
@@ -43,6 +50,19 @@ class ElasticModel(SparseModel):
 
     def _share(self) -> object:
         return self.l1_ratio
+
+    def _structure(self, columns: int) -> tuple[Groups | None, FloatArray | None]:
+        """Return the groups, if there are some, and the weights, of them or of the columns."""
+        given = getattr(self, "groups", None)
+        if given is None:
+            return None, as_weights(self.weights, columns)
+        if as_flag(self.positive, "positive") or self.bounds is not None:
+            other = "positive=True" if self.positive else "bounds"
+            raise InvalidInputError(
+                f"groups are given with {other}: norms of groups are offered without; leave one out"
+            )
+        groups = as_groups(given, columns)
+        return groups, as_group_weights(self.weights, groups.sizes)
 
     def _solve(
         self,
@@ -63,13 +83,15 @@ class ElasticModel(SparseModel):
             max_time=max_time,
             n_threads=n_threads,
         )
+        groups, weights = self._structure(task.shape[1])
         return solve(
             task.design,
             task.targets,
             alphas,
             settings,
             sample_weight=sample,
-            weights=as_weights(self.weights, task.shape[1]),
+            groups=groups,
+            weights=weights,
             bounds=as_bounds(getattr(self, "bounds", None), self.positive, task.shape[1]),
             loss=self._loss(task),
             start=start,

@@ -67,6 +67,7 @@ class GroupLasso(SingleResponse):
     GroupLassoCV : With the penalty chosen by cross-validation.
     SparseGroupLasso : With an L1 penalty besides, so that groups are sparse, too.
     MultiTaskLasso : Where a group is a column's coefficients for several responses.
+    SparseLogisticRegression : With classes; for counts and outliers there are such models, too.
 
     Notes
     -----
@@ -115,8 +116,7 @@ class GroupLasso(SingleResponse):
 
     def _weights(self, columns: int, penalty: Penalty) -> FloatArray | None:
         del columns
-        sizes = penalty.groups[0] if penalty.groups else None
-        return None if sizes is None else as_group_weights(self.weights, sizes)
+        return as_group_weights(self.weights, penalty.groups.sizes) if penalty.groups else None
 
 
 class SparseGroupLasso(GroupLasso):

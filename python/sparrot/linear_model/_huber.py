@@ -11,7 +11,8 @@ class SparseHuberRegression(Linear, ElasticModel):
     Minimises ``mean(huber(y - X @ coef - b)) + alpha * l1_ratio * |coef|.sum() + alpha *
     (1 - l1_ratio) * (coef**2).sum() / 2``, where ``huber(u)`` is ``u**2 / 2`` up to ``|u| = delta``
     and ``delta * |u| - delta**2 / 2`` beyond (Huber, Ann. Math. Stat. 35, 1964). It is the Lasso
-    with a coefficient more for each row, penalised with ``delta``.
+    with a coefficient more for each row, penalised with ``delta``. With ``groups`` of columns g,
+    ``sum(v_g * norm(coef[g]))`` takes the place of the L1 norm, v_g being ``weights``.
 
     Parameters
     ----------
@@ -24,9 +25,12 @@ class SparseHuberRegression(Linear, ElasticModel):
         The share of the L1 penalty, above 0 and at most 1.
     fit_intercept : bool, default=True
         Whether there is an intercept, also with sparse ``X``. It is not penalised.
-    weights : array_like of shape (n_features,), default=None
-        Weights of the coefficients in the L1 penalty: 0 for those without, ``inf`` for columns to
-        leave out.
+    groups : int, list of int or list of list of int, default=None
+        Groups of columns, whose norms then take the place of the L1 norm: the size of consecutive
+        ones, their sizes, or the columns of each. Not with ``positive`` or ``bounds``.
+    weights : array_like of shape (n_features,) or (n_groups,), or "sqrt", default=None
+        Weights of the coefficients in the L1 penalty, or of the norms of ``groups``: 0 for those
+        without, ``inf`` for those to leave out; of groups "sqrt" for the roots of their sizes.
     positive : bool, default=False
         Whether coefficients must not be negative.
     bounds : tuple of float or of array_like of shape (n_features,), default=None
@@ -94,6 +98,7 @@ class SparseHuberRegression(Linear, ElasticModel):
         delta: float = 1.35,
         l1_ratio: float = 1.0,
         fit_intercept: bool = True,
+        groups: object = None,
         weights: object = None,
         positive: bool = False,
         bounds: object = None,
@@ -107,6 +112,7 @@ class SparseHuberRegression(Linear, ElasticModel):
             alpha,
             l1_ratio=l1_ratio,
             fit_intercept=fit_intercept,
+            groups=groups,
             weights=weights,
             positive=positive,
             bounds=bounds,

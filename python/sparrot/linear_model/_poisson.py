@@ -20,7 +20,8 @@ class SparsePoissonRegression(RegressorMixin, ElasticModel):  # type: ignore[mis
 
     Minimises ``mean(exp(z) - y * z) + alpha * l1_ratio * |coef|.sum() + alpha * (1 - l1_ratio) *
     (coef**2).sum() / 2`` with ``z = X @ coef + b``: the negative log-likelihood of counts whose
-    expectation is ``exp(z)``.
+    expectation is ``exp(z)``. With ``groups`` of columns g, ``sum(v_g * norm(coef[g]))`` takes the
+    place of the L1 norm, v_g being ``weights``.
 
     Parameters
     ----------
@@ -30,9 +31,12 @@ class SparsePoissonRegression(RegressorMixin, ElasticModel):  # type: ignore[mis
         The share of the L1 penalty, above 0 and at most 1.
     fit_intercept : bool, default=True
         Whether there is an intercept, also with sparse ``X``. It is not penalised.
-    weights : array_like of shape (n_features,), default=None
-        Weights of the coefficients in the L1 penalty: 0 for those without, ``inf`` for columns to
-        leave out.
+    groups : int, list of int or list of list of int, default=None
+        Groups of columns, whose norms then take the place of the L1 norm: the size of consecutive
+        ones, their sizes, or the columns of each. Not with ``positive`` or ``bounds``.
+    weights : array_like of shape (n_features,) or (n_groups,), or "sqrt", default=None
+        Weights of the coefficients in the L1 penalty, or of the norms of ``groups``: 0 for those
+        without, ``inf`` for those to leave out; of groups "sqrt" for the roots of their sizes.
     positive : bool, default=False
         Whether coefficients must not be negative.
     bounds : tuple of float or of array_like of shape (n_features,), default=None

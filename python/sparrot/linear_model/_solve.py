@@ -64,6 +64,20 @@ def as_points(found: list[float], points: list[dict[str, Any]], responses: int) 
     ]
 
 
+class Groups(NamedTuple):
+    """Groups that hold all columns of X."""
+
+    sizes: FloatArray
+    columns: FloatArray
+    """one group after the other."""
+
+    def spread(self, values: FloatArray) -> FloatArray:
+        """Return for each column what its group has."""
+        spread = np.empty(len(self.columns))
+        spread[self.columns] = np.repeat(values, self.sizes)
+        return spread
+
+
 class Settings(NamedTuple):
     """How to solve: checked."""
 
@@ -103,6 +117,7 @@ def solve(
     settings: Settings,
     *,
     sample_weight: FloatArray | None,
+    groups: Groups | None = None,
     weights: FloatArray | None,
     bounds: Bounds,
     loss: str | tuple[str, float] = "least-squares",
@@ -114,9 +129,12 @@ def solve(
     If the time is up there are points for the first penalties only, for one at least.
     The loss is "least-squares", "square-root", "logistic" (targets -1 and 1), "multinomial" (a row
     of such targets for each class), "poisson" or ("huber", delta). It starts from 0 or from given
-    coefficients, a row for each row of targets, as far as they are allowed.
+    coefficients, a row for each row of targets, as far as they are allowed. With groups, for
+    "logistic", "poisson" and "huber" without bounds, the penalty is of their norms, and weights are
+    of groups.
     """
     simd_level()  # raises if SPARROT_SIMD asks for what there is not
+    of_columns = weights if groups is None or weights is None else groups.spread(weights)
     found, points = _sparrot.regression_path(
         design,
         targets,
@@ -126,9 +144,10 @@ def solve(
             "l1_ratio": settings.l1_ratio,
             "fit_intercept": settings.fit_intercept,
             "sample_weight": sample_weight,
+            "groups": groups,
             "weights": weights,
             "bounds": bounds.ends,
-            "start": None if start is None else as_start(bounds.confine(start), weights),
+            "start": None if start is None else as_start(bounds.confine(start), of_columns),
             "tol": settings.tol,
             "max_iter": settings.max_iter,
             "max_time": settings.max_time,

@@ -28,8 +28,13 @@ class SparseLogisticRegressionCV(Validated, SparseLogisticRegression):
         The share of the L1 penalty, above 0 and at most 1, or those to choose from.
     fit_intercept : bool, default=True
         Whether there is an intercept, also with sparse ``X``.
-    weights : array_like of shape (n_features,), default=None
-        Weights of the penalty: 0 for columns without, ``inf`` for those to leave out.
+    groups : int, list of int or list of list of int, default=None
+        Groups of columns, whose norms then take the place of the L1 norm: the size of consecutive
+        ones, their sizes, or the columns of each. Of two classes only, and not with ``positive`` or
+        ``bounds``.
+    weights : array_like of shape (n_features,) or (n_groups,), or "sqrt", default=None
+        Weights of the penalty of columns or of groups: 0 for those without, ``inf`` for those to
+        leave out; of groups "sqrt" for the roots of their sizes.
     positive : bool, default=False
         Whether coefficients must not be negative.
     bounds : tuple of float or of array_like of shape (n_features,), default=None
@@ -107,6 +112,7 @@ class SparseLogisticRegressionCV(Validated, SparseLogisticRegression):
         alphas: object = 100,
         l1_ratio: object = 1.0,
         fit_intercept: bool = True,
+        groups: object = None,
         weights: object = None,
         positive: bool = False,
         bounds: object = None,
@@ -120,6 +126,7 @@ class SparseLogisticRegressionCV(Validated, SparseLogisticRegression):
         self.alphas = alphas
         self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
+        self.groups = groups
         self.weights = weights
         self.positive = positive
         self.bounds = bounds
@@ -154,8 +161,12 @@ class SparsePoissonRegressionCV(Validated, SparsePoissonRegression):
         The share of the L1 penalty, above 0 and at most 1, or those to choose from.
     fit_intercept : bool, default=True
         Whether there is an intercept, also with sparse ``X``.
-    weights : array_like of shape (n_features,), default=None
-        Weights of the penalty: 0 for columns without, ``inf`` for those to leave out.
+    groups : int, list of int or list of list of int, default=None
+        Groups of columns, whose norms then take the place of the L1 norm: the size of consecutive
+        ones, their sizes, or the columns of each. Not with ``positive`` or ``bounds``.
+    weights : array_like of shape (n_features,) or (n_groups,), or "sqrt", default=None
+        Weights of the penalty of columns or of groups: 0 for those without, ``inf`` for those to
+        leave out; of groups "sqrt" for the roots of their sizes.
     positive : bool, default=False
         Whether coefficients must not be negative.
     bounds : tuple of float or of array_like of shape (n_features,), default=None
@@ -231,6 +242,7 @@ class SparsePoissonRegressionCV(Validated, SparsePoissonRegression):
         alphas: object = 100,
         l1_ratio: object = 1.0,
         fit_intercept: bool = True,
+        groups: object = None,
         weights: object = None,
         positive: bool = False,
         bounds: object = None,
@@ -244,6 +256,7 @@ class SparsePoissonRegressionCV(Validated, SparsePoissonRegression):
         self.alphas = alphas
         self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
+        self.groups = groups
         self.weights = weights
         self.positive = positive
         self.bounds = bounds

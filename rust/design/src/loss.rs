@@ -197,8 +197,9 @@ impl RowLoss for Huber {
         (z - b).clamp(-self.delta, self.delta)
     }
 
-    fn curvature(&self, _b: f64, _z: f64, r: f64) -> f64 {
-        f64::from(u8::from(r.abs() < self.delta))
+    /// Not by r, which a weight and a division by it may have moved from delta.
+    fn curvature(&self, b: f64, z: f64, _r: f64) -> f64 {
+        f64::from(u8::from((z - b).abs() < self.delta))
     }
 
     fn majorant(&self, b: f64, z: f64) -> Option<f64> {

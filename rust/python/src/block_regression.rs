@@ -14,7 +14,7 @@ use sparrot_regression::{
 use crate::design::{DesignInput, DesignTask, Indices};
 use crate::guard;
 use crate::observer::StopFlag;
-use crate::regression::{AlphasInput, results};
+use crate::regression::{AlphasInput, GroupsInput, as_groups, results};
 
 type Vector<'py> = PyReadonlyArray1<'py, f64>;
 
@@ -26,7 +26,7 @@ pub struct BlockPathInput<'py> {
     /// gamma of "mcp", a of "scad", the share of L1 of "sparse-group", the number of columns of "l0".
     shape: f64,
     /// Sizes, and the columns one group after the other; None for single columns.
-    groups: Option<(Indices<'py>, Indices<'py>)>,
+    groups: Option<GroupsInput<'py>>,
     alphas: AlphasInput,
     fit_intercept: bool,
     sample_weight: Vector<'py>,
@@ -54,13 +54,10 @@ pub fn block_regression_path<'py>(
     let rows = y.as_array().ncols();
     let responses: Vec<&[f64]> = y.as_slice()?.chunks(rows.max(1)).collect();
     let weights = path.weights.as_ref().map(Vector::as_slice).transpose()?;
-    let pair = |(a, b): &'_ (Indices<'py>, Indices<'py>)| -> PyResult<(Vec<u32>, Vec<u32>)> {
-        Ok((a.as_slice()?.to_vec(), b.as_slice()?.to_vec()))
-    };
     let task = Path {
         penalty: &path.penalty,
         shape: path.shape,
-        groups: path.groups.as_ref().map(pair).transpose()?,
+        groups: path.groups.as_ref().map(as_groups).transpose()?,
         responses: &responses,
         alphas: &path.alphas,
         centred: path.fit_intercept,
@@ -81,7 +78,7 @@ pub fn block_regression_path<'py>(
 struct Path<'a> {
     penalty: &'a str,
     shape: f64,
-    groups: Option<(Vec<u32>, Vec<u32>)>,
+    groups: Option<Groups>,
     responses: &'a [&'a [f64]],
     alphas: &'a AlphasInput,
     centred: bool,
@@ -149,7 +146,7 @@ impl Path<'_> {
     ) -> Result<BlockSolver<'a, T>, Error> {
         let groups = match &self.groups {
             None => Groups::single(data.moments.len()),
-            Some((sizes, columns)) => Groups::new(sizes.iter().copied(), columns.clone()),
+            Some(groups) => groups.clone(),
         };
         BlockSolver::new(data, &self.responses[1..], groups, team, stop)
     }

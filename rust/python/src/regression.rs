@@ -8,7 +8,8 @@ use sparrot_design::{Design, Element};
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_regression::model::lambda_max;
 use sparrot_regression::{
-    Bounds, Data, Glm, Interval, Model, Multinomial, Point, Settings, Solver, SqrtLasso,
+    Bounds, Data, Glm, Grouped, Groups, Interval, Model, Multinomial, Point, Settings, Single,
+    Solver, SqrtLasso, Structure,
 };
 
 use crate::design::{DesignInput, DesignTask, Indices};
@@ -65,6 +66,14 @@ impl BoundsInput<'_> {
     }
 }
 
+/// Sizes of groups, and the columns one group after the other.
+pub type GroupsInput<'py> = (Indices<'py>, Indices<'py>);
+
+/// Those groups.
+pub fn as_groups((sizes, columns): &GroupsInput<'_>) -> PyResult<Groups> {
+    Ok(Groups::new(sizes.as_slice()?.iter().copied(), columns.as_slice()?.to_vec()))
+}
+
 /// What makes a path, besides the data.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
@@ -74,6 +83,9 @@ pub struct PathInput<'py> {
     l1_ratio: f64,
     fit_intercept: bool,
     sample_weight: Option<Vector<'py>>,
+    /// Sizes, and the columns one group after the other; None for single columns. Only with losses
+    /// of two classes, of counts and Huber's.
+    groups: Option<GroupsInput<'py>>,
     weights: Option<Vector<'py>>,
     bounds: BoundsInput<'py>,
     /// Columns and, one after the other, the coefficients of each.
@@ -107,6 +119,7 @@ pub fn regression_path<'py>(
         loss: &path.loss,
         targets: &targets,
         sample_weight: sample_weight.as_deref(),
+        groups: path.groups.as_ref().map(as_groups).transpose()?,
         weights: weights.as_deref(),
         alphas: &path.alphas,
         l1_ratio: path.l1_ratio,
@@ -131,6 +144,7 @@ struct Path<'a> {
     loss: &'a LossInput,
     targets: &'a [&'a [f64]],
     sample_weight: Option<&'a [f64]>,
+    groups: Option<Groups>,
     weights: Option<&'a [f64]>,
     alphas: &'a AlphasInput,
     l1_ratio: f64,
@@ -199,8 +213,25 @@ impl Path<'_> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Found, Error> {
-        let weights = self.sample_weight;
-        let model = Glm::new(design, loss, self.targets[0], weights, self.centred, team, stop)?;
+        match &self.groups {
+            None => self.solve_structured(design, loss, &Single, team, stop),
+            Some(groups) => {
+                let groups = Grouped::new(groups.clone(), design.columns());
+                self.solve_structured(design, loss, &groups, team, stop)
+            }
+        }
+    }
+
+    fn solve_structured<T: Element>(
+        &self,
+        design: &Design<'_, T>,
+        loss: impl RowLoss,
+        structure: &impl Structure,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Found, Error> {
+        let rows = (self.targets[0], self.sample_weight);
+        let model = Glm::new(design, loss, structure, rows, self.centred, team, stop)?;
         self.along(model, team, stop)
     }
 

@@ -6,7 +6,8 @@
 //!
 //! - A block is minimised by proximal gradient steps on it alone, with the largest eigenvalue of its
 //!   part of G; one step is exact for a single column, whatever the number of tasks. Then the
-//!   gradient q of all is updated, m operations for each coefficient that changed.
+//!   gradient q of all is updated, m operations for each coefficient that changed. For a block so large
+//!   that its eigenvalues cost too much, a mean of them is raised where a step turns out too long.
 //! - The blocks without a penalty are minimised together at the end of a sweep, with a factor of their
 //!   part of G: what they leave of their gradient would have to be paid for by the dual.
 //! - After every few sweeps the last iterates are extrapolated ([`crate::extrapolation`]), and the
@@ -15,7 +16,6 @@
 //! For a penalty that is convex it ends at a duality gap of this problem, read off q; for others when
 //! no block moves far, `sqrt(L) |w - prox(w + q / L)|`.
 
-use faer::{MatRef, Side};
 use sparrot_foundation::{Error, Stop};
 use sparrot_prox::BlockPenalty;
 use sparrot_simd::{linear, reduce};
@@ -25,12 +25,12 @@ use crate::groups::Groups;
 use crate::working_set::WorkingSet;
 use sparrot_design::factor::Factor;
 
+mod block;
+
+use block::{Block, Step};
+
 /// Iterates that are extrapolated, and so many sweeps between extrapolations.
 const HISTORY: usize = 5;
-/// Proximal steps on a block in a sweep, at most,
-const STEPS: usize = 20;
-/// and the last of them moves by this share of the first, at most.
-const SETTLED: f64 = 0.1;
 /// Variables without a penalty are minimised together if each has this part of its squares to itself.
 const INDEPENDENT: f64 = 1e-8;
 /// Sweeps on one set, at most: then all columns are looked at again.
@@ -43,16 +43,6 @@ pub enum Target {
     Gap(f64),
     /// When no block moves by more than this.
     Residual(f64),
-}
-
-/// A group whose columns are in the set, one after the other.
-#[derive(Clone, Copy, Debug)]
-struct Block {
-    group: usize,
-    first: usize,
-    count: usize,
-    /// The largest eigenvalue of its part of G.
-    curvature: f64,
 }
 
 /// The solution so far.
@@ -78,23 +68,27 @@ impl BlockDescent {
 
     /// Takes in groups whose columns have joined the working set in this order, with the products
     /// of all columns of the data with the responses.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
     pub fn extend(
         &mut self,
         new: &[u32],
         groups: &Groups,
         set: &WorkingSet,
         products: impl Fn(usize, usize) -> f64,
-    ) {
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
         let mut first = self.w[0].len();
         for group in new {
+            stop.poll()?;
             let columns = groups.columns(*group as usize);
             for t in 0..self.w.len() {
                 self.c[t].extend(columns.iter().map(|j| products(t, *j as usize)));
             }
-            let curvature = curvature(set, first, columns.len());
-            let block = Block { group: *group as usize, first, count: columns.len(), curvature };
-            self.blocks.push(block);
-            first += columns.len();
+            let (group, count) = (*group as usize, columns.len());
+            self.blocks.push(Block::new(set, group, first, count));
+            first += count;
         }
         for (w, q) in self.w.iter_mut().zip(&mut self.q) {
             w.resize(first, 0.0);
@@ -102,6 +96,7 @@ impl BlockDescent {
         }
         self.update_gradient(set);
         self.history.clear();
+        Ok(())
     }
 
     /// Takes over coefficients of the variables of the set.
@@ -145,7 +140,7 @@ impl BlockDescent {
         let free = self.free(set, penalty)?;
         for _ in 0..SWEEPS {
             stop.poll()?;
-            let mut moved = self.sweep(set, penalty);
+            let mut moved = self.sweep(set, penalty, stop)?;
             if let Some(free) = &free {
                 moved = moved.max(self.minimise_free(set, free));
             }
@@ -170,48 +165,26 @@ impl BlockDescent {
     }
 
     /// Minimises each block in turn; the largest move, in the units of a residual.
-    fn sweep(&mut self, set: &WorkingSet, penalty: &impl BlockPenalty) -> f64 {
-        let tasks = self.w.len();
-        let mut largest = 0.0f64;
-        let (mut now, mut slope, mut next, mut before) = (vec![], vec![], vec![], vec![]);
+    fn sweep(
+        &mut self,
+        set: &WorkingSet,
+        penalty: &impl BlockPenalty,
+        stop: &Stop<'_>,
+    ) -> Result<f64, Error> {
+        let (mut largest, mut step) = (0.0f64, Step::default());
         for at in 0..self.blocks.len() {
-            let block = self.blocks[at];
+            let mut block = self.blocks[at];
             if block.curvature <= 0.0 {
                 continue;
             }
-            gather(&self.w, block, &mut now);
-            gather(&self.q, block, &mut slope);
-            let step = 1.0 / block.curvature;
-            next.clone_from(&now);
-            let mut first = 0.0;
-            for round in 0..STEPS {
-                before.clone_from(&next);
-                next.iter_mut().zip(&slope).for_each(|(w, q)| *w += step * q);
-                penalty.prox(block.group, &mut next, step);
-                let length = distance(&next, &before);
-                if round == 0 {
-                    first = length;
-                }
-                // One step is exact for a column by itself.
-                if block.count == 1 || length <= SETTLED * first {
-                    break;
-                }
-                for i in 0..block.count {
-                    for t in 0..tasks {
-                        let d = next[i * tasks + t] - before[i * tasks + t];
-                        if d != 0.0 {
-                            let column = &set.gram(block.first + i)[block.range()];
-                            for (k, g) in column.iter().enumerate() {
-                                slope[k * tasks + t] -= d * g;
-                            }
-                        }
-                    }
-                }
-            }
+            gather(&self.w, block, &mut step.now);
+            gather(&self.q, block, &mut step.slope);
+            let first = block.minimise(set, self.w.len(), penalty, &mut step, stop)?;
             largest = largest.max(first * block.curvature.sqrt());
-            self.take(set, block, &now, &next);
+            self.blocks[at] = block;
+            self.take(set, block, &step.now, &step.next);
         }
-        largest
+        Ok(largest)
     }
 
     /// The variables of the blocks without a penalty, and the factor of their part of G; none if they
@@ -285,8 +258,8 @@ impl BlockDescent {
     }
 
     /// By how much the objective is above a bound of its minimum, from q alone: for residuals r,
-    /// `|r|^2 = y'y - c'w - q'w`.
-    fn gap(&self, penalty: &impl BlockPenalty, yy: f64) -> f64 {
+    /// `|r|^2 = y'y - c'w - q'w`, which counts only where the share is not 1.
+    pub fn gap(&self, penalty: &impl BlockPenalty, yy: f64) -> f64 {
         let (mut cw, mut qw) = (0.0, 0.0);
         for ((w, q), c) in self.w.iter().zip(&self.q).zip(&self.c) {
             cw += reduce::dot(c, w);
@@ -301,7 +274,7 @@ impl BlockDescent {
             }
         }
         let squared = yy - cw - qw;
-        0.5 * squared + self.penalty(penalty) - share * (yy - cw - 0.5 * share * squared)
+        self.penalty(penalty) - share * qw + 0.5 * (1.0 - share).powi(2) * squared
     }
 
     fn objective(&self, penalty: &impl BlockPenalty) -> f64 {
@@ -352,12 +325,6 @@ impl BlockDescent {
     }
 }
 
-impl Block {
-    fn range(&self) -> std::ops::Range<usize> {
-        self.first..self.first + self.count
-    }
-}
-
 /// What belongs to a block: its columns, each with its tasks.
 fn gather(from: &[Vec<f64>], block: Block, out: &mut Vec<f64>) {
     out.clear();
@@ -368,29 +335,9 @@ fn gather(from: &[Vec<f64>], block: Block, out: &mut Vec<f64>) {
     }
 }
 
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()
-}
-
 fn gradient(set: &WorkingSet, c: &[f64], w: &[f64], q: &mut [f64]) {
     q.copy_from_slice(c);
     for (k, w) in w.iter().enumerate().filter(|(_, w)| **w != 0.0) {
         linear::axpy(-w, set.gram(k), q);
-    }
-}
-
-/// The largest eigenvalue of a diagonal block of G, from above.
-fn curvature(set: &WorkingSet, first: usize, count: usize) -> f64 {
-    if count == 1 {
-        return set.gram(first)[first];
-    }
-    let part: Vec<f64> =
-        (first..first + count).flat_map(|k| set.gram(k)[first..first + count].to_vec()).collect();
-    let matrix = MatRef::from_column_major_slice(&part, count, count);
-    // An eigenvalue is right to rounding of the largest: a little above it is safe.
-    const ROUNDING: f64 = 1.0 + 1e-13;
-    match matrix.self_adjoint_eigenvalues(Side::Lower) {
-        Ok(values) => values.iter().copied().fold(0.0, f64::max) * ROUNDING,
-        Err(_) => (0..count).map(|k| part[k * count + k]).sum(), // the trace bounds it
     }
 }

@@ -284,8 +284,7 @@ impl<'a, T: Element> BlockSolver<'a, T> {
         self.set.add(&self.data, &columns, stop)?;
         new.iter().for_each(|g| self.is_in[*g as usize] = true);
         let initial = &self.initial;
-        self.descent.extend(new, &self.groups, &self.set, |t, j| initial[t][j]);
-        Ok(())
+        self.descent.extend(new, &self.groups, &self.set, |t, j| initial[t][j], stop)
     }
 
     /// The residuals, and their products with the columns of these groups.

@@ -4,12 +4,14 @@
 //! min over w, b of  sum_i s_i loss(y_i, x_i'w + b) + lambda sum_j v_j |w_j| + mu |w|^2 / 2
 //! ```
 //!
+//! - The loss is any [`RowLoss`]; instead of coefficients the penalty may be of the norms of groups:
+//!   any [`Structure`]. What is said here of columns is then true of groups.
 //! - A working set is the support and the columns whose product with the derivatives exceeds their
 //!   lambda most; all columns are read for each set, also for the gap.
 //! - The problem of the set is solved by proximal Newton steps (J. Lee, Y. Sun and M. Saunders, SIAM
 //!   J. Optim. 24, 2014): the quadratic model at the point is a weighted Lasso of the set, which
-//!   [`crate::active`] solves exactly from the last support, or [`crate::row_descent`] if it is large; then a step
-//!   length by backtracking.
+//!   [`crate::active`] solves exactly from the last support, or [`crate::row_descent`] if it is large
+//!   (of groups [`crate::block_descent`] does); then a step length by backtracking.
 //! - Where the loss of a row is linear, as Huber's is beyond delta, the model has no curvature and its
 //!   minimum may be far off. Rows have at least a share of the curvature of a parabola above their loss
 //!   ([`RowLoss::majorant`]): all of it at first, which always descends; less after each full step, so
@@ -31,11 +33,14 @@ use sparrot_simd::reduce;
 
 use crate::certificate;
 use crate::model::{Model, Point, Settings, check_finite, ridge};
-use crate::working_set::violators;
+use crate::structure::{Single, Structure};
 
 mod dual;
 pub mod multinomial;
 mod quadratic;
+mod rows;
+
+pub use quadratic::Quadratic;
 
 /// Of the gap to reach, what the problem of the set may leave; or of the gap at hand, if columns
 /// have just joined.
@@ -56,9 +61,10 @@ const IDLE: usize = 3;
 
 /// A model, and the solution so far: a path is a sequence of solves.
 #[derive(Clone)]
-pub struct Glm<'a, T, L> {
+pub struct Glm<'a, T, L, S = Single> {
     design: &'a Design<'a, T>,
     loss: L,
+    structure: S,
     y: &'a [f64],
     /// s.
     sample: Vec<f64>,
@@ -84,7 +90,7 @@ pub struct Glm<'a, T, L> {
     unit: f64,
 }
 
-impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
+impl<'a, T: Element, L: RowLoss, S: Structure> Glm<'a, T, L, S> {
     /// A model at w = 0. Weights must be non-negative with a positive sum; the null model must have a
     /// minimum.
     ///
@@ -93,17 +99,18 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
     pub fn new(
         design: &'a Design<'a, T>,
         loss: L,
-        y: &'a [f64],
-        sample: Option<&[f64]>,
+        structure: &S,
+        (y, sample): (&'a [f64], Option<&[f64]>),
         centred: bool,
         team: &Team,
         stop: &Stop<'_>,
-    ) -> Result<Glm<'a, T, L>, Error> {
+    ) -> Result<Glm<'a, T, L, S>, Error> {
         let (n, p) = (y.len(), design.columns());
         let sample = sample.map_or_else(|| vec![1.0; n], <[f64]>::to_vec);
         let mut model = Glm {
             design,
             loss,
+            structure: structure.clone(),
             y,
             sample,
             centred,
@@ -126,13 +133,14 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         model.unit = (model.null - least.sum::<f64>()).max(0.0);
         let residual: Vec<f64> = model.derivatives.iter().map(|r| -r).collect();
         model.moments = design.moments(&residual, &model.sample, centred, team, stop)?;
+        model.structure = structure.without_constants(&model.moments);
         let products = model.moments.iter().map(|m| m.product);
         model.products = products.collect();
         Ok(model)
     }
 
     /// The same with other targets.
-    fn with_targets(&self, y: &'a [f64]) -> Glm<'a, T, L> {
+    fn with_targets(&self, y: &'a [f64]) -> Glm<'a, T, L, S> {
         Glm { y, ..self.clone() }
     }
 
@@ -147,9 +155,17 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         all.filter(|(_, w)| *w != 0.0)
     }
 
-    /// How many there are.
+    /// How many there are, or in how many groups.
     fn support_size(&self) -> usize {
-        self.used().count()
+        self.structure.support_size(self.used().map(|(j, _)| j))
+    }
+
+    /// The set becomes the columns of these coefficients, and what is tied to them.
+    fn take_up(&mut self, coefficients: Vec<(u32, f64)>) {
+        let mut at = vec![0.0; self.products.len()];
+        coefficients.iter().for_each(|(j, w)| at[*j as usize] = *w);
+        self.variables = self.structure.whole(coefficients.into_iter().map(|(j, _)| j).collect());
+        self.w = self.variables.iter().map(|j| at[*j as usize]).collect();
     }
 
     fn solve_from_here(
@@ -158,10 +174,11 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Point, Error> {
-        let left = settings.candidates(&self.moments);
+        let left = self.structure.candidates(settings, &self.moments);
         let (mut trace, steps) = (Trace::default(), self.steps);
         let (mut best_dual, mut iterations) = (f64::NEG_INFINITY, 0);
         let (mut idle, mut last_gap, mut had_new) = (0, f64::INFINITY, true);
+        let mut least_caution = self.caution;
         let (status, gap) = loop {
             let balanced = self.balanced();
             self.read(&left, &balanced, team, stop)?;
@@ -188,7 +205,10 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
             if iterations >= settings.max_iter {
                 break (Status::MaxIter, gap);
             }
-            idle = if !had_new && gap > 0.9 * last_gap { idle + 1 } else { 0 };
+            // A model with less of a majorant than any before is another.
+            let is_other = self.loss.majorant(0.0, 0.0).is_some() && self.caution < least_caution;
+            least_caution = least_caution.min(self.caution);
+            idle = if !had_new && !is_other && gap > 0.9 * last_gap { idle + 1 } else { 0 };
             last_gap = gap;
             if idle == IDLE {
                 break (Status::Stalled, gap);
@@ -233,30 +253,23 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
     /// any. The others leave it: products with all of the set, made anew for each Newton step, are
     /// what it costs.
     fn renew(&mut self, left: &[u32], settings: &Settings<'_>) -> bool {
-        (self.variables, self.w) = self.used().unzip();
-        let mut is_used = vec![false; self.products.len()];
-        self.variables.iter().for_each(|j| is_used[*j as usize] = true);
-        let outside = left.iter().copied().filter(|j| !is_used[*j as usize]);
-        let most = self.variables.len();
-        let new = violators(outside, &self.products, &self.moments, settings, most);
+        self.take_up(self.used().collect());
+        let mut is_in = vec![false; self.products.len()];
+        self.variables.iter().for_each(|j| is_in[*j as usize] = true);
+        let outside: Vec<u32> = left.iter().copied().filter(|j| !is_in[*j as usize]).collect();
+        let known = (&self.moments[..], &self.products[..]);
+        let new = self.structure.violators(settings, &outside, known, self.support_size());
         self.variables.extend(&new);
         self.w.resize(self.variables.len(), 0.0);
         !new.is_empty()
     }
 
-    /// The sum of the losses.
-    fn total_loss(&self) -> f64 {
-        let rows = self.y.iter().zip(&self.values).zip(&self.sample);
-        rows.filter(|(_, s)| **s > 0.0).map(|((y, z), s)| s * self.loss.value(*y, *z)).sum()
-    }
-
     fn primal(&self, settings: &Settings<'_>) -> f64 {
-        self.total_loss() + self.l1(settings, &self.w) + ridge(settings.mu, &self.w)
+        self.total_loss() + self.penalty(settings)
     }
 
-    fn l1(&self, settings: &Settings<'_>, w: &[f64]) -> f64 {
-        let used = self.variables.iter().zip(w).filter(|(_, w)| **w != 0.0);
-        used.map(|(j, w)| settings.lambda_of(*j) * w.abs()).sum()
+    fn penalty(&self, settings: &Settings<'_>) -> f64 {
+        self.structure.value(settings, &self.variables, &self.w) + ridge(settings.mu, &self.w)
     }
 
     /// Newton steps on the set, until one promises no more than `target`.
@@ -267,10 +280,9 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
-        let penalties = settings.penalties(&self.variables);
         for _ in 0..STEPS {
             stop.poll()?;
-            let (end, intercept) = self.model_minimum(&penalties, 0.1 * target, team, stop)?;
+            let (end, intercept) = self.model_minimum(settings, 0.1 * target, team, stop)?;
             let promise = self.step(settings, &end, intercept, stop)?;
             self.steps += 1;
             if promise.is_none_or(|promise| promise <= target) || stop.is_late() {
@@ -301,16 +313,9 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
             }
         }
         let change_of_penalty = |t: f64| {
-            let mut sum = 0.0;
-            for ((j, w), d) in self.variables.iter().zip(&self.w).zip(&steps) {
-                let lambda = settings.lambda_of(*j);
-                if *d != 0.0 {
-                    let l1 =
-                        if lambda > 0.0 { lambda * ((w + t * d).abs() - w.abs()) } else { 0.0 };
-                    sum += l1 + settings.mu * t * d * (w + 0.5 * t * d);
-                }
-            }
-            sum
+            let moved = self.w.iter().zip(&steps).filter(|(_, d)| **d != 0.0);
+            let ridge: f64 = moved.map(|(w, d)| settings.mu * t * d * (w + 0.5 * t * d)).sum();
+            self.structure.change(settings, &self.variables, &self.w, &steps, t) + ridge
         };
         let slope = reduce::dot(&self.derivatives, &u) + change_of_penalty(1.0);
         let promise = -slope;
@@ -344,76 +349,15 @@ impl<'a, T: Element, L: RowLoss> Glm<'a, T, L> {
         }
         Ok(None)
     }
-
-    /// s times the second derivatives, each at least this share of their bound.
-    fn curvatures(&self, least: f64) -> Vec<f64> {
-        let bound = self.loss.bound();
-        let least = if bound.is_finite() { least * bound } else { 0.0 };
-        let of = |i: usize| {
-            let s = self.sample[i];
-            if s == 0.0 {
-                return 0.0;
-            }
-            let h = self.loss.curvature(self.y[i], self.values[i], self.derivatives[i] / s);
-            let majorant = self.loss.majorant(self.y[i], self.values[i]).unwrap_or(0.0);
-            s * h.max(self.caution * majorant).max(least).max(f64::MIN_POSITIVE)
-        };
-        (0..self.y.len()).map(of).collect()
-    }
-
-    fn differentiate(&mut self) {
-        for (i, r) in self.derivatives.iter_mut().enumerate() {
-            let s = self.sample[i];
-            *r = if s > 0.0 { s * self.loss.derivative(self.y[i], self.values[i]) } else { 0.0 };
-        }
-    }
-
-    /// Moves the intercept to where the derivatives sum to 0, by Newton steps between bounds that
-    /// hold it.
-    fn centre(&mut self) {
-        const ROUNDS: usize = 100;
-        self.differentiate();
-        if !self.centred {
-            return;
-        }
-        let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
-        let mut at = 0.0; // relative to where it stands
-        let start = self.values.clone();
-        for _ in 0..ROUNDS {
-            let (mut slope, mut curvature, mut size) = (0.0, 0.0, 0.0);
-            let rows = start.iter().zip(self.y).zip(&self.sample).filter(|(_, s)| **s > 0.0);
-            for ((z, y), s) in rows {
-                let r = self.loss.derivative(*y, z + at);
-                slope += s * r;
-                size += s * r.abs();
-                curvature += s * self.loss.curvature(*y, z + at, r);
-            }
-            if slope.abs() <= 1e-15 * size {
-                break;
-            }
-            if slope > 0.0 {
-                high = at
-            } else {
-                low = at
-            }
-            // Far from the minimum a step is bounded, and then doubled.
-            let reach = 1.0 + at.abs();
-            let step = (-slope / curvature).clamp(-reach, reach);
-            let next = if step.is_nan() { at - reach * slope.signum() } else { at + step };
-            let middle = 0.5 * (low + high);
-            let next = if next > low && next < high { next } else { middle };
-            if next == at || !next.is_finite() {
-                break;
-            }
-            at = next;
-        }
-        self.intercept += at;
-        self.values.iter_mut().for_each(|z| *z += at);
-        self.differentiate();
-    }
 }
 
-impl<T: Element, L: RowLoss> Model for Glm<'_, T, L> {
+impl<T: Element, L: RowLoss, S: Structure> Model for Glm<'_, T, L, S> {
+    type Structure = S;
+
+    fn structure(&self) -> S {
+        self.structure.clone()
+    }
+
     fn moments(&self) -> &[Moments] {
         &self.moments
     }
@@ -442,13 +386,17 @@ impl<T: Element, L: RowLoss> Model for Glm<'_, T, L> {
         if self.unit == 0.0 {
             return Ok(()); // the solution is 0
         }
-        for (place, (j, w)) in columns.iter().zip(coefficients).enumerate() {
+        // What constant columns do the intercept does.
+        let has_effect = |(j, _): &(u32, f64)| self.moments[*j as usize].squares > 0.0;
+        let pairs = columns.iter().copied().zip(coefficients.iter().copied());
+        let pairs: Vec<(u32, f64)> = pairs.filter(has_effect).collect();
+        for (place, (j, w)) in pairs.iter().enumerate() {
             if place % 64 == 0 {
                 stop.poll()?;
             }
             self.design.for_column(*j as usize, |i, x| self.values[i] += w * x);
         }
-        (self.variables, self.w) = (columns.to_vec(), coefficients.to_vec());
+        self.take_up(pairs);
         self.centre();
         Ok(())
     }

@@ -23,6 +23,13 @@ impl Groups {
         Groups { starts, columns }
     }
 
+    /// The same with some of the columns: groups may be left without any.
+    pub fn filtered(&self, keep: impl Fn(u32) -> bool) -> Groups {
+        let kept = |g: usize| self.columns(g).iter().copied().filter(|j| keep(*j));
+        let sizes = (0..self.len()).map(|g| kept(g).count() as u32);
+        Groups::new(sizes, (0..self.len()).flat_map(kept).collect())
+    }
+
     /// The number of groups.
     pub fn len(&self) -> usize {
         self.starts.len() - 1

@@ -20,6 +20,8 @@
 //! | [`solve`] | the outer loop for least squares |
 //! | [`glm`] | other losses: proximal Newton steps, each of them such a problem |
 //! | [`glm::multinomial`] | several classes together: such a model for each, in turn |
+//! | [`structure`] | what their penalty makes of the columns: each by itself, |
+//! | [`grouped`] | or groups of them |
 //! | [`row_descent`] | descent on the residual, for large models that are solved once |
 //! | [`extrapolation`] | of the iterates of both descents |
 //! | [`sqrt_lasso`] | the root of the squares instead of them |
@@ -45,11 +47,13 @@ pub mod convex_start;
 pub mod data;
 pub mod extrapolation;
 pub mod glm;
+pub mod grouped;
 pub mod groups;
 pub mod model;
 pub mod row_descent;
 pub mod solve;
 pub mod sqrt_lasso;
+pub mod structure;
 pub mod subset;
 pub mod tableau;
 pub mod working_set;
@@ -60,8 +64,10 @@ pub use convex_start::from_lassos;
 pub use data::Data;
 pub use glm::Glm;
 pub use glm::multinomial::Multinomial;
+pub use grouped::Grouped;
 pub use groups::Groups;
 pub use model::{Model, Point, Settings};
 pub use solve::Solver;
 pub use sqrt_lasso::SqrtLasso;
+pub use structure::{Single, Structure};
 pub use subset::{Rule, best_subset};

@@ -6,16 +6,17 @@ use sparrot_foundation::{Error, Status, Stop, Team, Trace};
 use crate::active::Penalties;
 use crate::bounds::{Bounds, Held};
 use crate::certificate::Variable;
+use crate::structure::{Known, Structure};
 
 /// What to solve, for `sum w_i (y_i - x_i'w - b)^2 / 2 + lambda sum v_j |w_j| + mu |w|^2 / 2` within
-/// bounds.
+/// bounds, or with another loss or the norms of groups.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings<'a> {
     /// lambda.
     pub lambda: f64,
     /// mu.
     pub mu: f64,
-    /// v: at least 0, infinity for columns that are left out; `None` for 1.
+    /// v, of columns or groups: at least 0, infinity for those that are left out; `None` for 1.
     pub weights: Option<&'a [f64]>,
     /// What coefficients may be.
     pub bounds: Bounds<'a>,
@@ -79,9 +80,7 @@ impl Settings<'_> {
     /// Whether the dual asks for a product of 0 with a column: it has no penalty to speak of, and its
     /// coefficient, w, is not at a bound at which a slope keeps it.
     pub fn is_exempt(&self, column: Exemption, w: impl Fn() -> f64) -> bool {
-        /// A penalty below this share of `|x_j| |r|` cannot be told from none,
-        const NONE: f64 = 1e-13;
-        /// nor a slope below this one from rounding.
+        /// A slope below this share of `|x_j| |r|` cannot be told from rounding.
         const SLOPE: f64 = 1e-9;
         let Exemption { j, product, scale } = column;
         let is_kept = || {
@@ -165,7 +164,7 @@ pub fn ridge(mu: f64, w: &[f64]) -> f64 {
 pub fn exempt(
     left: &[u32],
     settings: &Settings<'_>,
-    (moments, products): (&[Moments], &[f64]),
+    (moments, products): Known<'_>,
     residual: f64,
     used: impl Iterator<Item = (u32, f64)>,
 ) -> Vec<u32> {
@@ -179,11 +178,20 @@ pub fn exempt(
     left.iter().copied().filter(is_exempt).collect()
 }
 
+/// A penalty below this share of `|x_j| |r|` cannot be told from none.
+pub const NONE: f64 = 1e-13;
+
 /// By how much lambda is raised until no column with a penalty is in the model.
 pub const RAISE: f64 = 4.0;
 
 /// A model, and the solution so far: a path is a sequence of solves.
 pub trait Model {
+    /// What its penalty makes of the columns.
+    type Structure: Structure;
+
+    /// The same.
+    fn structure(&self) -> Self::Structure;
+
     /// What is known of the columns; the products are those at 0, of a single response.
     fn moments(&self) -> &[Moments];
 
@@ -241,16 +249,9 @@ pub fn lambda_max(
     team: &Team,
     stop: &Stop<'_>,
 ) -> Result<f64, Error> {
-    let candidates = settings.candidates(model.moments());
-    let of_response = |products: &[f64]| {
-        let ratio = |j: &u32| {
-            let product = products[*j as usize];
-            let excess = settings.bounds.of(*j).pull(product);
-            let weight = settings.weight(*j);
-            if weight > 0.0 && (excess / weight).is_finite() { excess / weight } else { 0.0 }
-        };
-        candidates.iter().map(ratio).fold(0.0, f64::max)
-    };
+    let structure = model.structure();
+    let candidates = structure.candidates(settings, model.moments());
+    let of_response = |products: &[f64]| structure.critical(settings, &candidates, products);
     let of = |responses: Vec<&[f64]>| responses.into_iter().map(of_response).fold(0.0, f64::max);
     let mut largest = of(model.products_at_0().iter().map(|products| &products[..]).collect());
     if settings.weights.is_none_or(|v| v.iter().all(|v| *v > 0.0)) {
@@ -260,7 +261,7 @@ pub fn lambda_max(
     loop {
         let point = model.solve(&Settings { lambda, mu: 0.0, ..*settings }, team, stop)?;
         largest = of(model.products(&candidates, team, stop)?);
-        let is_free = |j: &u32| settings.weight(*j) == 0.0;
+        let is_free = |j: &u32| structure.weight(settings, *j) == 0.0;
         let is_done = point.columns.iter().all(is_free);
         if is_done || !(RAISE * lambda).is_finite() || stop.is_late() {
             return Ok(largest);

@@ -27,6 +27,7 @@ use crate::active::Active;
 use crate::certificate::{self, Free, Seen};
 use crate::data::Data;
 use crate::model::{Model, Point, Settings, check_finite, ridge};
+use crate::structure::Single;
 use crate::working_set::{WorkingSet, violators};
 
 mod look;
@@ -376,6 +377,12 @@ impl<'a, T: Element> Solver<'a, T> {
 }
 
 impl<T: Element> Model for Solver<'_, T> {
+    type Structure = Single;
+
+    fn structure(&self) -> Single {
+        Single
+    }
+
     fn moments(&self) -> &[Moments] {
         &self.data.moments
     }

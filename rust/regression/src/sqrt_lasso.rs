@@ -22,6 +22,7 @@ use sparrot_simd::reduce;
 use crate::certificate;
 use crate::model::{Model, Point, Settings};
 use crate::solve::Solver;
+use crate::structure::Single;
 
 /// The floor of sigma, as a share of that at w = 0.
 const FLOOR: f64 = 1e-3;
@@ -48,6 +49,12 @@ impl<'a, T: Element> SqrtLasso<'a, T> {
 }
 
 impl<T: Element> Model for SqrtLasso<'_, T> {
+    type Structure = Single;
+
+    fn structure(&self) -> Single {
+        Single
+    }
+
     fn moments(&self) -> &[Moments] {
         self.lasso.moments()
     }

@@ -13,7 +13,7 @@ use crate::data::Data;
 use crate::model::Settings;
 
 /// Columns that join the set at once, at least.
-const JOIN: usize = 64;
+pub const JOIN: usize = 64;
 /// Rows of dense columns that are multiplied at once,
 const ROWS: usize = 2048;
 /// and columns that are, by the products of entries between polls, from so many to so many: more polls
@@ -33,20 +33,26 @@ pub fn violators(
     most: usize,
 ) -> Vec<u32> {
     let score = |j: u32| {
-        let lambda = settings.lambda_of(j);
         let (product, squares) = (products[j as usize], moments[j as usize].squares);
-        let excess = settings.bounds.of(j).pull(product);
-        if squares <= 0.0 || excess <= lambda * (1.0 + EXCESS) {
-            0.0
-        } else if lambda == 0.0 {
-            f64::INFINITY
-        } else {
-            (excess - lambda) / squares.sqrt()
-        }
+        violation(settings.bounds.of(j).pull(product), settings.lambda_of(j), squares)
     };
-    let mut new: Vec<(f64, u32)> =
-        outside.map(|j| (score(j), j)).filter(|(s, _)| *s > 0.0).collect();
-    let most = JOIN.max(most);
+    most_violating(outside.map(|j| (score(j), j)), JOIN.max(most))
+}
+
+/// By how much a pull violates its condition, of a column or a group with these squares.
+pub fn violation(pull: f64, lambda: f64, squares: f64) -> f64 {
+    if squares <= 0.0 || pull <= lambda * (1.0 + EXCESS) {
+        0.0
+    } else if lambda == 0.0 {
+        f64::INFINITY
+    } else {
+        (pull - lambda) / squares.sqrt()
+    }
+}
+
+/// Those with the largest violations, `most` of them, ascending.
+pub fn most_violating(all: impl Iterator<Item = (f64, u32)>, most: usize) -> Vec<u32> {
+    let mut new: Vec<(f64, u32)> = all.filter(|(s, _)| *s > 0.0).collect();
     let better = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
     if new.len() > most {
         new.select_nth_unstable_by(most, better);
@@ -117,6 +123,11 @@ impl WorkingSet {
             }
         }
         Ok(())
+    }
+
+    /// Adds mu to the diagonal of the Gram matrix: a ridge.
+    pub fn add_to_diagonal(&mut self, mu: f64) {
+        (0..self.len()).for_each(|k| self.gram[k * self.stride + k] += mu);
     }
 
     /// The residual of a response, centred and weighted, at these coefficients.

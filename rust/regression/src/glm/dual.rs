@@ -6,11 +6,11 @@ use sparrot_foundation::Error;
 use sparrot_simd::reduce;
 
 use super::Glm;
-use crate::bounds::Held;
 use crate::certificate::{self, Free};
-use crate::model::{Settings, exempt};
+use crate::model::Settings;
+use crate::structure::Structure;
 
-impl<T: Element, L: RowLoss> Glm<'_, T, L> {
+impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
     /// The dual's value at a residual, scaled, and made orthogonal to what has no penalty.
     pub(super) fn dual(
         &self,
@@ -24,15 +24,16 @@ impl<T: Element, L: RowLoss> Glm<'_, T, L> {
             return Ok(least); // nothing is orthogonal to all there is
         };
         let is_exempt = |j: &u32| exempt.binary_search(j).is_ok();
-        let held = Held::among(settings.bounds, self.used().filter(|(j, _)| !is_exempt(j)));
         let product = |j: u32| {
             let room = if away > 0.0 { away * self.norm(j) } else { 0.0 };
             (self.products[j as usize], room)
         };
-        let asked = || left.iter().copied().filter(|j| !is_exempt(j));
-        let variables = || settings.variables(asked(), &held, product);
-        let share = if settings.mu > 0.0 { 1.0 } else { certificate::share(variables()) };
-        let charge = certificate::charge(variables(), share, settings.mu);
+        let asked: Vec<u32> = left.iter().copied().filter(|j| !is_exempt(j)).collect();
+        let used = self.used().filter(|(j, _)| !is_exempt(j));
+        let variables = self.structure.variables(settings, &asked, used, product);
+        let all = || variables.iter().copied();
+        let share = if settings.mu > 0.0 { 1.0 } else { certificate::share(all()) };
+        let charge = certificate::charge(all(), share, settings.mu);
         let mut sum = 0.0;
         let rows = self.y.iter().zip(&residual).zip(&self.sample).filter(|(_, s)| **s > 0.0);
         for ((y, r), s) in rows {
@@ -55,14 +56,15 @@ impl<T: Element, L: RowLoss> Glm<'_, T, L> {
         let rows = residual.iter().zip(&self.sample).filter(|(_, s)| **s > 0.0);
         let size = rows.map(|(r, s)| r * r / s).sum::<f64>().sqrt();
         let known = (&self.moments[..], &self.products[..]);
-        let exempt = exempt(left, settings, known, size, self.used());
+        let exempt = self.structure.exempt(settings, left, known, size, self.used());
         if exempt.is_empty() {
             return Ok(Some((0.0, exempt)));
         }
         if exempt.len() >= certificate::MANY * self.y.len() {
             return Ok(None);
         }
-        let curvatures = self.curvatures(0.0);
+        // Where a loss is linear its derivative is at the border of what is allowed, and stays there.
+        let curvatures = self.curvatures(0.0, 0.0);
         let roots: Vec<f64> = curvatures.iter().map(|h| h.sqrt()).collect();
         // After the columns 1, if there is an intercept.
         let count = exempt.len() + usize::from(self.centred);

@@ -29,6 +29,7 @@ use crate::bounds::Bounds;
 use crate::certificate;
 use crate::extrapolation::mixture;
 use crate::model::{Model, Point, Settings, check_finite};
+use crate::structure::Single;
 
 use values::log_add;
 
@@ -77,7 +78,7 @@ impl<'a, T: Element> Multinomial<'a, T> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Multinomial<'a, T>, Error> {
-        let first = Glm::new(design, Logistic, targets[0], sample, centred, team, stop)?;
+        let first = Glm::new(design, Logistic, &Single, (targets[0], sample), centred, team, stop)?;
         let mut classes: Vec<_> = targets.iter().map(|y| first.with_targets(y)).collect();
         for class in &mut classes {
             let rows = class.y.iter().zip(&class.sample).filter(|(y, _)| **y > 0.0);
@@ -306,6 +307,12 @@ impl<'a, T: Element> Multinomial<'a, T> {
 }
 
 impl<T: Element> Model for Multinomial<'_, T> {
+    type Structure = Single;
+
+    fn structure(&self) -> Single {
+        Single
+    }
+
     fn moments(&self) -> &[Moments] {
         &self.classes[0].moments
     }

@@ -6,7 +6,7 @@ use sparrot_foundation::{Error, Stop};
 
 use super::Multinomial;
 use crate::glm::Glm;
-use crate::model::{Settings, ridge};
+use crate::model::Settings;
 
 impl<T: Element> Multinomial<'_, T> {
     /// Computes z from the coefficients.
@@ -60,9 +60,7 @@ impl<T: Element> Multinomial<'_, T> {
     }
 
     pub(super) fn primal(&self, settings: &Settings<'_>) -> f64 {
-        let penalty = |class: &Glm<'_, T, Logistic>| {
-            class.l1(settings, &class.w) + ridge(settings.mu, &class.w)
-        };
+        let penalty = |class: &Glm<'_, T, Logistic>| class.penalty(settings);
         self.total_loss() + self.classes.iter().map(penalty).sum::<f64>()
     }
 }

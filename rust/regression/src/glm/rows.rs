@@ -1,0 +1,82 @@
+//! The losses of the rows of a model, and the intercept: see [`crate::glm`].
+
+use sparrot_design::Element;
+use sparrot_design::loss::RowLoss;
+
+use super::Glm;
+use crate::structure::Structure;
+
+impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
+    /// The sum of the losses.
+    pub(super) fn total_loss(&self) -> f64 {
+        let rows = self.y.iter().zip(&self.values).zip(&self.sample);
+        rows.filter(|(_, s)| **s > 0.0).map(|((y, z), s)| s * self.loss.value(*y, *z)).sum()
+    }
+
+    /// s times the second derivatives, each at least this share of their bound, and that of a majorant.
+    pub(super) fn curvatures(&self, least: f64, caution: f64) -> Vec<f64> {
+        let bound = self.loss.bound();
+        let least = if bound.is_finite() { least * bound } else { 0.0 };
+        let of = |i: usize| {
+            let s = self.sample[i];
+            if s == 0.0 {
+                return 0.0;
+            }
+            let h = self.loss.curvature(self.y[i], self.values[i], self.derivatives[i] / s);
+            let majorant = self.loss.majorant(self.y[i], self.values[i]).unwrap_or(0.0);
+            s * h.max(caution * majorant).max(least).max(f64::MIN_POSITIVE)
+        };
+        (0..self.y.len()).map(of).collect()
+    }
+
+    pub(super) fn differentiate(&mut self) {
+        for (i, r) in self.derivatives.iter_mut().enumerate() {
+            let s = self.sample[i];
+            *r = if s > 0.0 { s * self.loss.derivative(self.y[i], self.values[i]) } else { 0.0 };
+        }
+    }
+
+    /// Moves the intercept to where the derivatives sum to 0, by Newton steps between bounds that
+    /// hold it.
+    pub(super) fn centre(&mut self) {
+        const ROUNDS: usize = 100;
+        self.differentiate();
+        if !self.centred {
+            return;
+        }
+        let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
+        let mut at = 0.0; // relative to where it stands
+        let start = self.values.clone();
+        for _ in 0..ROUNDS {
+            let (mut slope, mut curvature, mut size) = (0.0, 0.0, 0.0);
+            let rows = start.iter().zip(self.y).zip(&self.sample).filter(|(_, s)| **s > 0.0);
+            for ((z, y), s) in rows {
+                let r = self.loss.derivative(*y, z + at);
+                slope += s * r;
+                size += s * r.abs();
+                curvature += s * self.loss.curvature(*y, z + at, r);
+            }
+            if slope.abs() <= 1e-15 * size {
+                break;
+            }
+            if slope > 0.0 {
+                high = at
+            } else {
+                low = at
+            }
+            // Far from the minimum a step is bounded, and then doubled.
+            let reach = 1.0 + at.abs();
+            let step = (-slope / curvature).clamp(-reach, reach);
+            let next = if step.is_nan() { at - reach * slope.signum() } else { at + step };
+            let middle = 0.5 * (low + high);
+            let next = if next > low && next < high { next } else { middle };
+            if next == at || !next.is_finite() {
+                break;
+            }
+            at = next;
+        }
+        self.intercept += at;
+        self.values.iter_mut().for_each(|z| *z += at);
+        self.differentiate();
+    }
+}
