@@ -212,8 +212,12 @@ fn multiply_all<V: Vector, const WIDTH: usize>(
                     {
                         let lines = lines.clone();
                         match group.len() {
-                            ..=2 => place.dense::<V, 2>(product, dense, group, lines, out, nothing),
-                            ..=4 => place.dense::<V, 4>(product, dense, group, lines, out, nothing),
+                            0..=2 => {
+                                place.dense::<V, 2>(product, dense, group, lines, out, nothing)
+                            }
+                            3..=4 => {
+                                place.dense::<V, 4>(product, dense, group, lines, out, nothing)
+                            }
                             _ => {
                                 place.dense::<V, GROUP>(product, dense, group, lines, out, nothing)
                             }
@@ -223,13 +227,13 @@ fn multiply_all<V: Vector, const WIDTH: usize>(
                         for row in group {
                             let ends = cuts.of(row, block);
                             match width.div_ceil(V::LANES) {
-                                ..=2 => {
+                                0..=2 => {
                                     place.sparse::<V, 2>(product, rows, row, ends, out, nothing)
                                 }
-                                ..=4 => {
+                                3..=4 => {
                                     place.sparse::<V, 4>(product, rows, row, ends, out, nothing)
                                 }
-                                ..=6 => {
+                                5..=6 => {
                                     place.sparse::<V, 6>(product, rows, row, ends, out, nothing)
                                 }
                                 _ => place.sparse::<V, 8>(product, rows, row, ends, out, nothing),
@@ -316,7 +320,7 @@ impl<T: Copy + Default, const WIDTH: usize> Place<'_, T, WIDTH> {
         let scale = V::splat(product.scale);
         let base = if self.block == 0 { product.base } else { None };
         if left < whole {
-            for q in 0..R {
+            for (q, sum) in sums.into_iter().enumerate() {
                 let at = q * V::LANES;
                 if at < left {
                     let (at, left) = (start + at, left - at);
@@ -327,7 +331,7 @@ impl<T: Copy + Default, const WIDTH: usize> Place<'_, T, WIDTH> {
                         }
                         None => V::splat(zero),
                     };
-                    store_up_to(scale.mul_add(sums[q], added), &mut out[at..], left, zero);
+                    store_up_to(scale.mul_add(sum, added), &mut out[at..], left, zero);
                 }
             }
             return;
@@ -336,25 +340,24 @@ impl<T: Copy + Default, const WIDTH: usize> Place<'_, T, WIDTH> {
         let out = &mut out[start..start + whole];
         match base {
             _ if self.block > 0 => {
-                for q in 0..R {
-                    sums[q] = scale.mul_add(sums[q], V::load(&out[q * V::LANES..]));
+                for (sum, there) in sums.iter_mut().zip(out.chunks_exact(V::LANES)) {
+                    *sum = scale.mul_add(*sum, V::load(there));
                 }
             }
             Some((base, weight)) => {
                 let (base, weight) = (&base[start..start + whole], V::splat(weight));
-                for q in 0..R {
-                    let base = V::load(&base[q * V::LANES..]);
-                    sums[q] = scale.mul_add(sums[q], weight.mul(base));
+                for (sum, base) in sums.iter_mut().zip(base.chunks_exact(V::LANES)) {
+                    *sum = scale.mul_add(*sum, weight.mul(V::load(base)));
                 }
             }
             None => {
-                for q in 0..R {
-                    sums[q] = scale.mul(sums[q]);
+                for sum in &mut sums {
+                    *sum = scale.mul(*sum);
                 }
             }
         }
-        for q in 0..R {
-            sums[q].store(&mut out[q * V::LANES..]);
+        for (sum, out) in sums.iter().zip(out.chunks_exact_mut(V::LANES)) {
+            sum.store(out);
         }
     }
 }
