@@ -53,12 +53,19 @@ def main(argv: list[str]) -> None:
 
 
 def cases():
-    """Return diabetes, correlated columns with a sparse truth, and sparse columns as of words."""
+    """Return two real tables, Gaussian columns with a sparse truth, and sparse ones as of words."""
     import numpy as np
-    from sklearn.datasets import load_diabetes
+    from sklearn.datasets import load_diabetes, load_digits
+
+    from peers.descent.run import data
 
     X, y = load_diabetes(return_X_y=True)
     yield "diabetes", np.asfortranarray((X - X.mean(0)) / X.std(0)), y - y.mean()
+    X, y = load_digits(return_X_y=True)
+    X = X[:, X.std(0) > 0]
+    yield "digits", np.asfortranarray((X - X.mean(0)) / X.std(0)), (y - y.mean()) / y.std()
+    X, y = data("A")[:2]
+    yield "data A of arXiv 1712.08859", np.asfortranarray(X), y / np.sqrt((y**2).mean())
     for n, p, k, rho in SIZES:
         yield f"{n}x{p}, rho {rho}", *correlated(n, p, k, rho)
     for n, p, density, k in TEXTS:
