@@ -65,7 +65,7 @@ def cases():
     X = X[:, X.std(0) > 0]
     yield "digits", np.asfortranarray((X - X.mean(0)) / X.std(0)), (y - y.mean()) / y.std()
     X, y = data("A")[:2]
-    yield "data A of arXiv 1712.08859", np.asfortranarray(X), y / np.sqrt((y**2).mean())
+    yield "data A of arXiv 1712.08859", X, y / np.sqrt((y**2).mean())
     for n, p, k, rho in SIZES:
         yield f"{n}x{p}, rho {rho}", *correlated(n, p, k, rho)
     for n, p, density, k in TEXTS:
