@@ -1,14 +1,14 @@
-"""Duality gaps of groups and of several responses against objectives to fifty digits."""
+"""Duality gaps of groups, of several responses and without penalties, to fifty digits."""
 
 import mpmath
 import numpy as np
 import pytest
 
-from sparrot.linear_model import GroupLasso, MultiTaskLasso, SparseGroupLasso
+from sparrot.linear_model import GroupLasso, Lasso, MultiTaskLasso, SparseGroupLasso
 
 
 class Problem:
-    """``|y - X w|^2 / 2 + sum over groups of (norms |w_g| + limit |w_g|_1)``, to fifty digits."""
+    """``|y - X w|^2 / 2 + sum over groups g of norms_g |w_g| + limit |w|_1``, to fifty digits."""
 
     def __init__(self, X, y, groups, norms, limit=0):
         self.X, self.y, self.groups = mpmath.matrix(X.tolist()), mpmath.matrix(y.tolist()), groups
@@ -19,7 +19,8 @@ class Problem:
 
     def objective(self, w):
         r = self.y - self.X * w
-        sizes = mpmath.fsum(self.norms * self.norm(w, group) for group in self.groups)
+        parts = zip(self.norms, self.groups, strict=True)
+        sizes = mpmath.fsum(limit * self.norm(w, group) for limit, group in parts)
         return mpmath.fsum(r_i**2 for r_i in r) / 2 + sizes + self.limit * sum(map(abs, w))
 
     def improved(self, w):
@@ -32,15 +33,15 @@ class Problem:
                 part[:, k] = self.X[:, j]
             gradient = part.T * (self.X * w - self.y)
             curvature = part.T * part
-            for group in self.groups:
+            for limit, group in zip(self.norms, self.groups, strict=True):
                 places = [k for k, j in enumerate(used) if j in group]
                 size = self.norm(w, group)
                 for k in places:
-                    gradient[k] += self.norms * w[used[k]] / size
+                    gradient[k] += limit * w[used[k]] / size
                     gradient[k] += self.limit * mpmath.sign(w[used[k]])
-                    curvature[k, k] += self.norms / size
+                    curvature[k, k] += limit / size
                     for m in places:
-                        curvature[k, m] -= self.norms * w[used[k]] * w[used[m]] / size**3
+                        curvature[k, m] -= limit * w[used[k]] * w[used[m]] / size**3
             try:
                 step = mpmath.lu_solve(curvature, gradient)
             except ZeroDivisionError:
@@ -86,7 +87,7 @@ def test_gaps_of_groups(seed, share):
             model = GroupLasso(2, alpha, **options)
         model.fit(X, y)
         unit = mpmath.mpf(alpha) * n
-        norms = unit * (1 - share)
+        norms = [unit * (1 - share)] * 2
         problem = Problem(X, y, [(0, 1), (2, 3)], norms, unit * share)
         w = mpmath.matrix(model.coef_.tolist())
         assert problem.objective(w) - problem.improved(w) <= n * mpmath.mpf(model.dual_gap_)
@@ -106,9 +107,31 @@ def test_gaps_of_several_responses(seed):
             np.kron(X, np.eye(2)),
             Y.ravel(),
             [(0, 1), (2, 3), (4, 5)],
-            mpmath.mpf(alpha) * n,
+            [mpmath.mpf(alpha) * n] * 3,
         )
         w = mpmath.matrix(model.coef_.T.ravel().tolist())
+        assert problem.objective(w) - problem.improved(w) <= n * mpmath.mpf(model.dual_gap_)
+
+
+@pytest.mark.filterwarnings("ignore::sparrot.errors.ConvergenceWarning")
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("seed", range(5000, 5200, 20))
+def test_gaps_without_penalties(seed, size):
+    """Rounding turns the span of columns that are nearly dependent."""
+    for rng in map(np.random.default_rng, range(seed, seed + 20)):
+        n = int(rng.integers(5, 12))
+        X, y = dependent(rng, n, 4), rng.normal(size=n)
+        if rng.random() < 0.5:
+            X += rng.normal(size=4) * 10 ** rng.uniform(0, 4)
+        alpha = np.abs(X.T @ y).max() / n * 10 ** rng.uniform(-4, 0.1)
+        weights = np.repeat(rng.choice([0.0, 1.0], 2), 2 // size)
+        options = {"weights": weights, "fit_intercept": False, "tol": rng.choice([1e-12, 1e-6])}
+        model = Lasso(alpha, **options) if size == 1 else GroupLasso(2, alpha, **options)
+        model.fit(X, y)
+        groups = [tuple(range(first, first + size)) for first in range(0, 4, size)]
+        norms = [mpmath.mpf(alpha) * n * int(weight) for weight in weights]
+        problem = Problem(X, y, groups, norms)
+        w = mpmath.matrix(model.coef_.tolist())
         assert problem.objective(w) - problem.improved(w) <= n * mpmath.mpf(model.dual_gap_)
 
 

@@ -82,8 +82,7 @@ class ElasticNet(Linear, ElasticModel):
     ``dual_gap_`` includes what rounding may have done, so that it is no less than the true one; of
     columns that are nearly dependent, of a small ``alpha``, it can therefore stay above ``tol``.
     Columns without a penalty, or with one below 1e-13 of what they could explain, count as
-    dependent if they are so to 15 digits; where they are to nine or more, and a fit ends with a
-    warning, the gap it tells can be too small by a hundredth of itself.
+    dependent if they are so to 15 digits.
 
     Examples
     --------

@@ -73,9 +73,7 @@ class GroupLasso(SingleResponse):
     -----
     A working set of groups, those that would move furthest; on it descent by blocks with the Gram
     matrix, extrapolated; gap-safe screening.
-    ``dual_gap_`` includes what rounding may have done, so that it is no less than the true one, but
-    for groups without a penalty whose columns are dependent to nine digits or more: see
-    :class:`Lasso`.
+    ``dual_gap_`` includes what rounding may have done, so that it is no less than the true one.
 
     Examples
     --------

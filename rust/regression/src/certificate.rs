@@ -134,6 +134,9 @@ pub struct Free {
     norms: Vec<f64>,
     basis: Mat<f64>,
     factor: Mat<f64>,
+    /// By what share of its norm a projection may be off: rounding turns the span, the more the nearer the
+    /// columns are to dependent ones.
+    pub blur: f64,
 }
 
 impl Free {
@@ -162,11 +165,15 @@ impl Free {
         let rank = (0..upper.nrows().min(count)).take_while(|k| upper[(*k, *k)].abs() > least);
         let rank = rank.count();
         let kept: Vec<usize> = qr.P().arrays().0[..rank].to_vec();
+        let factor = upper.submatrix(0, 0, rank, rank).to_owned();
+        let mut inverse = Mat::<f64>::identity(rank, rank);
+        solve_upper_triangular_in_place(factor.as_ref(), inverse.as_mut(), Par::Seq);
         Ok(Free {
             norms: kept.iter().map(|k| norms[*k]).collect(),
             kept,
             basis: qr.compute_thin_Q().subcols(0, rank).to_owned(),
-            factor: upper.submatrix(0, 0, rank, rank).to_owned(),
+            factor,
+            blur: f64::EPSILON * (n as f64).sqrt() * inverse.norm_l2(),
         })
     }
 

@@ -10,8 +10,16 @@ use sparrot_simd::reduce;
 use super::{BlockSolver, gather};
 use crate::certificate::{Free, MANY, Seen, gap, rounding};
 
-/// Residuals, how far they are from others, and columns.
-type Certified = (Vec<Vec<f64>>, f64, HashSet<u32>);
+/// The residuals that are certified, if there are exempt columns.
+#[derive(Default)]
+struct Certified {
+    residuals: Vec<Vec<f64>>,
+    /// How far they may be from those of exact columns,
+    blur: f64,
+    /// and these from the residuals of the coefficients.
+    away: f64,
+    exempt: HashSet<u32>,
+}
 
 impl<T: Element> BlockSolver<'_, T> {
     /// The objective, and how far it is from the minimum if the penalty is convex: the formulas are those of
@@ -27,7 +35,8 @@ impl<T: Element> BlockSolver<'_, T> {
         if !P::IS_CONVEX {
             return Ok(Seen { primal, rounding: 0.0, gap: f64::INFINITY, share: 0.0, away: 0.0 });
         }
-        let (certified, away, exempt) = self.without_free(left, penalty)?;
+        let Certified { residuals: certified, blur, away, exempt } =
+            self.without_free(left, penalty)?;
         let residuals = if exempt.is_empty() { &self.residuals } else { &certified };
         let size = norm(residuals);
         let (mut share, mut h) = (1.0f64, vec![]);
@@ -69,7 +78,8 @@ impl<T: Element> BlockSolver<'_, T> {
             for (k, j) in &used {
                 let j = *j as usize;
                 along += w[*k] * own[j];
-                room += w[*k].abs() * size * self.blurs[j];
+                let norm = self.data.moments[j].squares.sqrt();
+                room += w[*k].abs() * (size * self.blurs[j] + blur * norm);
                 sizes += w[*k].abs() * self.data.size_in_residual(j);
             }
             // What rounding does to the residual.
@@ -82,7 +92,7 @@ impl<T: Element> BlockSolver<'_, T> {
         } else {
             apart.map(|(q, r)| (q - share * r).powi(2)).sum::<f64>().sqrt()
         };
-        let rest = distance + off;
+        let rest = distance + share * blur + off;
         let found = 0.5 * rest * rest + self.descent.penalty(penalty) - share * along + room;
         let terms = rounding(self.data.y.len() + used.len());
         let lost = off * (norm(&self.residuals) + 0.5 * off) + terms * primal;
@@ -104,7 +114,7 @@ impl<T: Element> BlockSolver<'_, T> {
         let columns: Vec<u32> =
             free.flat_map(|g| self.groups.columns(*g as usize)).copied().collect();
         if columns.is_empty() {
-            return Ok((vec![], 0.0, HashSet::new()));
+            return Ok(Certified::default());
         }
         let used: HashSet<u32> = self.used().into_iter().map(|(_, j)| j).collect();
         let is_exempt = |j: &u32| {
@@ -116,8 +126,9 @@ impl<T: Element> BlockSolver<'_, T> {
         let n = self.data.y.len();
         // Nothing is orthogonal to all there is.
         let nothing = || {
-            let none = vec![vec![0.0; n]; self.residuals.len()];
-            (none, norm(&self.residuals), exempt.iter().copied().collect())
+            let residuals = vec![vec![0.0; n]; self.residuals.len()];
+            let exempt = exempt.iter().copied().collect();
+            Certified { residuals, blur: 0.0, away: norm(&self.residuals), exempt }
         };
         if exempt.len() >= MANY * n {
             return Ok(nothing());
@@ -129,7 +140,9 @@ impl<T: Element> BlockSolver<'_, T> {
         }
         let mut residuals = self.residuals.clone();
         let squares: f64 = residuals.iter_mut().map(|r| span.project(r).powi(2)).sum();
-        Ok((residuals, squares.sqrt(), exempt.into_iter().collect()))
+        let blur = span.blur * norm(&residuals);
+        let exempt = exempt.into_iter().collect();
+        Ok(Certified { residuals, blur, away: squares.sqrt() + blur, exempt })
     }
 
     /// Of single columns, by how much one would move, at most.

@@ -14,7 +14,9 @@ use crate::model::{Settings, exempt};
 struct Certified {
     /// That of the coefficients, but for its part in the span of the exempt columns.
     residual: Vec<f64>,
-    /// The norm of that part.
+    /// How far it may be from that of exact columns,
+    blur: f64,
+    /// and that from the residual of the coefficients.
     away: f64,
     /// The exempt columns, ascending.
     exempt: Vec<u32>,
@@ -74,7 +76,8 @@ impl<T: Element> Solver<'_, T> {
         let gap = |share: f64| {
             let term = |(j, w): &(u32, f64)| {
                 let penalty = stage.lambda_of(*j) * w.abs() + 0.5 * mu * w * w;
-                let room = w.abs() * (size * self.blurs[*j as usize]);
+                let (blur, norm) = (self.blurs[*j as usize], self.norms[*j as usize]);
+                let room = w.abs() * (size * blur + certified.blur * norm);
                 penalty - share * w * own[*j as usize] + room
             };
             let sum: f64 = used.iter().map(term).sum();
@@ -83,7 +86,7 @@ impl<T: Element> Solver<'_, T> {
             } else {
                 certificate::charge(stage.variables(asked(), &held, product), share, mu)
             };
-            let rest = self.distance(&certified, share, size) + off;
+            let rest = self.distance(&certified, share, size) + share * certified.blur + off;
             (certificate::gap(0.5 * rest * rest + sum + charge, 0.0), share)
         };
         let (gap, share) = if mu > 0.0 {
@@ -128,7 +131,7 @@ impl<T: Element> Solver<'_, T> {
         let n = self.residual.len();
         let mut residual = self.residual.clone();
         if exempt.is_empty() {
-            return Ok(Certified { residual, away: 0.0, exempt });
+            return Ok(Certified { residual, blur: 0.0, away: 0.0, exempt });
         }
         let span = match self.span.take() {
             Some((columns, span)) if columns == exempt => Some(span),
@@ -138,15 +141,18 @@ impl<T: Element> Solver<'_, T> {
                 Some(Free::new(exempt.len(), n, fill)?)
             }
         };
-        let away = match &span {
-            Some(span) if !span.is_everything() => span.project(&mut residual),
+        let (away, blur) = match &span {
+            Some(span) if !span.is_everything() => {
+                let away = span.project(&mut residual);
+                (away, span.blur * reduce::dot(&residual, &residual).sqrt())
+            }
             // Nothing is orthogonal to all there is.
             _ => {
                 residual.fill(0.0);
-                reduce::dot(&self.residual, &self.residual).sqrt()
+                (reduce::dot(&self.residual, &self.residual).sqrt(), 0.0)
             }
         };
         self.span = span.map(|span| (exempt.clone(), span));
-        Ok(Certified { residual, away, exempt })
+        Ok(Certified { residual, blur, away: away + blur, exempt })
     }
 }
