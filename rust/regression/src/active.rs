@@ -38,6 +38,8 @@ const JOIN: usize = 64;
 const ROUNDS_TOGETHER: usize = 40;
 /// Rounds at most.
 const ROUNDS: usize = 10_000;
+/// The steps that mend the rounding of the last one go on while the gap becomes less than this share.
+const REFINED: f64 = 0.5;
 /// If more than one in so many leave at once, the factor is made anew.
 const ANEW: usize = 24;
 
@@ -79,6 +81,8 @@ pub struct Active {
     is_in: Vec<bool>,
     factor: Factor,
     nudge: f64,
+    /// Whether it is that of the Gram matrix, but for the nudge.
+    is_of_gram: bool,
     /// The mu of the factor.
     mu: f64,
 }
@@ -146,17 +150,21 @@ impl Active {
             self.rebuild(set)?;
         }
         self.update_gradient(set);
+        let mut last = f64::INFINITY;
         for round in 0..ROUNDS {
             if !self.support.is_empty() {
                 self.descend(set, penalties, stop)?;
             }
-            if self.gap(penalties, yy) <= target || stop.is_late() {
+            let gap = self.gap(penalties, yy);
+            if gap <= target || stop.is_late() {
                 break;
             }
             let most = if round < ROUNDS_TOGETHER { JOIN.max(self.support.len() / 2) } else { 1 };
-            if !self.join(set, penalties, most)? {
+            // If none join, what is left is rounding of the step, which another one mends, up to a point.
+            if !self.join(set, penalties, most)? && gap > REFINED * last {
                 break;
             }
+            last = gap;
         }
         Ok(())
     }
@@ -198,17 +206,9 @@ impl Active {
         add_products(set, self.mu, &terms, &mut self.q);
     }
 
-    /// Moves the support by d, in its order, and the gradient with it.
-    fn image(&self, set: &WorkingSet, d: &[f64]) -> Vec<f64> {
-        let mut image = vec![0.0; self.q.len()];
-        let moved = self.support.iter().zip(d).filter(|(_, d)| **d != 0.0);
-        let terms: Vec<(usize, f64)> = moved.map(|(k, d)| (*k, *d)).collect();
-        add_products(set, self.mu, &terms, &mut image);
-        image
-    }
-
     /// To the minimum over the support with its signs, leaving out what does not keep its sign or
-    /// comes to a bound.
+    /// comes to a bound. On the way the gradient is that of the support alone, by the system that the
+    /// factor solves: columns of the Gram matrix are needed of what leaves, not of all that moves.
     fn descend(
         &mut self,
         set: &WorkingSet,
@@ -230,31 +230,50 @@ impl Active {
                 }
                 break;
             }
+            let image = self.image(set, &rhs, &d);
             // All that would cross stop at their ends.
-            let to_end = |c: &Crossing| c.end - self.w[self.support[c.place]];
-            let mut clipped = d.clone();
-            crossing.iter().for_each(|c| clipped[c.place] = to_end(c));
-            let image = self.image(set, &clipped);
-            let products: Vec<f64> = self.support.iter().map(|k| image[*k]).collect();
-            let change = 0.5 * reduce::dot(&clipped, &products) - reduce::dot(&rhs, &clipped);
+            let (mut clipped, mut clipped_image) = (d.clone(), image.clone());
+            for c in &crossing {
+                let k = self.support[c.place];
+                let less = c.end - self.w[k] - d[c.place];
+                clipped[c.place] += less;
+                let column = set.gram(k);
+                let rows = clipped_image.iter_mut().zip(&self.support);
+                rows.for_each(|(image, i)| *image += less * column[*i]);
+                clipped_image[c.place] += less * self.mu;
+            }
+            let change =
+                0.5 * reduce::dot(&clipped, &clipped_image) - reduce::dot(&rhs, &clipped);
             let share = crossing.iter().map(|c| c.share).fold(1.0, f64::min);
             let to_first = share * (0.5 * share - 1.0) * reduce::dot(&rhs, &d);
             if change < to_first {
-                self.move_by(&clipped, &image, penalties);
+                self.move_by((&clipped, &clipped_image), 1.0, penalties);
                 self.leave(set, &crossing)?;
                 continue;
             }
             let first: Vec<Crossing> = crossing.into_iter().filter(|c| c.share == share).collect();
             if share > 0.0 {
-                d.iter_mut().for_each(|d| *d *= share);
-                first.iter().for_each(|c| d[c.place] = c.end - self.w[self.support[c.place]]);
-                let image = self.image(set, &d);
-                self.move_by(&d, &image, penalties);
+                self.move_by((&d, &image), share, penalties);
             }
             self.leave(set, &first)?;
         }
         self.update_gradient(set);
         Ok(())
+    }
+
+    /// The products of the support with a step that solves `(G + mu I + nudge) d = rhs`.
+    fn image(&self, set: &WorkingSet, rhs: &[f64], d: &[f64]) -> Vec<f64> {
+        if !self.is_of_gram {
+            let of = |k: &usize| {
+                let column = set.gram(*k);
+                self.support.iter().zip(d).map(|(i, d)| column[*i] * d).sum::<f64>()
+            };
+            return self.support.iter().zip(d).map(|(k, d)| of(k) + self.mu * d).collect();
+        }
+        let of = |((k, rhs), d): ((&usize, &f64), &f64)| {
+            rhs - self.nudge * (set.gram(*k)[*k] + self.mu) * d
+        };
+        self.support.iter().zip(rhs).zip(d).map(of).collect()
     }
 
     /// The variables of the support that a full step takes through 0 or a bound.
@@ -275,12 +294,13 @@ impl Active {
         self.support.iter().enumerate().filter_map(of).collect()
     }
 
-    fn move_by(&mut self, d: &[f64], image: &[f64], penalties: &Penalties) {
-        for (k, d) in self.support.iter().zip(d) {
+    /// Moves the support by a share of a step with these products, and its gradient.
+    fn move_by(&mut self, (d, image): (&[f64], &[f64]), share: f64, penalties: &Penalties) {
+        for (k, (d, image)) in self.support.iter().zip(d.iter().zip(image)) {
             // A share of a step may go beyond a bound by rounding.
-            self.w[*k] = penalties.bounds[*k].nearest(self.w[*k] + d);
+            self.w[*k] = penalties.bounds[*k].nearest(self.w[*k] + share * d);
+            self.q[*k] -= share * image;
         }
-        self.q.iter_mut().zip(image).for_each(|(q, i)| *q -= i);
     }
 
     /// Variables, ascending by their places, leave the support for their ends.
@@ -351,7 +371,8 @@ impl Active {
                 out.iter_mut().zip(&support[j..]).for_each(|(o, i)| *o = column[*i]);
                 out[0] = (out[0] + mu) * more;
             };
-            if self.factor.rebuild(support.len(), fill)? {
+            self.is_of_gram = self.factor.rebuild(support.len(), fill)?;
+            if self.is_of_gram {
                 return Ok(());
             }
             if self.nudge >= 1.0 {

@@ -1,7 +1,7 @@
 //! The columns that are being worked with, and their Gram matrix.
 //!
 //! Of dense data blocks of rows are centred and weighted, so that products between columns are those of
-//! dense matrices, by faer; of sparse data they are summed row by row.
+//! dense matrices, by faer; of sparse data only the pairs of entries of a row are multiplied.
 
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
@@ -203,44 +203,53 @@ impl WorkingSet {
         Ok(())
     }
 
-    /// Row by row: a row takes part in the products of the pairs of its entries, which are far fewer
-    /// than all pairs of columns.
+    /// Column by column: an entry meets those before it in its row, and their products are added up in the
+    /// column of the Gram matrix, which the first cache holds.
     fn multiply_sparse<T: Element>(
         &mut self,
         data: &Data<'_, T>,
         before: usize,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
-        /// Rows between polls.
-        const ROWS: usize = 256;
-        let (rows, means) = self.rows(data);
-        for (i, row) in rows.windows().enumerate() {
-            if i % ROWS == 0 {
+        /// Columns between polls.
+        const COLUMNS: usize = 64;
+        let starts = self.row_starts(data);
+        let mut ends = starts.clone();
+        let mut entries = vec![(0u32, 0.0); starts[data.y.len()]];
+        let mut means: Vec<f64> = Vec::with_capacity(self.len());
+        for (k, j) in self.variables.iter().enumerate() {
+            if k % COLUMNS == 0 {
                 stop.poll()?;
             }
-            let weight = data.roots[i] * data.roots[i];
-            let first = row.partition_point(|(k, _)| (*k as usize) < before);
-            for (at, (k, x)) in row.iter().enumerate().skip(first) {
-                let products = &mut self.gram[*k as usize * self.stride..][..*k as usize + 1];
-                for (q, y) in &row[..=at] {
-                    products[*q as usize] += weight * x * y;
+            let products = &mut self.gram[k * self.stride..][..=k];
+            let mean = data.entries(*j as usize, |i, x| {
+                let end = ends[i];
+                entries[end] = (k as u32, x);
+                ends[i] = end + 1;
+                if k >= before {
+                    let weighted = data.roots[i] * data.roots[i] * x;
+                    for (q, y) in &entries[starts[i]..=end] {
+                        products[*q as usize] += weighted * y;
+                    }
                 }
+            });
+            means.push(mean);
+            if k >= before {
+                // What centring still has to take from the columns.
+                let shift = data.total * mean;
+                products.iter_mut().zip(&means).for_each(|(product, m)| *product -= shift * m);
             }
         }
         for k in before..self.len() {
-            for q in 0..=k {
-                let shift = data.total * means[k] * means[q];
-                let product = self.gram[k * self.stride + q] - shift;
-                self.gram[k * self.stride + q] = product;
-                self.gram[q * self.stride + k] = product;
+            for q in before..k {
+                self.gram[q * self.stride + k] = self.gram[k * self.stride + q];
             }
         }
         Ok(())
     }
 
-    /// The entries of the set by rows, in the order of the set, and what centring still has to take
-    /// from its columns.
-    fn rows<T: Element>(&self, data: &Data<'_, T>) -> (Rows, Vec<f64>) {
+    /// Where the entries of each row of the set begin, if they are put one row after the other.
+    fn row_starts<T: Element>(&self, data: &Data<'_, T>) -> Vec<usize> {
         let mut starts = vec![0usize; data.y.len() + 1];
         for j in &self.variables {
             data.design.for_column(*j as usize, |i, _| starts[i + 1] += 1);
@@ -248,28 +257,7 @@ impl WorkingSet {
         for i in 0..data.y.len() {
             starts[i + 1] += starts[i];
         }
-        let mut next = starts.clone();
-        let mut entries = vec![(0u32, 0.0); starts[data.y.len()]];
-        let mut fill = |(k, j): (usize, &u32)| {
-            data.entries(*j as usize, |i, x| {
-                entries[next[i]] = (k as u32, x);
-                next[i] += 1;
-            })
-        };
-        let means = self.variables.iter().enumerate().map(&mut fill).collect();
-        (Rows { starts, entries }, means)
-    }
-}
-
-/// The entries of some columns by rows.
-struct Rows {
-    starts: Vec<usize>,
-    entries: Vec<(u32, f64)>,
-}
-
-impl Rows {
-    fn windows(&self) -> impl Iterator<Item = &[(u32, f64)]> {
-        self.starts.windows(2).map(|ends| &self.entries[ends[0]..ends[1]])
+        starts
     }
 }
 
