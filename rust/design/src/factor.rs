@@ -19,6 +19,8 @@ pub struct Factor {
 
 /// A pivot below this share of its diagonal entry is rounding.
 const NO_PIVOT: f64 = 1e-15;
+/// Columns that share loads and stores of the vector that is solved for.
+const TOGETHER: usize = 4;
 /// Columns that are filled between two looks at the clock.
 const COLUMNS: usize = 64;
 
@@ -147,10 +149,20 @@ impl Factor {
 
     /// Solves `L'x = z`, in place.
     pub fn backward(&self, x: &mut [f64]) {
-        let s = self.stride;
-        for j in (0..self.size).rev() {
-            let below = &self.values[j * s + j + 1..j * s + self.size];
-            x[j] = (x[j] - reduce::dot(below, &x[j + 1..])) / self.values[j * s + j];
+        for first in (0..self.size).step_by(TOGETHER).rev() {
+            let last = self.size.min(first + TOGETHER);
+            let (own, below) = x[first..self.size].split_at_mut(last - first);
+            // The last ones, if they are fewer, have nothing below.
+            if own.len() == TOGETHER {
+                let columns = std::array::from_fn(|q| self.column(first + q, last));
+                let products = linear::dot4(columns, below);
+                own.iter_mut().zip(products).for_each(|(x, product)| *x -= product);
+            }
+            for q in (0..own.len()).rev() {
+                let column = self.column(first + q, first + q);
+                let after: f64 = (q + 1..own.len()).map(|r| column[r - q] * own[r]).sum();
+                own[q] = (own[q] - after) / column[0];
+            }
         }
     }
 
@@ -162,15 +174,27 @@ impl Factor {
     }
 
     fn forward(&self, x: &mut [f64]) {
-        let s = self.stride;
-        for j in 0..self.size {
-            x[j] /= self.values[j * s + j];
-            let value = x[j];
-            if value != 0.0 {
-                let below = &self.values[j * s + j + 1..j * s + self.size];
-                linear::axpy(-value, below, &mut x[j + 1..]);
+        for first in (0..self.size).step_by(TOGETHER) {
+            let last = self.size.min(first + TOGETHER);
+            let (own, below) = x[first..self.size].split_at_mut(last - first);
+            for q in 0..own.len() {
+                let column = self.column(first + q, first + q);
+                own[q] /= column[0];
+                for r in q + 1..own.len() {
+                    own[r] -= own[q] * column[r - q];
+                }
+            }
+            // The last ones, if they are fewer, have nothing below.
+            if let Ok(own) = <[f64; TOGETHER]>::try_from(&*own) {
+                let columns = std::array::from_fn(|q| self.column(first + q, last));
+                linear::axpy4(own.map(|x| -x), columns, below);
             }
         }
+    }
+
+    /// A column from a row on.
+    fn column(&self, j: usize, from: usize) -> &[f64] {
+        &self.values[j * self.stride + from..j * self.stride + self.size]
     }
 }
 

@@ -25,9 +25,33 @@ pub fn zeros<T: Scalar>(what: &'static str, rows: usize, columns: usize) -> Resu
         if first.is_null() {
             return Err(Error::OutOfMemory { what, bytes: layout.size() as u64 });
         }
+        ask_for_large_pages(first.cast::<u8>(), layout.size());
         Ok(Vec::from_raw_parts(first, count, count))
     }
 }
+
+/// Memory from here on is asked for in large pages: to get and to give back a megabyte in small ones
+/// takes as long as to write it several times.
+const LARGE: usize = 1 << 22;
+
+/// A hint, for what is large and has not been written: whether it is heeded does not matter.
+#[cfg(target_os = "linux")]
+fn ask_for_large_pages(first: *mut u8, bytes: usize) {
+    /// What addresses have to be multiples of: at least the size of a page.
+    const PAGE: usize = 1 << 16;
+    if bytes < LARGE {
+        return;
+    }
+    let skipped = first.align_offset(PAGE);
+    // SAFETY: what is left of the allocation after the next multiple of the size of a page. The advice
+    // changes how its pages are made, not what is in them.
+    unsafe {
+        libc::madvise(first.add(skipped).cast(), bytes - skipped, libc::MADV_HUGEPAGE);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ask_for_large_pages(_first: *mut u8, _bytes: usize) {}
 
 /// Whether the system would give the memory for [`zeros`] now.
 ///

@@ -38,6 +38,8 @@ const JOIN: usize = 64;
 const ROUNDS_TOGETHER: usize = 40;
 /// Rounds at most.
 const ROUNDS: usize = 10_000;
+/// A gradient is what it has to be if it is off by no more than this share of it, or of what it was at 0.
+const SETTLED: f64 = 1e-10;
 /// The steps that mend the rounding of the last one go on while the gap becomes less than this share.
 const REFINED: f64 = 0.5;
 /// If more than one in so many leave at once, the factor is made anew.
@@ -69,8 +71,10 @@ struct Crossing {
 pub struct Active {
     /// Coefficients, of each variable of the working set.
     pub w: Vec<f64>,
-    /// `c - (G + mu I) w`.
+    /// `c - (G + mu I) w`,
     pub q: Vec<f64>,
+    /// for so many variables: for what has joined since, not yet.
+    known: usize,
     /// Newton steps.
     pub steps: usize,
     /// Products with the response.
@@ -118,9 +122,7 @@ impl Active {
             self.is_in[k] = true;
         }
         self.mu = mu;
-        self.rebuild(set)?;
-        self.update_gradient(set);
-        Ok(())
+        self.rebuild(set)
     }
 
     /// How many variables may be other than 0.
@@ -148,11 +150,13 @@ impl Active {
         if self.mu != penalties.mu {
             self.mu = penalties.mu;
             self.rebuild(set)?;
+            self.known = 0;
         }
-        self.update_gradient(set);
+        self.complete_gradient(set);
         let mut last = f64::INFINITY;
         for round in 0..ROUNDS {
-            if !self.support.is_empty() {
+            // What is at its minimum from before need not go there first.
+            if round > 0 || !self.is_settled(penalties) {
                 self.descend(set, penalties, stop)?;
             }
             let gap = self.gap(penalties, yy);
@@ -199,7 +203,26 @@ impl Active {
         0.5 * squared + l1 + charge - scale * (yy - cw - 0.5 * scale * squared)
     }
 
+    /// For variables that have joined the set.
+    fn complete_gradient(&mut self, set: &WorkingSet) {
+        if self.known == 0 {
+            return self.update_gradient(set);
+        }
+        for k in self.known..self.q.len() {
+            self.q[k] = self.c[k] - reduce::dot(set.gram(k), &self.w);
+        }
+        self.known = self.q.len();
+    }
+
+    /// Whether the support is at the minimum with its signs, nearly.
+    fn is_settled(&self, penalties: &Penalties) -> bool {
+        let size = |k: usize| self.c[k].abs().max(penalties.lambda[k]);
+        let off = |k: usize| (self.q[k] - penalties.lambda[k] * self.signs[k]).abs();
+        self.support.iter().all(|k| off(*k) <= SETTLED * size(*k))
+    }
+
     fn update_gradient(&mut self, set: &WorkingSet) {
+        self.known = self.q.len();
         self.q.copy_from_slice(&self.c);
         let used = self.support.iter().copied().filter(|k| self.w[*k] != 0.0);
         let terms: Vec<(usize, f64)> = used.chain(self.held()).map(|k| (k, -self.w[k])).collect();

@@ -72,6 +72,15 @@ pub struct WorkingSet {
     pub holds: Vec<bool>,
     gram: Vec<f64>,
     stride: usize,
+    /// Rows of dense columns, centred and weighted: all of them, if they fit, and kept for what joins
+    /// later.
+    block: Vec<f64>,
+    /// How many columns of all rows it holds.
+    kept: usize,
+    /// The entries of sparse columns by rows,
+    rows: Vec<Vec<(u32, f64)>>,
+    /// and what centring still has to take from each column.
+    means: Vec<f64>,
 }
 
 impl WorkingSet {
@@ -117,12 +126,24 @@ impl WorkingSet {
         } else {
             self.multiply_dense(data, before, stop)?;
         }
-        for j in before..self.len() {
-            for i in 0..before {
-                self.gram[i * self.stride + j] = self.gram[j * self.stride + i];
+        self.mirror(before);
+        Ok(())
+    }
+
+    /// Writes the products of the columns from `first` on with those before them a second time, for
+    /// whole columns of the Gram matrix; by squares, of which both sides stay in the first cache.
+    fn mirror(&mut self, first: usize) {
+        const SIDE: usize = 16;
+        let (size, stride) = (self.len(), self.stride);
+        for from in (first..size).step_by(SIDE) {
+            for to in (0..size.min(from + SIDE)).step_by(SIDE) {
+                for j in from..size.min(from + SIDE) {
+                    for i in to..j.min(to + SIDE) {
+                        self.gram[i * stride + j] = self.gram[j * stride + i];
+                    }
+                }
             }
         }
-        Ok(())
     }
 
     /// Adds mu to the diagonal of the Gram matrix: a ridge.
@@ -150,8 +171,8 @@ impl WorkingSet {
         Ok(())
     }
 
-    /// By blocks of rows, of which the columns are arranged anew: kept, they would be a copy of what
-    /// may be most of the data, and written to memory that the system has to clear first.
+    /// By blocks of rows, whose columns are arranged for the purpose. If there is more than one, they are
+    /// arranged anew each time: kept, they would be a copy of what may be most of the data.
     fn multiply_dense<T: Element>(
         &mut self,
         data: &Data<'_, T>,
@@ -160,14 +181,15 @@ impl WorkingSet {
     ) -> Result<(), Error> {
         let (n, size, stride) = (data.y.len(), self.len(), self.stride);
         let most = ROWS.min(n);
-        let mut block: Vec<f64> = memory::zeros("some rows of the working set", most, size)?;
+        self.reserve_block(most, n)?;
         let strip = (WORK / (most * size)).clamp(STRIPS.0, STRIPS.1);
         for start in (0..n).step_by(most) {
             let rows = most.min(n - start);
-            for (j, column) in self.variables.iter().zip(block.chunks_mut(most)) {
+            let new = self.variables.iter().zip(self.block.chunks_mut(most)).skip(self.kept);
+            for (j, column) in new {
                 data.part_of_column(*j as usize, start, &mut column[..rows]);
             }
-            let all = MatRef::from_column_major_slice_with_stride(&block, rows, size, most);
+            let all = MatRef::from_column_major_slice_with_stride(&self.block, rows, size, most);
             let accum = if start == 0 { Accum::Replace } else { Accum::Add };
             for first in (before..size).step_by(strip) {
                 stop.poll()?;
@@ -195,11 +217,21 @@ impl WorkingSet {
                 );
             }
         }
-        for j in before..size {
-            for i in before..j {
-                self.gram[i * stride + j] = self.gram[j * stride + i];
-            }
+        self.kept = if most == n { size } else { 0 };
+        Ok(())
+    }
+
+    /// Makes room for so many rows of the columns of the set, of n in all.
+    fn reserve_block(&mut self, rows: usize, n: usize) -> Result<(), Error> {
+        let size = self.len();
+        if size * rows <= self.block.len() {
+            return Ok(());
         }
+        let columns = if rows == n { size + size / 2 } else { size };
+        let mut block = memory::zeros("some rows of the working set", rows, columns)?;
+        let used = self.kept * rows;
+        block[..used].copy_from_slice(&self.block[..used]);
+        self.block = block;
         Ok(())
     }
 
@@ -213,51 +245,25 @@ impl WorkingSet {
     ) -> Result<(), Error> {
         /// Columns between polls.
         const COLUMNS: usize = 64;
-        let starts = self.row_starts(data);
-        let mut ends = starts.clone();
-        let mut entries = vec![(0u32, 0.0); starts[data.y.len()]];
-        let mut means: Vec<f64> = Vec::with_capacity(self.len());
-        for (k, j) in self.variables.iter().enumerate() {
+        let WorkingSet { variables, gram, stride, rows, means, .. } = self;
+        rows.resize(data.y.len(), vec![]);
+        for (k, j) in variables.iter().enumerate().skip(before) {
             if k % COLUMNS == 0 {
                 stop.poll()?;
             }
-            let products = &mut self.gram[k * self.stride..][..=k];
+            let products = &mut gram[k * *stride..][..=k];
             let mean = data.entries(*j as usize, |i, x| {
-                let end = ends[i];
-                entries[end] = (k as u32, x);
-                ends[i] = end + 1;
-                if k >= before {
-                    let weighted = data.roots[i] * data.roots[i] * x;
-                    for (q, y) in &entries[starts[i]..=end] {
-                        products[*q as usize] += weighted * y;
-                    }
+                rows[i].push((k as u32, x));
+                let weighted = data.roots[i] * data.roots[i] * x;
+                for (q, y) in &rows[i] {
+                    products[*q as usize] += weighted * y;
                 }
             });
             means.push(mean);
-            if k >= before {
-                // What centring still has to take from the columns.
-                let shift = data.total * mean;
-                products.iter_mut().zip(&means).for_each(|(product, m)| *product -= shift * m);
-            }
-        }
-        for k in before..self.len() {
-            for q in before..k {
-                self.gram[q * self.stride + k] = self.gram[k * self.stride + q];
-            }
+            let shift = data.total * mean;
+            products.iter_mut().zip(&*means).for_each(|(product, m)| *product -= shift * m);
         }
         Ok(())
-    }
-
-    /// Where the entries of each row of the set begin, if they are put one row after the other.
-    fn row_starts<T: Element>(&self, data: &Data<'_, T>) -> Vec<usize> {
-        let mut starts = vec![0usize; data.y.len() + 1];
-        for j in &self.variables {
-            data.design.for_column(*j as usize, |i, _| starts[i + 1] += 1);
-        }
-        for i in 0..data.y.len() {
-            starts[i + 1] += starts[i];
-        }
-        starts
     }
 }
 
