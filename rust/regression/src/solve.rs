@@ -7,8 +7,8 @@
 //!   single variables), as many as there are in the support, and 64 at least.
 //! - Columns that the gap proves to be 0 in every solution (Fercoq, Gramfort and Salmon, "Mind the
 //!   duality gap", ICML 2015) are not read again.
-//! - Towards a small lambda it goes by stages, each 0.3 of the one before: from lambda_max at
-//!   once, the set would take in many columns that have to leave it again.
+//! - Towards a small lambda it goes by stages, each 0.3 of the one before, or 0.1 while few columns are in
+//!   use: from lambda_max at once, the set would take in many columns that have to leave it again.
 //!
 //! - Nor are those read whose product with an earlier residual and their norm say that it is still
 //!   below lambda_j: from one lambda of a path to the next that is most of sparse columns.
@@ -34,6 +34,9 @@ mod look;
 
 /// The ratio of the lambdas of successive stages,
 const STAGE: f64 = 0.3;
+/// or this while there are so many rows for each column in use: sets are cheap then, and passes are not.
+const LONG_STAGE: f64 = 0.1;
+const LIGHT: usize = 8;
 /// of which there are none if lambda is at least this share of the largest.
 const AT_ONCE: f64 = 0.05;
 /// or this one and there are so many rows for each column: whatever joins, the products of all with all
@@ -68,8 +71,9 @@ pub struct Solver<'a, T> {
     /// Of each column, its product with the residual at hand, or a bound of its size below lambda; of
     /// columns that are left out, with an earlier one.
     products: Vec<f64>,
-    /// The norms of the columns,
+    /// The norms of the columns, and the largest of them,
     norms: Vec<f64>,
+    largest_norm: f64,
     /// and by what share of a residual's norm products with them may be off.
     blurs: Vec<f64>,
     /// A residual with which all columns have been read, and their products.
@@ -87,12 +91,14 @@ impl<'a, T: Element> Solver<'a, T> {
         let p = data.moments.len();
         let mut products: Vec<f64> = memory::zeros("the products of the columns", p, 1)?;
         products.iter_mut().zip(&data.moments).for_each(|(g, m)| *g = m.product);
+        let norms: Vec<f64> = data.moments.iter().map(|m| m.squares.sqrt()).collect();
         Ok(Solver {
             residual: data.y.clone(),
             set: WorkingSet::new(p),
             active: Active::default(),
             earlier: (data.y.clone(), products.clone()),
-            norms: data.moments.iter().map(|m| m.squares.sqrt()).collect(),
+            largest_norm: norms.iter().copied().fold(0.0, f64::max),
+            norms,
             blurs: data.blurs(),
             data,
             products,
@@ -145,7 +151,7 @@ impl<'a, T: Element> Solver<'a, T> {
             let stage_ends = seen.gap <= STAGE_GAP * seen.primal || !had_new;
             if !is_last && (stage_ends || relative <= settings.tol) {
                 stop.poll()?;
-                let next = if relative <= settings.tol { 0.0 } else { lambda * STAGE };
+                let next = if relative <= settings.tol { 0.0 } else { lambda * self.stage() };
                 lambda = settings.lambda.max(next);
                 had_new = true;
                 is_arriving = lambda <= settings.lambda;
@@ -265,10 +271,16 @@ impl<'a, T: Element> Solver<'a, T> {
             |j: &u32| settings.bounds.of(*j).pull(self.products[*j as usize]) / settings.weight(*j);
         // Of columns with a penalty to speak of: others need no stages.
         let largest =
-            (left.iter().map(ratio)).filter(|ratio| *ratio < f64::MAX * STAGE).fold(0.0, f64::max);
+            (left.iter().map(ratio)).filter(|ratio| *ratio < f64::MAX * LONG_STAGE).fold(0.0, f64::max);
         let is_tall = left.len() * TALL <= self.residual.len();
         let share = if is_tall { AT_ONCE_IF_TALL } else { AT_ONCE };
-        if settings.lambda >= share * largest { settings.lambda } else { STAGE * largest }
+        if settings.lambda >= share * largest { settings.lambda } else { self.stage() * largest }
+    }
+
+    /// The ratio of the next lambda to the one at hand.
+    fn stage(&self) -> f64 {
+        let is_light = self.active.support_size() * LIGHT <= self.residual.len();
+        if is_light { LONG_STAGE } else { STAGE }
     }
 
     fn read(&mut self, columns: &[u32], team: &Team, stop: &Stop<'_>) -> Result<(), Error> {
@@ -287,8 +299,7 @@ impl<'a, T: Element> Solver<'a, T> {
     ) -> Result<Vec<u32>, Error> {
         // Where columns have no penalty to speak of, others are not certified with this residual.
         let size = reduce::dot(&self.residual, &self.residual).sqrt();
-        let largest = self.norms.iter().copied().fold(0.0, f64::max);
-        if settings.weights.is_some() || settings.lambda <= SMALL * largest * size {
+        if settings.weights.is_some() || settings.lambda <= SMALL * self.largest_norm * size {
             self.read(columns, team, stop)?;
             return Ok(columns.to_vec());
         }

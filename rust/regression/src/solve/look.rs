@@ -8,7 +8,7 @@ use sparrot_simd::reduce;
 use super::Solver;
 use crate::bounds::Held;
 use crate::certificate::{self, Free, Seen};
-use crate::model::{Settings, exempt};
+use crate::model::{NONE, Settings, exempt};
 
 /// The residual that is certified.
 struct Certified {
@@ -126,8 +126,14 @@ impl<T: Element> Solver<'_, T> {
 
     /// The residual made orthogonal to the exempt columns.
     fn certified(&mut self, left: &[u32], settings: &Settings<'_>) -> Result<Certified, Error> {
-        let known = (&self.data.moments[..], &self.products[..]);
-        let exempt = exempt(left, settings, known, self.data.yy.sqrt(), self.used());
+        let (known, size) = ((&self.data.moments[..], &self.products[..]), self.data.yy.sqrt());
+        let has_penalties =
+            settings.weights.is_none() && settings.lambda > NONE * self.largest_norm * size;
+        let exempt = if has_penalties {
+            vec![]
+        } else {
+            exempt(left, settings, known, size, self.used())
+        };
         let n = self.residual.len();
         let mut residual = self.residual.clone();
         if exempt.is_empty() {
