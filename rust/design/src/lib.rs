@@ -148,8 +148,10 @@ impl<T: Element> Design<'_, T> {
 
     /// `sum_j a_ji r_jc` over the rows of a row-major (n, k) array.
     pub fn column_dot(&self, i: usize, r: &[f64], k: usize, c: usize) -> f64 {
-        if let (Design::Dense(columns), 1) = (self, k) {
-            return T::dot(columns[i], r);
+        match (self, k) {
+            (Design::Dense(columns), 1) => return T::dot(columns[i], r),
+            (Design::Sparse(columns, _), 1) => return columns.dot(i, r),
+            _ => {}
         }
         let mut sum = 0.0;
         self.for_column(i, |j, v| sum += v * r[j * k + c]);

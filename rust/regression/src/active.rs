@@ -265,8 +265,7 @@ impl Active {
                 rows.for_each(|(image, i)| *image += less * column[*i]);
                 clipped_image[c.place] += less * self.mu;
             }
-            let change =
-                0.5 * reduce::dot(&clipped, &clipped_image) - reduce::dot(&rhs, &clipped);
+            let change = 0.5 * reduce::dot(&clipped, &clipped_image) - reduce::dot(&rhs, &clipped);
             let share = crossing.iter().map(|c| c.share).fold(1.0, f64::min);
             let to_first = share * (0.5 * share - 1.0) * reduce::dot(&rhs, &d);
             if change < to_first {

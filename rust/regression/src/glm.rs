@@ -45,7 +45,9 @@ pub use quadratic::Quadratic;
 /// Of the gap to reach, what the problem of the set may leave; or of the gap at hand, if columns
 /// have just joined.
 const SET_SHARE: f64 = 0.3;
-const LOOSE: f64 = 0.1;
+const LOOSE: f64 = 0.3;
+/// Of what the problem of the set may leave, what a quadratic model of it may.
+const MODEL_SHARE: f64 = 0.3;
 /// Newton steps on one set, at most.
 const STEPS: usize = 100;
 /// A step must decrease the objective by this share of what its slope promises,
@@ -282,7 +284,8 @@ impl<'a, T: Element, L: RowLoss, S: Structure> Glm<'a, T, L, S> {
     ) -> Result<(), Error> {
         for _ in 0..STEPS {
             stop.poll()?;
-            let (end, intercept) = self.model_minimum(settings, 0.1 * target, team, stop)?;
+            let (end, intercept) =
+                self.model_minimum(settings, MODEL_SHARE * target, team, stop)?;
             let promise = self.step(settings, &end, intercept, stop)?;
             self.steps += 1;
             if promise.is_none_or(|promise| promise <= target) || stop.is_late() {

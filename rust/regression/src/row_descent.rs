@@ -15,25 +15,69 @@
 use sparrot_design::Element;
 use sparrot_foundation::{Error, Stop, memory};
 use sparrot_simd::{linear, reduce};
+use sparrot_sparse::compressed::Owned;
 
 use crate::active::Penalties;
 use crate::certificate::{self, Variable};
 use crate::data::Data;
 use crate::extrapolation::mixture;
 
-/// Sweeps over the columns in use for one over all.
-const IN_USE: usize = 10;
+/// Sweeps over the columns in use for one over all: at first, and at most. They become more by twos, as
+/// a model that is nearly solved needs few.
+const IN_USE: (usize, usize) = (2, 10);
 /// Iterates that are extrapolated.
 const HISTORY: usize = 5;
 /// Sweeps over all at most.
 const SWEEPS: usize = 1000;
 
+/// The columns, weighted, as copies: they are read many times.
+enum Columns {
+    /// Centred.
+    Dense(Vec<f64>),
+    /// With what centring still has to take from each.
+    Sparse(Owned<f64>, Vec<f64>),
+}
+
+impl Columns {
+    fn new<T: Element>(data: &Data<'_, T>, variables: &[u32]) -> Result<Columns, Error> {
+        let n = data.y.len();
+        if !data.design.is_sparse() {
+            let mut columns = memory::zeros("the columns of the working set", n, variables.len())?;
+            for (j, column) in variables.iter().zip(columns.chunks_mut(n)) {
+                data.column(*j as usize, column);
+            }
+            return Ok(Columns::Dense(columns));
+        }
+        let (mut starts, mut indices, mut values, mut means) = (vec![0], vec![], vec![], vec![]);
+        for j in variables {
+            means.push(data.entries(*j as usize, |i, x| {
+                indices.push(i as u32);
+                values.push(data.roots[i] * x);
+            }));
+            starts.push(indices.len() as u32);
+        }
+        Ok(Columns::Sparse(Owned { starts, indices, values }, means))
+    }
+
+    /// The squares of a column.
+    fn squares(&self, k: usize, n: usize, total: f64) -> f64 {
+        match self {
+            Columns::Dense(columns) => {
+                let column = &columns[k * n..(k + 1) * n];
+                reduce::dot(column, column)
+            }
+            Columns::Sparse(columns, means) => {
+                let (_, values) = columns.view().line(k);
+                (reduce::dot(values, values) - total * means[k] * means[k]).max(0.0)
+            }
+        }
+    }
+}
+
 /// The columns, the residual and the coefficients.
 pub struct RowDescent<'a, T> {
     data: &'a Data<'a, T>,
-    variables: &'a [u32],
-    /// Dense columns, centred and weighted; empty for sparse data.
-    columns: Vec<f64>,
+    columns: Columns,
     squares: Vec<f64>,
     /// The coefficients.
     pub w: Vec<f64>,
@@ -52,32 +96,16 @@ impl<'a, T: Element> RowDescent<'a, T> {
     /// [`Error::OutOfMemory`].
     pub fn new(
         data: &'a Data<'a, T>,
-        variables: &'a [u32],
+        variables: &[u32],
         w: Vec<f64>,
         residual: Vec<f64>,
     ) -> Result<RowDescent<'a, T>, Error> {
-        let n = residual.len();
-        let is_sparse = data.design.is_sparse();
-        let size = if is_sparse { 0 } else { variables.len() };
-        let mut columns: Vec<f64> = memory::zeros("the columns of the working set", n, size)?;
-        for (j, column) in variables.iter().zip(columns.chunks_mut(n)) {
-            data.column(*j as usize, column);
-        }
-        let of = |(k, j): (usize, &u32)| {
-            if !is_sparse {
-                let column = &columns[k * n..(k + 1) * n];
-                return reduce::dot(column, column);
-            }
-            let mut sum = 0.0;
-            let mean = data.entries(*j as usize, |i, x| sum += (data.roots[i] * x).powi(2));
-            (sum - data.total * mean * mean).max(0.0)
-        };
-        let squares = variables.iter().enumerate().map(of).collect();
+        let columns = Columns::new(data, variables)?;
+        let squares = |k| columns.squares(k, residual.len(), data.total);
         Ok(RowDescent {
+            squares: (0..variables.len()).map(squares).collect(),
             data,
-            variables,
             columns,
-            squares,
             w,
             residual,
             shift: 0.0,
@@ -85,35 +113,33 @@ impl<'a, T: Element> RowDescent<'a, T> {
         })
     }
 
-    fn column(&self, k: usize) -> &[f64] {
-        let n = self.residual.len();
-        &self.columns[k * n..(k + 1) * n]
-    }
-
     /// The product of a column with the residual.
     fn product(&self, k: usize) -> f64 {
-        if !self.columns.is_empty() {
-            return reduce::dot(self.column(k), &self.residual);
+        let n = self.residual.len();
+        match &self.columns {
+            Columns::Dense(columns) => reduce::dot(&columns[k * n..(k + 1) * n], &self.residual),
+            // The weighted sum of the residual is 0.
+            Columns::Sparse(columns, means) => {
+                columns.view().dot(k, &self.residual) + self.shift * self.data.total * means[k]
+            }
         }
-        let j = self.variables[k] as usize;
-        let (roots, residual) = (&self.data.roots, &self.residual);
-        let mut sum = 0.0;
-        let mean = self.data.entries(j, |i, x| sum += roots[i] * x * residual[i]);
-        // The weighted sum of the residual is 0.
-        sum + self.shift * self.data.total * mean
     }
 
     fn change(&mut self, k: usize, d: f64) {
         self.w[k] += d;
-        if !self.columns.is_empty() {
-            let n = self.residual.len();
-            let column = &self.columns[k * n..(k + 1) * n];
-            linear::axpy(-d, column, &mut self.residual);
-            return;
+        let n = self.residual.len();
+        match &self.columns {
+            Columns::Dense(columns) => {
+                linear::axpy(-d, &columns[k * n..(k + 1) * n], &mut self.residual);
+            }
+            Columns::Sparse(columns, means) => {
+                let (rows, values) = columns.view().line(k);
+                for (i, x) in rows.iter().zip(values) {
+                    self.residual[*i as usize] -= d * x;
+                }
+                self.shift += d * means[k];
+            }
         }
-        let j = self.variables[k] as usize;
-        let (roots, residual) = (&self.data.roots, &mut self.residual);
-        self.shift += d * self.data.entries(j, |i, x| residual[i] -= d * roots[i] * x);
     }
 
     /// Minimises over each column in turn, of all or of those in use.
@@ -144,9 +170,10 @@ impl<'a, T: Element> RowDescent<'a, T> {
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
         let target = target.min(share * self.gap(penalties));
+        let (mut in_use, most) = IN_USE;
         for _ in 0..SWEEPS {
             self.sweep(penalties, true);
-            for _ in 0..IN_USE {
+            for _ in 0..in_use {
                 stop.poll()?;
                 self.sweep(penalties, false);
                 self.extrapolate(penalties);
@@ -154,6 +181,7 @@ impl<'a, T: Element> RowDescent<'a, T> {
             if self.gap(penalties) <= target || stop.is_late() {
                 break;
             }
+            in_use = most.min(2 * in_use);
         }
         Ok(())
     }

@@ -270,8 +270,9 @@ impl<'a, T: Element> Solver<'a, T> {
         let ratio =
             |j: &u32| settings.bounds.of(*j).pull(self.products[*j as usize]) / settings.weight(*j);
         // Of columns with a penalty to speak of: others need no stages.
-        let largest =
-            (left.iter().map(ratio)).filter(|ratio| *ratio < f64::MAX * LONG_STAGE).fold(0.0, f64::max);
+        let largest = (left.iter().map(ratio))
+            .filter(|ratio| *ratio < f64::MAX * LONG_STAGE)
+            .fold(0.0, f64::max);
         let is_tall = left.len() * TALL <= self.residual.len();
         let share = if is_tall { AT_ONCE_IF_TALL } else { AT_ONCE };
         if settings.lambda >= share * largest { settings.lambda } else { self.stage() * largest }

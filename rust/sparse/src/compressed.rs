@@ -40,10 +40,21 @@ impl<'a, T: Scalar> Compressed<'a, T> {
         indices.iter().position(|j| *j as usize == i).map_or(0.0, |k| values[k].to_f64())
     }
 
-    /// The product of a line with a vector.
+    /// The product of a line with a vector, by sums side by side: one alone would wait for each addition.
     pub fn dot(&self, i: usize, x: &[f64]) -> f64 {
+        const SUMS: usize = 4;
         let (indices, values) = self.line(i);
-        indices.iter().zip(values).map(|(j, v)| v.to_f64() * x[*j as usize]).sum()
+        let (indices, last_indices) = indices.as_chunks::<SUMS>();
+        let (values, last_values) = values.as_chunks::<SUMS>();
+        let mut sums = [0.0; SUMS];
+        for (j, v) in indices.iter().zip(values) {
+            for q in 0..SUMS {
+                sums[q] += v[q].to_f64() * x[j[q] as usize];
+            }
+        }
+        let last = last_indices.iter().zip(last_values);
+        let last: f64 = last.map(|(j, v)| v.to_f64() * x[*j as usize]).sum();
+        (sums[0] + sums[1]) + (sums[2] + sums[3]) + last
     }
 
     /// A copy in double precision.

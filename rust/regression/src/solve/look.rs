@@ -129,11 +129,8 @@ impl<T: Element> Solver<'_, T> {
         let (known, size) = ((&self.data.moments[..], &self.products[..]), self.data.yy.sqrt());
         let has_penalties =
             settings.weights.is_none() && settings.lambda > NONE * self.largest_norm * size;
-        let exempt = if has_penalties {
-            vec![]
-        } else {
-            exempt(left, settings, known, size, self.used())
-        };
+        let exempt =
+            if has_penalties { vec![] } else { exempt(left, settings, known, size, self.used()) };
         let n = self.residual.len();
         let mut residual = self.residual.clone();
         if exempt.is_empty() {
