@@ -122,7 +122,9 @@ impl Active {
             self.is_in[k] = true;
         }
         self.mu = mu;
-        self.rebuild(set)
+        self.rebuild(set)?;
+        self.update_gradient(set);
+        Ok(())
     }
 
     /// How many variables may be other than 0.
