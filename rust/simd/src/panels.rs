@@ -224,7 +224,7 @@ fn multiply_all<V: Vector, const WIDTH: usize, const R: usize>(
             let place = Place { panel, first, width, block };
             // The next block comes after this one, or is the first of the next panel.
             let next = &panels[start + lines.end..];
-            let next = if is_far { &next[..cuts.block.min(next.len())] } else { &[] };
+            let next = &next[..if is_far { cuts.block.min(next.len()) } else { 0 }];
             let mut ahead = Ahead::new(next.as_flattened(), count);
             for start in (0..count).step_by(GROUP) {
                 let group = start..count.min(start + GROUP);
