@@ -12,6 +12,7 @@ mod layout;
 
 use std::ops::Range;
 
+use crate::ahead::{Ahead, Lines};
 use crate::dispatch::kernel;
 use crate::exp::Float;
 use crate::lanes::Vector;
@@ -33,6 +34,12 @@ const CHAINS: usize = 8;
 const GROUP: usize = 6;
 /// They are if more than this share of their numbers, in fifths, is not 0.
 const CROWDED_FIFTHS: usize = 3;
+
+/// Matrices of so many bytes stay in the second cache; of larger ones the next block is asked for while
+/// one is worked on,
+const NEAR: usize = 1 << 20;
+/// if its rows are looked at more often than that: else what is asked for in vain takes more than it saves.
+const LOOKS: usize = 2;
 
 /// Multiplications between them, about.
 const WORK_AT_ONCE: usize = 1 << 26;
@@ -70,12 +77,16 @@ impl<T: Copy + Default> Product<'_, T> {
         (WORK_AT_ONCE / panel).max(1) * Panels::<T>::WIDTH
     }
 
+    /// How often a row of the matrix is looked at, all together.
+    fn looks(&self) -> usize {
+        let all = self.count() * self.matrix.rows;
+        self.sparse.map_or(all, |rows| rows.starts[rows.count()] - rows.starts[0])
+    }
+
     /// Whether its blocks are: see [`TALL_ROWS`].
     fn is_tall(&self) -> bool {
-        let Some(rows) = &self.sparse else { return true };
-        let entries = rows.starts[rows.count()] - rows.starts[0];
-        let all = rows.count() * self.matrix.rows;
-        FEW * entries < all || self.dense.is_some() && 5 * entries > CROWDED_FIFTHS * all
+        let (looks, all) = (self.looks(), self.count() * self.matrix.rows);
+        FEW * looks < all || self.dense.is_some() && 5 * looks > CROWDED_FIFTHS * all
     }
 
     fn cuts(&self) -> Cuts {
@@ -161,22 +172,27 @@ fn add_row<V: Vector, const R: usize>(x: V::Elem, row: &[V::Elem], sums: &mut [V
     }
 }
 
-/// Two registers of the products of dense rows with a panel, from `offset` on.
+/// A few registers of the products of dense rows with a panel, from `offset` on.
 #[inline(always)]
-fn dense_sums<V: Vector, const WIDTH: usize, const ROWS: usize>(
+fn dense_sums<V: Vector, const WIDTH: usize, const ROWS: usize, const R: usize>(
     rows: [&[V::Elem]; ROWS],
     panel: &[[V::Elem; WIDTH]],
     offset: usize,
+    ahead: Lines<V::Elem>,
     zero: V,
-) -> [[V; 2]; ROWS] {
+) -> [[V; R]; ROWS] {
     let rows = rows.map(|row| &row[..panel.len()]);
-    let mut sums = [[zero; 2]; ROWS];
+    let mut sums = [[zero; R]; ROWS];
     for (j, row) in panel.iter().enumerate() {
-        let row = &row[offset..offset + 2 * V::LANES];
-        let entries = [V::load(row), V::load(&row[V::LANES..])];
+        ahead.fetch(j);
+        let row = &row[offset..offset + R * V::LANES];
+        let mut entries = [zero; R];
+        for (q, entry) in entries.iter_mut().enumerate() {
+            *entry = V::load(&row[q * V::LANES..]);
+        }
         for r in 0..ROWS {
             let x = V::splat(rows[r][j]);
-            for q in 0..2 {
+            for q in 0..R {
                 sums[r][q] = x.mul_add(entries[q], sums[r][q]);
             }
         }
@@ -185,7 +201,7 @@ fn dense_sums<V: Vector, const WIDTH: usize, const ROWS: usize>(
 }
 
 #[inline(always)]
-fn multiply_all<V: Vector, const WIDTH: usize>(
+fn multiply_all<V: Vector, const WIDTH: usize, const R: usize>(
     product: &Product<'_, V::Elem>,
     cuts: &Cuts,
     columns: Range<usize>,
@@ -196,13 +212,20 @@ fn multiply_all<V: Vector, const WIDTH: usize>(
 {
     let matrix = product.matrix;
     let (height, n, count) = (matrix.rows, matrix.columns, product.count());
-    let (panels, _) = matrix.values[matrix.start..].as_chunks::<WIDTH>();
+    let values = &matrix.values[matrix.start..];
+    let (panels, _) = values.as_chunks::<WIDTH>();
+    let is_far = size_of_val(values) > NEAR && product.looks() > LOOKS * height;
     for first in columns.step_by(WIDTH) {
-        let panel = &panels[first / WIDTH * height..][..height];
+        let start = first / WIDTH * height;
+        let panel = &panels[start..][..height];
         let width = WIDTH.min(n - first);
         for block in 0..cuts.blocks {
             let lines = block * cuts.block..height.min((block + 1) * cuts.block);
             let place = Place { panel, first, width, block };
+            // The next block comes after this one, or is the first of the next panel.
+            let next = &panels[start + lines.end..];
+            let next = &next[..if is_far { cuts.block.min(next.len()) } else { 0 }];
+            let mut ahead = Ahead::new(next.as_flattened(), count);
             for start in (0..count).step_by(GROUP) {
                 let group = start..count.min(start + GROUP);
                 let crowd = CROWDED_FIFTHS * group.len() * lines.len() / 5;
@@ -210,29 +233,26 @@ fn multiply_all<V: Vector, const WIDTH: usize>(
                     (Some(dense), sparse)
                         if sparse.is_none() || cuts.entries(group.clone(), block) > crowd =>
                     {
-                        let lines = lines.clone();
-                        match group.len() {
-                            0..=2 => {
-                                place.dense::<V, 2>(product, dense, group, lines, out, nothing)
-                            }
-                            3..=4 => {
-                                place.dense::<V, 4>(product, dense, group, lines, out, nothing)
-                            }
-                            _ => {
-                                place.dense::<V, GROUP>(product, dense, group, lines, out, nothing)
-                            }
+                        let group = Group { dense, rows: group, lines: lines.clone() };
+                        let (group, ahead) = (&group, &mut ahead);
+                        match group.rows.len() {
+                            0..=2 => place.dense::<V, 2, R>(product, group, ahead, out, nothing),
+                            3..=4 => place.dense::<V, 4, R>(product, group, ahead, out, nothing),
+                            _ => place.dense::<V, GROUP, R>(product, group, ahead, out, nothing),
                         }
                     }
                     (_, Some(rows)) => {
                         for row in group {
+                            if is_far {
+                                ahead.next();
+                            }
                             let ends = cuts.of(row, block);
                             match width.div_ceil(V::LANES) {
                                 0..=2 => {
                                     place.sparse::<V, 2>(product, rows, row, ends, out, nothing)
                                 }
-                                3..=4 => {
-                                    place.sparse::<V, 4>(product, rows, row, ends, out, nothing)
-                                }
+                                3 => place.sparse::<V, 3>(product, rows, row, ends, out, nothing),
+                                4 => place.sparse::<V, 4>(product, rows, row, ends, out, nothing),
                                 5..=6 => {
                                     place.sparse::<V, 6>(product, rows, row, ends, out, nothing)
                                 }
@@ -245,6 +265,16 @@ fn multiply_all<V: Vector, const WIDTH: usize>(
             }
         }
     }
+}
+
+/// Dense rows, and a part of each.
+struct Group<'a, T> {
+    /// All rows,
+    dense: &'a [T],
+    /// which of them,
+    rows: Range<usize>,
+    /// and what part.
+    lines: Range<usize>,
 }
 
 /// A part of a panel.
@@ -276,14 +306,29 @@ impl<T: Copy + Default, const WIDTH: usize> Place<'_, T, WIDTH> {
         self.put(product, row, self.first, sums, out, nothing);
     }
 
-    /// Its product with at most so many rows.
+    /// Its product with at most so many rows, R registers at a time: with a few less where that is all.
     #[inline(always)]
-    fn dense<V: Vector<Elem = T>, const ROWS: usize>(
+    fn dense<V: Vector<Elem = T>, const ROWS: usize, const R: usize>(
         &self,
         product: &Product<'_, T>,
-        dense: &[T],
-        rows: Range<usize>,
-        lines: Range<usize>,
+        group: &Group<'_, T>,
+        ahead: &mut Ahead<'_, T>,
+        out: &mut [T],
+        nothing: T,
+    ) {
+        match self.width.div_ceil(V::LANES) {
+            0..=2 if R > 2 => self.dense_part::<V, ROWS, 2>(product, group, ahead, out, nothing),
+            3 if R > 3 => self.dense_part::<V, ROWS, 3>(product, group, ahead, out, nothing),
+            _ => self.dense_part::<V, ROWS, R>(product, group, ahead, out, nothing),
+        }
+    }
+
+    #[inline(always)]
+    fn dense_part<V: Vector<Elem = T>, const ROWS: usize, const R: usize>(
+        &self,
+        product: &Product<'_, T>,
+        Group { dense, rows, lines }: &Group<'_, T>,
+        ahead: &mut Ahead<'_, T>,
         out: &mut [T],
         nothing: T,
     ) {
@@ -294,10 +339,10 @@ impl<T: Copy + Default, const WIDTH: usize> Place<'_, T, WIDTH> {
             let at = (rows.start + r).min(rows.end - 1) * height;
             *row = &dense[at + lines.start..at + lines.end];
         }
-        let panel = &self.panel[lines];
-        for offset in (0..self.width).step_by(2 * V::LANES) {
-            let zero = V::splat(nothing);
-            let sums = dense_sums::<V, WIDTH, ROWS>(group, panel, offset, zero);
+        let panel = &self.panel[lines.clone()];
+        for offset in (0..self.width).step_by(R * V::LANES) {
+            let (ahead, zero) = (ahead.lines(panel.len()), V::splat(nothing));
+            let sums = dense_sums::<V, WIDTH, ROWS, R>(group, panel, offset, ahead, zero);
             for (row, sums) in rows.clone().zip(sums) {
                 self.put(product, row, self.first + offset, sums, out, nothing);
             }
@@ -405,9 +450,15 @@ macro_rules! of_type {
                 out: &'a mut [$float],
             ) {
                 const WIDTH: usize = Panels::<$float>::WIDTH;
-                multiply_all::<<$float as Float>::Vector<S>, WIDTH>(
-                    product, cuts, columns, out, 0.0,
-                );
+                if S::WIDE {
+                    multiply_all::<<$float as Float>::Vector<S>, WIDTH, 4>(
+                        product, cuts, columns, out, 0.0,
+                    );
+                } else {
+                    multiply_all::<<$float as Float>::Vector<S>, WIDTH, 2>(
+                        product, cuts, columns, out, 0.0,
+                    );
+                }
             }
         }
     };

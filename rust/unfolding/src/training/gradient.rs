@@ -5,7 +5,7 @@ use sparrot_foundation::{Error, Stop, Team, memory};
 use crate::dictionary::Dictionary;
 use crate::matrix::Matrix;
 use crate::number::Number;
-use crate::training::tile::{TILE, Tile};
+use crate::training::tile::{Tile, share};
 use crate::training::{Loss, Network, Shrinkage};
 
 /// Signals that are multiplied by the dictionary at a time.
@@ -102,6 +102,8 @@ impl Sums {
 pub struct Gradient<'a, T: Number> {
     dictionary: &'a Matrix<'a, T>,
     signals: &'a Signals<'a, T>,
+    /// Signals of a tile.
+    share: usize,
     tiles: Vec<(Tile<T>, Sums)>,
     total: Sums,
 }
@@ -118,9 +120,10 @@ impl<'a, T: Number> Gradient<'a, T> {
         depth: usize,
     ) -> Result<Gradient<'a, T>, Error> {
         memory::check("the layers of a batch", batch.saturating_mul(dictionary.atoms()), depth)?;
-        let tile = || Ok((Tile::new(dictionary, depth)?, Sums::new(depth)));
-        let tiles = (0..batch.div_ceil(TILE)).map(|_| tile()).collect::<Result<_, Error>>()?;
-        Ok(Gradient { dictionary, signals, tiles, total: Sums::new(depth) })
+        let share = share(batch);
+        let tile = || Ok((Tile::new(share, dictionary, depth)?, Sums::new(depth)));
+        let tiles = (0..batch.div_ceil(share)).map(|_| tile()).collect::<Result<_, Error>>()?;
+        Ok(Gradient { dictionary, signals, share, tiles, total: Sums::new(depth) })
     }
 
     /// The sums over a batch, no larger than there is room for: of the first layers of the network;
@@ -142,7 +145,7 @@ impl<'a, T: Number> Gradient<'a, T> {
     ) -> Result<&Sums, Error> {
         let (dictionary, signals) = (self.dictionary, self.signals);
         let n = dictionary.atoms();
-        let items: Vec<_> = batch.chunks(TILE).zip(&mut self.tiles).collect();
+        let items: Vec<_> = batch.chunks(self.share).zip(&mut self.tiles).collect();
         let count = items.len();
         // Multiply-adds of sparse rows, a few dozen in a nanosecond.
         let team = team.for_work(batch.len() * depth * (n * n / 32));
@@ -188,7 +191,7 @@ impl<'a, T: Number> Gradient<'a, T> {
     ) -> Result<Sums, Error> {
         let depth = network.depth();
         let mut mean = Sums::new(depth);
-        for batch in rows.chunks(TILE * self.tiles.len()) {
+        for batch in rows.chunks(self.share * self.tiles.len()) {
             mean.add(self.sums(
                 batch,
                 network,

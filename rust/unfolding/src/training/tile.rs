@@ -12,11 +12,21 @@ use crate::number::Number;
 use crate::training::gradient::Sums;
 use crate::training::{Loss, Network, Shrinkage};
 
-/// Signals of a tile: few enough for two threads to share a small batch, and enough to read a panel
-/// of the Gram matrix from a cache.
-pub const TILE: usize = 16;
+/// Signals of a tile, at most: as much is made of each look at the Gram matrix as of twice as many, about.
+pub const TILE: usize = 32;
+/// And at least, where there are as many: with fewer, threads wait for the matrix.
+const LEAST: usize = 16;
+/// Tiles of a batch, if they can have that many signals: work for a few threads.
+const TILES: usize = 8;
 /// Numbers in a register, at most.
 const REGISTER: usize = 16;
+
+/// The signals of each tile of a batch: equal shares, and an even number of them, which two threads end
+/// at the same time.
+pub fn share(batch: usize) -> usize {
+    let tiles = batch.div_ceil(batch.div_ceil(TILES).clamp(LEAST, TILE));
+    batch.div_ceil(if tiles > 1 { tiles.next_multiple_of(2) } else { 1 }).max(1)
+}
 
 /// The non-zeros of a layer's output.
 #[derive(Debug)]
@@ -31,12 +41,12 @@ struct Layer<T> {
 }
 
 impl<T: Number> Layer<T> {
-    fn new(columns: usize) -> Result<Layer<T>, Error> {
+    fn new(size: usize, columns: usize) -> Result<Layer<T>, Error> {
         // A register more than there can be: they are written whole.
-        let room = || memory::zeros("the non-zeros of a layer", TILE + 1, columns.max(REGISTER));
+        let room = || memory::zeros("the non-zeros of a layer", size + 1, columns.max(REGISTER));
         Ok(Layer {
-            starts: vec![0; TILE + 1],
-            positions: vec![0; (TILE + 1) * columns.max(REGISTER)],
+            starts: vec![0; size + 1],
+            positions: vec![0; (size + 1) * columns.max(REGISTER)],
             values: room()?,
             slopes: room()?,
             by_value: room()?,
@@ -99,20 +109,21 @@ pub struct Tile<T> {
 }
 
 impl<T: Number> Tile<T> {
-    /// With room for the non-zeros of so many layers; two are enough for the way there.
+    /// Of at most so many signals, with room for the non-zeros of so many layers; two are enough for the
+    /// way there.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
-    pub fn new(dictionary: &Matrix<'_, T>, layers: usize) -> Result<Tile<T>, Error> {
+    pub fn new(size: usize, dictionary: &Matrix<'_, T>, layers: usize) -> Result<Tile<T>, Error> {
         let columns = dictionary.atoms();
-        let room = || memory::zeros("a tile of signals", TILE, columns);
+        let room = || memory::zeros("a tile of signals", size, columns);
         Ok(Tile {
             columns,
             signals: 0,
             base: room()?,
             correlations: room()?,
             dense: room()?,
-            layers: (0..layers).map(|_| Layer::new(columns)).collect::<Result<_, _>>()?,
+            layers: (0..layers).map(|_| Layer::new(size, columns)).collect::<Result<_, _>>()?,
             inner: vec![],
             last: 0,
             upstream: room()?,

@@ -9,7 +9,7 @@ use crate::training::tile::{TILE, Tile};
 use crate::training::{Network, Shrinkage};
 
 /// Signals that share the room of a tile.
-const BLOCK: usize = 16 * TILE;
+const BLOCK: usize = 8 * TILE;
 
 /// The codes of signals, into rows of zeros; whether all of them are finite.
 ///
@@ -27,7 +27,7 @@ pub fn transform<T: Number>(
     let (features, atoms) = (dictionary.features(), dictionary.atoms());
     let blocks = signals.chunks(BLOCK * features).zip(codes.chunks_mut(BLOCK * atoms)).collect();
     let results = team.run(stop, blocks, |(signals, codes): (&[T], &mut [T])| {
-        let mut tile = Tile::new(dictionary, network.depth().min(2))?;
+        let mut tile = Tile::new(TILE, dictionary, network.depth().min(2))?;
         let mut finite = true;
         let parts = signals.chunks(TILE * features).zip(codes.chunks_mut(TILE * atoms));
         for (signals, codes) in parts {
