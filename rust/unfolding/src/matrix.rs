@@ -33,6 +33,8 @@ const BLOCK_BYTES: usize = 1 << 20;
 const ARRAYS: usize = 5;
 /// Columns that residuals are multiplied with between two looks at the clock.
 const COLUMNS_AT_ONCE: usize = 1024;
+/// Atoms that are multiplied with one residual after the other take that much of the first cache.
+const ATOM_BYTES: usize = 24 << 10;
 /// Gram matrices of more columns are not made.
 const LARGEST_GRAM: usize = 8192;
 
@@ -334,26 +336,30 @@ impl<T: Number> Dictionary<T> for Matrix<'_, T> {
         correlations: &mut [f64],
     ) -> Result<(), Error> {
         let (m, n) = (self.features(), self.atoms());
-        let outputs = residuals.chunks_mut(m).zip(correlations.chunks_mut(n));
-        for (row, (residual, out)) in chosen.iter().zip(outputs) {
+        for (row, residual) in chosen.iter().zip(residuals.chunks_mut(m)) {
             self.stop.poll()?;
             self.residual(codes, *row, y, residual);
-            match self.design {
-                Design::Dense(columns) => {
-                    for (k, (four, out)) in columns.chunks(4).zip(out.chunks_mut(4)).enumerate() {
-                        if k.is_multiple_of(COLUMNS_AT_ONCE / 4) {
-                            self.stop.poll()?;
-                        }
-                        // The last group is filled up with its last column.
-                        let at = |q: usize| four[q.min(four.len() - 1)];
-                        let products = T::dot4([at(0), at(1), at(2), at(3)], residual);
-                        out.copy_from_slice(&products[..out.len()]);
-                    }
+        }
+        let Design::Dense(columns) = self.design else {
+            for (residual, out) in residuals.chunks(m).zip(correlations.chunks_mut(n)) {
+                self.stop.poll()?;
+                for (j, out) in out.iter_mut().enumerate() {
+                    *out = self.design.column_dot(j, residual, 1, 0);
                 }
-                Design::Sparse(..) => {
-                    for (j, out) in out.iter_mut().enumerate() {
-                        *out = self.design.column_dot(j, residual, 1, 0);
-                    }
+            }
+            return Ok(());
+        };
+        // Atoms that the first cache holds are multiplied with all residuals.
+        let together = (ATOM_BYTES / (m * size_of::<T>())).next_multiple_of(4).min(COLUMNS_AT_ONCE);
+        for (k, atoms) in columns.chunks(together).enumerate() {
+            for (residual, out) in residuals.chunks(m).zip(correlations.chunks_mut(n)) {
+                self.stop.poll()?;
+                let out = out[k * together..][..atoms.len()].chunks_mut(4);
+                for (four, out) in atoms.chunks(4).zip(out) {
+                    // The last group is filled up with its last atom.
+                    let at = |q: usize| four[q.min(four.len() - 1)];
+                    let products = T::dot4([at(0), at(1), at(2), at(3)], residual);
+                    out.copy_from_slice(&products[..out.len()]);
                 }
             }
         }
