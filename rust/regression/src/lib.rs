@@ -42,6 +42,7 @@ pub mod active;
 pub mod block_descent;
 pub mod block_solver;
 pub mod bounds;
+pub mod centred;
 pub mod certificate;
 pub mod convex_start;
 pub mod data;

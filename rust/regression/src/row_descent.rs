@@ -69,7 +69,8 @@ impl<'a, T: Element> RowDescent<'a, T> {
                 return reduce::dot(column, column);
             }
             let mut sum = 0.0;
-            let mean = data.entries(*j as usize, |i, x| sum += (data.roots[i] * x).powi(2));
+            let mean =
+                data.columns().entries(*j as usize, |i, x| sum += (data.roots[i] * x).powi(2));
             (sum - data.total * mean * mean).max(0.0)
         };
         let squares = variables.iter().enumerate().map(of).collect();
@@ -98,7 +99,7 @@ impl<'a, T: Element> RowDescent<'a, T> {
         let j = self.variables[k] as usize;
         let (roots, residual) = (&self.data.roots, &self.residual);
         let mut sum = 0.0;
-        let mean = self.data.entries(j, |i, x| sum += roots[i] * x * residual[i]);
+        let mean = self.data.columns().entries(j, |i, x| sum += roots[i] * x * residual[i]);
         // The weighted sum of the residual is 0.
         sum + self.shift * self.data.total * mean
     }
@@ -113,7 +114,7 @@ impl<'a, T: Element> RowDescent<'a, T> {
         }
         let j = self.variables[k] as usize;
         let (roots, residual) = (&self.data.roots, &mut self.residual);
-        self.shift += d * self.data.entries(j, |i, x| residual[i] -= d * roots[i] * x);
+        self.shift += d * self.data.columns().entries(j, |i, x| residual[i] -= d * roots[i] * x);
     }
 
     /// Minimises over each column in turn, of all or of those in use.

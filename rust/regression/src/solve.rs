@@ -93,7 +93,7 @@ impl<'a, T: Element> Solver<'a, T> {
             active: Active::default(),
             earlier: (data.y.clone(), products.clone()),
             norms: data.moments.iter().map(|m| m.squares.sqrt()).collect(),
-            blurs: data.blurs(),
+            blurs: data.columns().blurs(),
             data,
             products,
             span: None,

@@ -251,7 +251,7 @@ impl WorkingSet {
         let mut next = starts.clone();
         let mut entries = vec![(0u32, 0.0); starts[data.y.len()]];
         let mut fill = |(k, j): (usize, &u32)| {
-            data.entries(*j as usize, |i, x| {
+            data.columns().entries(*j as usize, |i, x| {
                 entries[next[i]] = (k as u32, x);
                 next[i] += 1;
             })

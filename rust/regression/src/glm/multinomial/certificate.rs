@@ -1,0 +1,192 @@
+//! What a look finds: the objective, and how far it is from the minimum, rounding included.
+//!
+//! For rows q_i of probabilities, with `r_ik = s_i (q_ik - [k is the class of i])`, sums of r_k of 0
+//! where there are intercepts, and a share t in [0, 1],
+//!
+//! ```text
+//! D = - sum_ik s_i p_ik log p_ik - sum_jk (t |x_j'r_k| - lambda_j)_+^2 / (2 mu)
+//! ```
+//!
+//! is a lower bound of the minimum, p being q for t = 1 and the classes themselves for t = 0, linear
+//! between; without mu, t is such that no `t |x_j'r_k|` exceeds lambda_j. q is the softmax of z, moved so
+//! that the sums hold: classes that have too much give each the same share of it, in each row, to those
+//! that have too little, which share it as they need it. So each row still holds probabilities.
+//!
+//! The objective less D is, as in [`crate::glm`], a sum over rows and one over coefficients. What a row has
+//! is the divergence of Kullback and Leibler of p_i and the softmax of z_i.
+
+use sparrot_design::Element;
+use sparrot_design::loss::{About, Logistic, divergence, growth};
+use sparrot_foundation::{Error, Stop, Team};
+
+use super::Multinomial;
+use super::free::is_free;
+use crate::bounds::Held;
+use crate::certificate::{self, Seen, Variable, compensated};
+use crate::glm::Glm;
+use crate::model::Settings;
+
+/// The residuals that are certified: minus r, by class.
+pub(super) struct Certified {
+    pub residuals: Vec<Vec<f64>>,
+    /// How far each may be from residuals that are orthogonal to the columns without a penalty, if there
+    /// are some.
+    pub apart: Option<Vec<Vec<f64>>>,
+}
+
+impl<T: Element> Multinomial<'_, T> {
+    /// Residuals whose sums are 0 where there are intercepts: of each class the others' share.
+    pub(super) fn balance(&self, balanced: &mut [Vec<f64>]) {
+        let sums: Vec<f64> = balanced.iter().map(|r| compensated(r.iter().copied())).collect();
+        // A residual whose sum is below 0 is of a class with too much.
+        let needed: f64 = sums.iter().filter(|sum| **sum > 0.0).sum();
+        if !self.classes[0].centred || needed <= 0.0 {
+            return;
+        }
+        let mut given = vec![0.0; balanced[0].len()];
+        for ((class, residual), sum) in self.classes.iter().zip(&mut *balanced).zip(&sums) {
+            if *sum >= 0.0 {
+                continue;
+            }
+            let mass = |i: usize| if class.y[i] > 0.0 { class.sample[i] } else { 0.0 };
+            let total: f64 = (0..residual.len()).map(mass).sum();
+            let share = -sum / (total - sum);
+            for (i, r) in residual.iter_mut().enumerate() {
+                let part = share * (mass(i) - *r).max(0.0);
+                *r += part;
+                given[i] += part;
+            }
+        }
+        for (residual, sum) in balanced.iter_mut().zip(&sums).filter(|(_, sum)| **sum > 0.0) {
+            residual.iter_mut().zip(&given).for_each(|(r, part)| *r -= part * (sum / needed));
+        }
+    }
+
+    /// How far probabilities are, at most, from ones that sum to 1 in each row and of which those of a
+    /// class sum to what they have to.
+    fn balanced(&self) -> f64 {
+        let terms = if self.classes[0].centred { 16.0 } else { 2.0 };
+        terms * self.classes.len() as f64 * f64::EPSILON
+    }
+
+    /// Of the problem of these columns, or of that of the sets; they are read.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], [`Error::OutOfMemory`].
+    pub(super) fn look(
+        &mut self,
+        columns: Option<&[u32]>,
+        free: &[u32],
+        settings: &Settings<'_>,
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<Seen, Error> {
+        let (primal, rounding) = (self.primal(settings), self.rounding(settings));
+        let (mut gap, mut share) = (f64::INFINITY, 0.0);
+        if let Some(certified) = self.certified(free, stop)? {
+            match columns {
+                Some(columns) => self.read(columns, &certified.residuals, team, stop)?,
+                None => {
+                    for (class, residual) in self.classes.iter_mut().zip(&certified.residuals) {
+                        let columns = class.variables.clone();
+                        class.read(&columns, residual, team, stop)?;
+                    }
+                }
+            }
+            (gap, share) = self.gap(columns, &certified, settings);
+        }
+        // What is always known: the infimum of the losses.
+        let gap = gap.min(certificate::gap(primal + rounding, 0.0));
+        Ok(Seen { primal, rounding, gap, share, away: 0.0 })
+    }
+
+    /// The gap, and the share that is certified.
+    fn gap(
+        &self,
+        columns: Option<&[u32]>,
+        certified: &Certified,
+        settings: &Settings<'_>,
+    ) -> (f64, f64) {
+        let sizes = |of: &[Vec<f64>]| {
+            let squares = self.classes.iter().zip(of).map(|(class, r)| class.size(r).powi(2));
+            squares.sum::<f64>().sqrt()
+        };
+        let size = sizes(&certified.residuals);
+        let total = self.classes[0].columns().total;
+        let blur = certified.apart.as_deref().map_or(0.0, sizes) + self.balanced() * total.sqrt();
+        let room = |class: &Glm<'_, T, Logistic>, j: u32| {
+            size * class.blurs[j as usize] + blur * class.norm(j)
+        };
+        let held = |class: &Glm<'_, T, Logistic>| Held::among(settings.bounds, class.used());
+        let held: Vec<Held> = self.classes.iter().map(held).collect();
+        let of_class = |(class, held)| {
+            let class: &Glm<'_, T, Logistic> = class;
+            let all = columns.unwrap_or(&class.variables).iter().copied();
+            let product = move |j: u32| (class.products[j as usize], room(class, j));
+            settings.variables(all.filter(|j| !is_free(*j, settings)), held, product)
+        };
+        let variables: Vec<Variable> = self.classes.iter().zip(&held).flat_map(of_class).collect();
+        let share =
+            if settings.mu > 0.0 { 1.0 } else { certificate::share(variables.iter().copied()) };
+        let terms = self.classes.iter().flat_map(|class| {
+            let used = class.used().filter(|(j, _)| !is_free(*j, settings));
+            used.map(move |(j, w)| (w * class.products[j as usize], w.abs() * room(class, j)))
+        });
+        let rest = certificate::of_penalty(
+            self.penalty(settings),
+            terms,
+            &variables,
+            (share, settings.mu),
+        );
+        (certificate::gap(self.missing(certified, share) + rest, 0.0), share)
+    }
+
+    /// What the inequality of Fenchel and Young misses by in all rows.
+    fn missing(&self, certified: &Certified, share: f64) -> f64 {
+        let balanced = self.balanced();
+        let (mut sum, mut shares) = (0.0, vec![]);
+        for (i, s) in self.classes[0].sample.iter().enumerate().filter(|(_, s)| **s > 0.0) {
+            let largest = self.probabilities(i, &mut shares);
+            let moved = growth(2.0 * self.reach(i));
+            // What rounding does to each probability, as a share of it.
+            let off = |k: usize| {
+                let terms = (self.classes.len() + 8) as f64 + (largest - self.values[k][i]);
+                terms * f64::EPSILON
+            };
+            let own = (0..shares.len()).find(|k| self.classes[*k].y[i] > 0.0).unwrap_or(0);
+            let others = || (0..shares.len()).filter(|k| *k != own);
+            let rest: f64 = others().map(|k| shares[k]).sum();
+            let rest_off: f64 = others().map(|k| shares[k] * (moved + off(k))).sum();
+            for (k, q) in shares.iter().enumerate() {
+                let r = share * certified.residuals[k][i] / s;
+                let apart = certified.apart.as_ref().map_or(0.0, |apart| share * apart[k][i] / s);
+                // p is -r, of the row's class 1 - r.
+                let p = if k == own { 1.0 - r } else { -r };
+                if p < apart - balanced {
+                    return f64::INFINITY; // made orthogonal, it has left what there is
+                }
+                let (at, of_q) =
+                    if k == own { (rest - r, rest_off) } else { (-r - q, q * (moved + off(k))) };
+                let off_in_all = of_q + apart + balanced;
+                let least = q / (1.0 + moved) * (1.0 - off(k));
+                sum += s * divergence(least, About { at, off: off_in_all });
+            }
+        }
+        sum * (1.0 + certificate::rounding(self.values[0].len() * self.classes.len()))
+    }
+
+    /// How much of the objective may be rounding.
+    fn rounding(&self, settings: &Settings<'_>) -> f64 {
+        let count = self.classes.len() as f64;
+        let mut moved = 0.0;
+        for (i, s) in self.classes[0].sample.iter().enumerate().filter(|(_, s)| **s > 0.0) {
+            let own = self.classes.iter().find(|class| class.y[i] > 0.0);
+            let slope = own.map_or(0.0, |class| class.derivatives[i].abs());
+            let largest = self.values.iter().map(|z| z[i].abs()).fold(0.0, f64::max);
+            let reach = 2.0 * self.reach(i) + (count + 8.0 + 2.0 * largest) * f64::EPSILON;
+            moved += reach * (slope + s * reach);
+        }
+        let used: usize = self.classes.iter().map(|class| class.w.len()).sum();
+        moved + certificate::rounding(self.values[0].len() + used + 6) * self.primal(settings)
+    }
+}
