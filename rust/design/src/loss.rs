@@ -203,8 +203,11 @@ impl RowLoss for Poisson {
 
     fn missing(&self, b: f64, z: About, r: About) -> f64 {
         let (mean, growth) = (z.at.exp(), growth(z.off));
-        let off = mean * (growth + ULPS) + ULPS * (r.at + b).abs() + r.off;
-        let least = mean / (1.0 + growth) * (1.0 - ULPS);
+        let ulps = if z.at == 0.0 { 0.0 } else { ULPS };
+        // A sum is not off by more than either term.
+        let of_sum = (ULPS * (r.at + b).abs()).min(r.at.abs());
+        let off = mean * (growth + ulps) + of_sum + r.off;
+        let least = mean / (1.0 + growth) * (1.0 - ulps);
         divergence(least, About { at: r.at + b - mean, off })
     }
 

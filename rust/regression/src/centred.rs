@@ -3,7 +3,7 @@
 
 use sparrot_design::{Design, Element, Moments};
 use sparrot_foundation::{Error, Stop, Team};
-use sparrot_simd::reduce;
+use sparrot_simd::{reduce, twofold};
 
 use crate::certificate;
 
@@ -63,6 +63,34 @@ impl<T: Element> Centred<'_, '_, T> {
         Ok(())
     }
 
+    /// Such products of columns with a vector to twice the digits, and by how much they may be off: the
+    /// products of Dekker and the sums of Knuth, whose bound is that of [`twofold`].
+    pub fn fine_products(
+        &self,
+        columns: impl Iterator<Item = u32>,
+        vector: &[f64],
+    ) -> Vec<(u32, (f64, f64))> {
+        let unit = (vector.len() as f64 + 4.0) * f64::EPSILON;
+        let total =
+            if self.is_centred { certificate::compensated(vector.iter().copied()) } else { 0.0 };
+        let product = |j: u32| {
+            let (mut high, mut low, mut sizes) = (0.0, 0.0, 0.0);
+            self.design.for_column(j as usize, |i, x| {
+                let (product, lost) = twofold::two_product(x, vector[i]);
+                let (sum, lost_too) = twofold::two_sum(high, product);
+                (high, low) = (sum, low + (lost + lost_too));
+                sizes += product.abs();
+            });
+            let shift = twofold::two_product(-self.moments[j as usize].mean, total);
+            let sum = twofold::sum((high, low), shift);
+            let product = sum.0 + sum.1;
+            // What is 0 in all but its last digits is known as well as the sum of the vector is.
+            let off = f64::EPSILON * (product.abs() + 2.0 * shift.0.abs()) + unit * unit * sizes;
+            (j, (product, off))
+        };
+        columns.map(product).collect()
+    }
+
     /// Whether the mean of a column is so large that products with it as it is stored lose digits.
     fn is_far(&self, j: u32) -> bool {
         let moments = &self.moments[j as usize];
@@ -109,5 +137,35 @@ impl<T: Element> Centred<'_, '_, T> {
         }
         self.design.for_column(j, visit);
         mean
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of whole numbers, whose products and sums are exact.
+    #[test]
+    fn fine_products_have_all_digits() {
+        const N: usize = 50;
+        let whole = |i: usize, k: i64| (i as i64 * 7919 + k * 104_729) % 2003 - 1000;
+        let mut v: Vec<i64> = (0..N).map(|i| whole(i, 3) * 30_000_001).collect();
+        v[0] -= v.iter().sum::<i64>();
+        for mean in [0i64, 1 << 40] {
+            let x: Vec<i64> = (0..N).map(|i| whole(i, 1) * 1_000_003 + mean).collect();
+            let exact: i128 = x.iter().zip(&v).map(|(x, v)| i128::from(*x) * i128::from(*v)).sum();
+            let as_floats = |of: &[i64]| of.iter().map(|x| *x as f64).collect::<Vec<f64>>();
+            let (x, v) = (as_floats(&x), as_floats(&v));
+            let moments = [Moments { product: 0.0, mean: mean as f64, squares: 1.0 }];
+            let columns = Centred {
+                design: &Design::Dense(vec![&x]),
+                moments: &moments,
+                total: N as f64,
+                is_centred: true,
+            };
+            let (_, (product, off)) = columns.fine_products(std::iter::once(0), &v)[0];
+            assert!((product - exact as f64).abs() <= off);
+            assert!(off <= 1e-15 * product.abs(), "{off}");
+        }
     }
 }

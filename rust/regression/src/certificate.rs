@@ -176,7 +176,9 @@ pub struct Free {
     norms: Vec<f64>,
     basis: Mat<f64>,
     factor: Mat<f64>,
-    /// The norm of the inverse of the factor.
+    /// The norms of the rows of the columns, each over its norm,
+    rows: Vec<f64>,
+    /// and of the inverse of the factor.
     spread: f64,
     /// By what share of its norm a projection may be off: rounding turns the span, the more the nearer the
     /// columns are to dependent ones.
@@ -194,7 +196,7 @@ impl Free {
         mut fill: impl FnMut(usize, &mut [f64]),
     ) -> Result<Free, Error> {
         let mut values: Vec<f64> = memory::zeros("the columns without a penalty", n, count)?;
-        let mut norms = vec![];
+        let (mut norms, mut squares) = (vec![], vec![0.0; n]);
         for (k, column) in values.chunks_mut(n.max(1)).enumerate() {
             fill(k, column);
             let norm = column.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -202,6 +204,7 @@ impl Free {
             if norm > 0.0 {
                 column.iter_mut().for_each(|x| *x /= norm);
             }
+            squares.iter_mut().zip(&*column).for_each(|(sum, x)| *sum += x * x);
         }
         let qr = ColPivQr::new(MatRef::from_column_major_slice(&values, n, count));
         let upper = qr.thin_R();
@@ -218,6 +221,7 @@ impl Free {
             kept,
             basis: qr.compute_thin_Q().subcols(0, rank).to_owned(),
             factor,
+            rows: squares.into_iter().map(f64::sqrt).collect(),
             spread,
             blur: f64::EPSILON * (n as f64).sqrt() * spread,
         })
@@ -252,8 +256,10 @@ impl Free {
         let apart = ROUNDING * self.spread * shares.map(|share| share * share).sum::<f64>().sqrt();
         let basis = &self.basis;
         let square = |i: usize| (0..basis.ncols()).map(|k| basis[(i, k)].powi(2)).sum::<f64>();
+        // Of rows that are small the basis has no digits.
         let rounding = f64::EPSILON * (basis.nrows() as f64).sqrt();
-        let of = |i: usize| apart * (square(i).sqrt() + rounding);
+        let part = |i: usize| (square(i).sqrt() + rounding).min(self.rows[i] * self.spread);
+        let of = |i: usize| ROUNDING * apart * part(i);
         (self.blur < TURNED).then(|| (apart, (0..basis.nrows()).map(of).collect()))
     }
 

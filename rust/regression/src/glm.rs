@@ -42,8 +42,6 @@ mod rows;
 
 pub use quadratic::Quadratic;
 
-use certificate::BALANCED;
-
 /// Of the gap to reach, what the problem of the set may leave; or of the gap at hand, if columns
 /// have just joined.
 const SET_SHARE: f64 = 0.3;
@@ -73,8 +71,7 @@ pub struct Glm<'a, T, L, S = Single> {
     centred: bool,
     /// Of each column, weighted by s.
     moments: Vec<Moments>,
-    /// By what share of the residual's norm its product with a column may be off by rounding, and that
-    /// with one near it which has a sum of 0.
+    /// By what share of the residual's norm its product with a column may be off by rounding.
     blurs: Vec<f64>,
     /// The working set and its coefficients.
     variables: Vec<u32>,
@@ -145,8 +142,7 @@ impl<'a, T: Element, L: RowLoss, S: Structure> Glm<'a, T, L, S> {
         model.unit = (model.null - least).max(0.0);
         let residual: Vec<f64> = model.derivatives.iter().map(|r| -r).collect();
         model.moments = design.moments(&residual, &model.sample, centred, team, stop)?;
-        let blurs = model.columns().blurs().into_iter().enumerate();
-        model.blurs = blurs.map(|(j, blur)| blur + BALANCED * model.norm(j as u32)).collect();
+        model.blurs = model.columns().blurs();
         model.structure = structure.without_constants(&model.moments);
         let products = model.moments.iter().map(|m| m.product);
         model.products = products.collect();

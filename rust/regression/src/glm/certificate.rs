@@ -12,6 +12,8 @@
 //! ([`RowLoss::missing`]), so that nothing of the size of the objective cancels, and what rounding does to
 //! z and r counts squared. What it does to products is added to them, and to the sum times w.
 
+use std::collections::HashMap;
+
 use sparrot_design::Element;
 use sparrot_design::loss::{About, RowLoss};
 use sparrot_foundation::{Error, Stop, Team};
@@ -22,16 +24,20 @@ use crate::certificate::{self, Free, Seen};
 use crate::model::Settings;
 use crate::structure::Structure;
 
-/// By what share of itself a number is from one such that all sum to 0 and none is further from 0 than
-/// its loss allows: what rounding leaves of the sum, and of a division by a weight.
-pub(super) const BALANCED: f64 = 8.0 * f64::EPSILON;
+/// It is rounding that keeps a gap from being less than this share of what it is.
+pub(super) const NEARER: f64 = 0.5;
+/// What a share must leave for the rounding of weights: that a loss allows a residual over its weight does
+/// not say that it allows the number without rounding.
+pub(super) const DIVIDED: f64 = 4.0 * f64::EPSILON;
 
 /// The residual that is certified: minus r.
 struct Certified {
     residual: Vec<f64>,
     /// Its norm, of each row over the root of its weight.
     size: f64,
-    /// How far each row may be from that of a residual that is orthogonal to the exempt columns,
+    /// By what share of itself each row may be from that of a residual that has a sum of 0,
+    uneven: f64,
+    /// and how far from one that is orthogonal to the exempt columns, if there are some,
     apart: Vec<f64>,
     /// how far that is together,
     blur: f64,
@@ -45,6 +51,13 @@ impl Certified {
     fn is_exempt(&self, j: u32) -> bool {
         self.exempt.binary_search(&j).is_ok()
     }
+}
+
+/// Products with columns, and by how much they may be off: of those that are asked about, and of those in
+/// use.
+struct Products<A, B> {
+    asked: A,
+    used: B,
 }
 
 impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
@@ -63,7 +76,7 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
         let (primal, rounding) = (self.primal(settings), self.rounding(settings));
         let (mut gap, mut share, mut away) = (f64::INFINITY, 0.0, 0.0);
         if let Some(certified) = self.certified(left, balanced, settings)? {
-            (gap, share) = self.gap(left, &certified, settings, team, stop)?;
+            (gap, share) = self.best_gap(left, &certified, settings, team, stop)?;
             away = certified.away;
         }
         // What is always known: the infimum of the losses.
@@ -71,8 +84,9 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
         Ok(Seen { primal, rounding, gap, share, away })
     }
 
-    /// The gap, and the share that is certified.
-    fn gap(
+    /// The gap, and the share that is certified. If it is rounding of products that keeps the gap from
+    /// what it is to reach, those of the set are computed to twice the digits.
+    fn best_gap(
         &self,
         left: &[u32],
         certified: &Certified,
@@ -80,37 +94,70 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<(f64, f64), Error> {
-        let known = certified.size + certified.away;
-        let product = |j: u32| {
-            let room = known * self.blurs[j as usize] + certified.away * self.norm(j);
-            (self.products[j as usize], room)
-        };
         let asked: Vec<u32> = left.iter().copied().filter(|j| !certified.is_exempt(*j)).collect();
-        let used: Vec<(u32, f64)> = self.used().filter(|(j, _)| !certified.is_exempt(*j)).collect();
-        let variables = self.structure.variables(settings, &asked, used.iter().copied(), product);
-        let share =
-            if settings.mu > 0.0 { 1.0 } else { certificate::share(variables.iter().copied()) };
         // The products of what is in use with the certified residual.
         let mut own = vec![];
         if !certified.exempt.is_empty() {
             own = vec![0.0; self.products.len()];
-            let columns: Vec<u32> = used.iter().map(|(j, _)| *j).collect();
+            let used = self.used().map(|(j, _)| j).filter(|j| !certified.is_exempt(*j));
             let residual = [&certified.residual[..]];
+            let columns: Vec<u32> = used.collect();
             self.columns().products(&columns, &residual, &mut [&mut own], team, stop)?;
         }
         let own = if certified.exempt.is_empty() { &self.products } else { &own };
-        let term = |(j, w): (u32, f64)| {
-            let blur = self.blurs[j as usize];
-            (w * own[j as usize], w.abs() * (certified.size * blur + certified.blur * self.norm(j)))
+        let size = certified.size + certified.away;
+        let blur = certified.blur + certified.uneven * certified.size;
+        let gap = |rounding: f64| {
+            let off = |j: u32, size: f64, away: f64| {
+                rounding * (size * self.blurs[j as usize] + away * self.norm(j))
+            };
+            let products = Products {
+                asked: |j| (self.products[j as usize], off(j, size, certified.away + blur)),
+                used: |j| (own[j as usize], off(j, certified.size, blur)),
+            };
+            self.gap(&asked, certified, &products, settings)
         };
-        let terms = used.into_iter().map(term);
-        let rest = certificate::of_penalty(
-            self.penalty(settings),
-            terms,
-            &variables,
-            (share, settings.mu),
-        );
-        Ok((certificate::gap(self.missing(certified, share) + rest, 0.0), share))
+        let rough = gap(1.0);
+        let is_rounding = || gap(0.0).0 < NEARER * rough.0;
+        if rough.0 <= settings.tol * self.unit || !is_rounding() {
+            return Ok(rough);
+        }
+        stop.poll()?;
+        let set = self.variables.iter().copied().filter(|j| !certified.is_exempt(*j));
+        let fine = self.columns().fine_products(set, &certified.residual);
+        let fine: HashMap<u32, (f64, f64)> = fine.into_iter().collect();
+        let used = |j: u32| {
+            let (h, off) = fine.get(&j).copied().unwrap_or_default();
+            (h, 2.0 * f64::EPSILON * h.abs() + off + blur * self.norm(j))
+        };
+        let asked_finely = |j: u32| {
+            let rough = size * self.blurs[j as usize] + (certified.away + blur) * self.norm(j);
+            if fine.contains_key(&j) { used(j) } else { (self.products[j as usize], rough) }
+        };
+        let products = Products { asked: asked_finely, used };
+        let fine = self.gap(&asked, certified, &products, settings);
+        Ok(if fine.0 < rough.0 { fine } else { rough })
+    }
+
+    /// The gap with these products, and the share.
+    fn gap(
+        &self,
+        asked: &[u32],
+        certified: &Certified,
+        products: &Products<impl Fn(u32) -> (f64, f64) + Copy, impl Fn(u32) -> (f64, f64)>,
+        settings: &Settings<'_>,
+    ) -> (f64, f64) {
+        let used = || self.used().filter(|(j, _)| !certified.is_exempt(*j));
+        let variables = self.structure.variables(settings, asked, used(), products.asked);
+        let share =
+            if settings.mu > 0.0 { 1.0 } else { certificate::share(variables.iter().copied()) };
+        let terms = used().map(|(j, w)| {
+            let (h, off) = (products.used)(j);
+            (w * h, w.abs() * off)
+        });
+        let penalty = self.penalty(settings);
+        let rest = certificate::of_penalty(penalty, terms, &variables, (share, settings.mu));
+        (certificate::gap(self.missing(certified, share) + rest, 0.0), share)
     }
 
     /// What the inequality of Fenchel and Young misses by in all rows.
@@ -118,10 +165,10 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
         let mut sum = 0.0;
         for (i, s) in self.sample.iter().enumerate().filter(|(_, s)| **s > 0.0) {
             let (y, r) = (self.y[i], -share * certified.residual[i] / s);
-            let mut off = BALANCED * r.abs();
+            let mut off = (certified.uneven + DIVIDED) * r.abs();
             if let Some(apart) = certified.apart.get(i) {
                 let apart = share * apart / s;
-                let is_inside = |r: f64| self.loss.is_derivative(y, r * (1.0 - BALANCED));
+                let is_inside = |r: f64| self.loss.is_derivative(y, r * (1.0 - DIVIDED));
                 if !(is_inside(r - apart) && is_inside(r + apart)) {
                     return f64::INFINITY;
                 }
@@ -166,8 +213,9 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
         let size = self.size(&residual);
         let exempt = self.structure.exempt(settings, left, known, size, self.used());
         if exempt.is_empty() {
-            let apart = vec![];
-            return Ok(Some(Certified { residual, size, apart, blur: 0.0, away: 0.0, exempt }));
+            let uneven = self.unevenness(&residual);
+            let (apart, blur, away) = (vec![], 0.0, 0.0);
+            return Ok(Some(Certified { residual, size, uneven, apart, blur, away, exempt }));
         }
         if exempt.len() >= certificate::MANY * self.y.len() {
             return Ok(None);
@@ -222,13 +270,25 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
         apart.iter_mut().zip(&roots).for_each(|(apart, root)| *apart *= root);
         let blur = self.size(&apart);
         let (size, away) = (self.size(&residual), self.size(&moved) + blur);
-        Ok(Some(Certified { residual, size, apart, blur, away, exempt }))
+        Ok(Some(Certified { residual, size, uneven: 0.0, apart, blur, away, exempt }))
     }
 
     /// The norm of residuals, each over the root of its weight.
     pub(super) fn size(&self, residual: &[f64]) -> f64 {
         let rows = residual.iter().zip(&self.sample).filter(|(_, s)| **s > 0.0);
         rows.map(|(r, s)| r * r / s).sum::<f64>().sqrt()
+    }
+
+    /// By what share of themselves residuals of a sign have to change to have a sum of 0.
+    fn unevenness(&self, residual: &[f64]) -> f64 {
+        if !self.centred {
+            return 0.0;
+        }
+        let sum = certificate::compensated(residual.iter().copied());
+        let above = certificate::compensated(residual.iter().map(|r| r.max(0.0)));
+        // Of the roundings of such a sum each is added up with its own.
+        let lost = (residual.len() as f64 * f64::EPSILON).powi(2);
+        (1.0 + DIVIDED) * certificate::relative(sum.abs(), above.max(above - sum)) + lost
     }
 
     /// `-r`, with a sum of 0 where there is an intercept.

@@ -51,7 +51,8 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
             sizes[i] += part.abs();
         })?;
         let alike = alike + self.intercept;
-        let rounding = certificate::rounding(self.used().count() + 4);
+        let used = self.used().count();
+        let rounding = if used > 0 { certificate::rounding(used + 4) } else { 0.0 };
         let of_all = rounding * (parts + self.intercept.abs());
         for ((z, size), offset) in values.iter_mut().zip(&mut sizes).zip(&self.offsets) {
             *z += alike + offset;

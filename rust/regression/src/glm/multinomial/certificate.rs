@@ -15,20 +15,25 @@
 //! The objective less D is, as in [`crate::glm`], a sum over rows and one over coefficients. What a row has
 //! is the divergence of Kullback and Leibler of p_i and the softmax of z_i.
 
+use std::collections::HashMap;
+
 use sparrot_design::Element;
-use sparrot_design::loss::{About, Logistic, divergence, growth};
+use sparrot_design::loss::{About, divergence, growth};
 use sparrot_foundation::{Error, Stop, Team};
 
 use super::Multinomial;
 use super::free::is_free;
 use crate::bounds::Held;
 use crate::certificate::{self, Seen, Variable, compensated};
-use crate::glm::Glm;
+use crate::glm::certificate::{DIVIDED, NEARER};
 use crate::model::Settings;
 
 /// The residuals that are certified: minus r, by class.
 pub(super) struct Certified {
     pub residuals: Vec<Vec<f64>>,
+    /// How far probabilities of each row may be from ones that sum to 1 and of which those of a class sum
+    /// to what they have to.
+    pub uneven: Vec<f64>,
     /// How far each may be from residuals that are orthogonal to the columns without a penalty, if there
     /// are some.
     pub apart: Option<Vec<Vec<f64>>>,
@@ -62,11 +67,25 @@ impl<T: Element> Multinomial<'_, T> {
         }
     }
 
-    /// How far probabilities are, at most, from ones that sum to 1 in each row and of which those of a
-    /// class sum to what they have to.
-    fn balanced(&self) -> f64 {
-        let terms = if self.classes[0].centred { 16.0 } else { 2.0 };
-        terms * self.classes.len() as f64 * f64::EPSILON
+    /// How far probabilities of each row are, at most, from ones that sum to 1 and of which those of a
+    /// class sum to what they have to: as in [`Self::balance`], after the class of the row has taken what
+    /// its row is off.
+    pub(super) fn unevenness(&self, residuals: &[Vec<f64>]) -> Vec<f64> {
+        let sample = &self.classes[0].sample;
+        let of_row = |i: usize| compensated(residuals.iter().map(|r| r[i])).abs();
+        let rows: Vec<f64> = (0..sample.len()).map(of_row).collect();
+        let (mut off, mut least) = (0.0, f64::INFINITY);
+        for (class, residual) in self.classes.iter().zip(residuals) {
+            let own = |of: &[f64]| -> f64 {
+                of.iter().zip(class.y).filter(|(_, y)| **y > 0.0).map(|(v, _)| v).sum()
+            };
+            let sum = compensated(residual.iter().copied());
+            off += sum.abs() + own(&rows);
+            least = least.min(own(sample) - sum);
+        }
+        let of_all = if self.classes[0].centred { certificate::relative(off, least) } else { 0.0 };
+        let of = |(row, s): (&f64, &f64)| 2.0 * (row / s + of_all);
+        rows.iter().zip(sample).map(|(row, s)| if *s > 0.0 { of((row, s)) } else { 0.0 }).collect()
     }
 
     /// Of the problem of these columns, or of that of the sets; they are read.
@@ -93,60 +112,94 @@ impl<T: Element> Multinomial<'_, T> {
                     }
                 }
             }
-            (gap, share) = self.gap(columns, &certified, settings);
+            (gap, share) = self.best_gap(columns, &certified, settings, stop)?;
         }
         // What is always known: the infimum of the losses.
         let gap = gap.min(certificate::gap(primal + rounding, 0.0));
         Ok(Seen { primal, rounding, gap, share, away: 0.0 })
     }
 
-    /// The gap, and the share that is certified.
-    fn gap(
+    /// The gap, and the share that is certified. If it is rounding of products that keeps the gap from
+    /// what it is to reach, those of the sets are computed to twice the digits.
+    fn best_gap(
         &self,
         columns: Option<&[u32]>,
         certified: &Certified,
         settings: &Settings<'_>,
-    ) -> (f64, f64) {
+        stop: &Stop<'_>,
+    ) -> Result<(f64, f64), Error> {
         let sizes = |of: &[Vec<f64>]| {
             let squares = self.classes.iter().zip(of).map(|(class, r)| class.size(r).powi(2));
             squares.sum::<f64>().sqrt()
         };
         let size = sizes(&certified.residuals);
-        let total = self.classes[0].columns().total;
-        let blur = certified.apart.as_deref().map_or(0.0, sizes) + self.balanced() * total.sqrt();
-        let room = |class: &Glm<'_, T, Logistic>, j: u32| {
-            size * class.blurs[j as usize] + blur * class.norm(j)
+        let rows = certified.uneven.iter().zip(&self.classes[0].sample);
+        let uneven = rows.map(|(p, s)| s * p * p).sum::<f64>();
+        let blur = certified.apart.as_deref().map_or(0.0, sizes)
+            + (self.classes.len() as f64 * uneven).sqrt();
+        let rough = |k: usize, j: u32| {
+            let class = &self.classes[k];
+            let off = size * class.blurs[j as usize] + blur * class.norm(j);
+            (class.products[j as usize], off)
         };
-        let held = |class: &Glm<'_, T, Logistic>| Held::among(settings.bounds, class.used());
-        let held: Vec<Held> = self.classes.iter().map(held).collect();
-        let of_class = |(class, held)| {
-            let class: &Glm<'_, T, Logistic> = class;
-            let all = columns.unwrap_or(&class.variables).iter().copied();
-            let product = move |j: u32| (class.products[j as usize], room(class, j));
-            settings.variables(all.filter(|j| !is_free(*j, settings)), held, product)
+        let found = self.gap(columns, certified, &rough, settings);
+        let exact = |k: usize, j: u32| (self.classes[k].products[j as usize], 0.0);
+        if found.0 <= settings.tol * self.unit
+            || self.gap(columns, certified, &exact, settings).0 > NEARER * found.0
+        {
+            return Ok(found);
+        }
+        let mut fine: Vec<HashMap<u32, (f64, f64)>> = vec![];
+        for (class, residual) in self.classes.iter().zip(&certified.residuals) {
+            stop.poll()?;
+            let set = class.variables.iter().copied();
+            fine.push(class.columns().fine_products(set, residual).into_iter().collect());
+        }
+        let finely = |k: usize, j: u32| match fine[k].get(&j) {
+            Some((h, off)) => {
+                (*h, 2.0 * f64::EPSILON * h.abs() + off + blur * self.classes[k].norm(j))
+            }
+            None => rough(k, j),
         };
-        let variables: Vec<Variable> = self.classes.iter().zip(&held).flat_map(of_class).collect();
+        let fine = self.gap(columns, certified, &finely, settings);
+        Ok(if fine.0 < found.0 { fine } else { found })
+    }
+
+    /// The gap with these products of a class with a column, each with what it may be off by, and the
+    /// share.
+    fn gap(
+        &self,
+        columns: Option<&[u32]>,
+        certified: &Certified,
+        product: &impl Fn(usize, u32) -> (f64, f64),
+        settings: &Settings<'_>,
+    ) -> (f64, f64) {
+        let mut variables: Vec<Variable> = vec![];
+        let mut terms = vec![];
+        for (k, class) in self.classes.iter().enumerate() {
+            let held = Held::among(settings.bounds, class.used());
+            let asked = columns.unwrap_or(&class.variables).iter().copied();
+            let asked = asked.filter(|j| !is_free(*j, settings));
+            variables.extend(settings.variables(asked, &held, |j| product(k, j)));
+            terms.extend(class.used().filter(|(j, _)| !is_free(*j, settings)).map(|(j, w)| {
+                let (h, off) = product(k, j);
+                (w * h, w.abs() * off)
+            }));
+        }
         let share =
             if settings.mu > 0.0 { 1.0 } else { certificate::share(variables.iter().copied()) };
-        let terms = self.classes.iter().flat_map(|class| {
-            let used = class.used().filter(|(j, _)| !is_free(*j, settings));
-            used.map(move |(j, w)| (w * class.products[j as usize], w.abs() * room(class, j)))
-        });
-        let rest = certificate::of_penalty(
-            self.penalty(settings),
-            terms,
-            &variables,
-            (share, settings.mu),
-        );
+        let penalty = self.penalty(settings);
+        let rest =
+            certificate::of_penalty(penalty, terms.into_iter(), &variables, (share, settings.mu));
         (certificate::gap(self.missing(certified, share) + rest, 0.0), share)
     }
 
     /// What the inequality of Fenchel and Young misses by in all rows.
     fn missing(&self, certified: &Certified, share: f64) -> f64 {
-        let balanced = self.balanced();
         let (mut sum, mut shares) = (0.0, vec![]);
         for (i, s) in self.classes[0].sample.iter().enumerate().filter(|(_, s)| **s > 0.0) {
             let largest = self.probabilities(i, &mut shares);
+            let balanced = certified.uneven[i];
             let moved = growth(2.0 * self.reach(i));
             // What rounding does to each probability, as a share of it.
             let off = |k: usize| {
@@ -162,12 +215,12 @@ impl<T: Element> Multinomial<'_, T> {
                 let apart = certified.apart.as_ref().map_or(0.0, |apart| share * apart[k][i] / s);
                 // p is -r, of the row's class 1 - r.
                 let p = if k == own { 1.0 - r } else { -r };
-                if p < apart - balanced {
+                if p < apart - balanced - DIVIDED {
                     return f64::INFINITY; // made orthogonal, it has left what there is
                 }
                 let (at, of_q) =
                     if k == own { (rest - r, rest_off) } else { (-r - q, q * (moved + off(k))) };
-                let off_in_all = of_q + apart + balanced;
+                let off_in_all = of_q + apart + balanced + DIVIDED * r.abs();
                 let least = q / (1.0 + moved) * (1.0 - off(k));
                 sum += s * divergence(least, About { at, off: off_in_all });
             }

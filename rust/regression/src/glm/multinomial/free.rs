@@ -46,7 +46,8 @@ impl<T: Element> Multinomial<'_, T> {
             self.classes.iter().map(|class| negative(&class.derivatives)).collect();
         if free.is_empty() {
             self.balance(&mut residuals);
-            return Ok(Some(Certified { residuals, apart: None }));
+            let uneven = self.unevenness(&residuals);
+            return Ok(Some(Certified { residuals, uneven, apart: None }));
         }
         let (n, count) = (residuals[0].len(), self.classes.len());
         if free.len() >= MANY * n {
@@ -90,7 +91,8 @@ impl<T: Element> Multinomial<'_, T> {
         let Some((_, rows)) = span.apart(&products) else { return Ok(None) };
         let of = |k: usize, i: usize| (sample[i] * shares[k][i]).sqrt() * rows[i * count + k];
         let apart = (0..count).map(|k| (0..n).map(|i| of(k, i)).collect()).collect();
-        Ok(Some(Certified { residuals, apart: Some(apart) }))
+        let uneven = self.unevenness(&residuals);
+        Ok(Some(Certified { residuals, uneven, apart: Some(apart) }))
     }
 
     /// These columns, and 1 for the intercepts, if there are some: then less their means.
