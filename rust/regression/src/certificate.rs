@@ -29,7 +29,6 @@ use faer::linalg::triangular_solve::{
 };
 use faer::{Mat, MatRef, Par};
 use sparrot_foundation::{Error, memory};
-use sparrot_simd::reduce;
 
 /// What an iteration finds.
 #[derive(Clone, Copy, Debug)]
@@ -118,12 +117,6 @@ pub fn of_penalty(
     // A penalty and a term that is charged have some roundings of their own.
     let lost = rounding(terms + 6) * (penalty + share * sizes + charge);
     (penalty - share * along + charge).max(0.0) + room + lost
-}
-
-/// The size of a product, rounding included.
-pub fn product_at_most(x: &[f64], v: &[f64]) -> f64 {
-    let sizes: f64 = x.iter().zip(v).map(|(x, v)| (x * v).abs()).sum();
-    reduce::dot(x, v).abs() + rounding(x.len()) * sizes
 }
 
 /// What rounding takes from a sum of so many terms, at most, as a share of the sum of their sizes; each

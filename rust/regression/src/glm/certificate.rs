@@ -261,11 +261,12 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
                 moved[i] += curvatures[i] * change;
             }
         }
-        let left_over = |k| {
-            column(k, &mut values);
-            certificate::product_at_most(&values, &residual)
-        };
-        let products: Vec<f64> = (0..count).map(left_over).collect();
+        let left_over = self.columns().fine_products(exempt.iter().copied(), &residual);
+        let mut products: Vec<f64> = left_over.iter().map(|(_, (h, off))| h.abs() + off).collect();
+        if self.centred {
+            products
+                .push((1.0 + DIVIDED) * certificate::compensated(residual.iter().copied()).abs());
+        }
         let Some((_, mut apart)) = free.apart(&products) else { return Ok(None) };
         apart.iter_mut().zip(&roots).for_each(|(apart, root)| *apart *= root);
         let blur = self.size(&apart);

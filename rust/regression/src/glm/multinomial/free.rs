@@ -16,7 +16,8 @@ use sparrot_foundation::{Error, Stop, memory};
 use super::Multinomial;
 use super::certificate::Certified;
 use crate::bounds::Interval;
-use crate::certificate::{Free, MANY, product_at_most};
+use crate::certificate::{Free, MANY, compensated};
+use crate::glm::certificate::DIVIDED;
 use crate::model::Settings;
 
 /// Whether products with a column must be 0, whatever their sign.
@@ -86,8 +87,15 @@ impl<T: Element> Multinomial<'_, T> {
             }
         }
         self.balance(&mut residuals);
-        let product = |at: usize| product_at_most(columns[at / count], &residuals[at % count]);
-        let products: Vec<f64> = (0..size).map(product).collect();
+        let mut products = vec![0.0; size];
+        for (k, (class, residual)) in self.classes.iter().zip(&residuals).enumerate() {
+            let found = class.columns().fine_products(free.iter().copied(), residual);
+            let found = found.into_iter().map(|(_, (h, off))| h.abs() + off);
+            // The last column, if it is there, is 1.
+            let sum = compensated(residual.iter().copied()).abs() * (1.0 + DIVIDED);
+            let places = products.iter_mut().skip(k).step_by(count);
+            places.zip(found.chain([sum])).for_each(|(at, product)| *at = product);
+        }
         let Some((_, rows)) = span.apart(&products) else { return Ok(None) };
         let of = |k: usize, i: usize| (sample[i] * shares[k][i]).sqrt() * rows[i * count + k];
         let apart = (0..count).map(|k| (0..n).map(|i| of(k, i)).collect()).collect();
