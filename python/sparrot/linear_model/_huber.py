@@ -78,6 +78,11 @@ class SparseHuberRegression(Linear, ElasticModel):
     sklearn.linear_model.HuberRegressor : With a squared L2 penalty, and ``delta`` in units of an
         estimated scale.
 
+    Notes
+    -----
+    ``dual_gap_`` includes what rounding may have done, so that it is no less than the true one; of
+    columns that are nearly dependent, of a small ``alpha``, it can therefore stay above ``tol``.
+
     Examples
     --------
     >>> import numpy as np

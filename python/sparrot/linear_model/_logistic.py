@@ -108,6 +108,9 @@ class SparseLogisticRegression(ClassifierMixin, ElasticModel):  # type: ignore[m
     of L. Meier, S. van de Geer and P. Buehlmann, "The group lasso for logistic regression", J. R.
     Stat. Soc. B 70, 2008, where weights are "sqrt"; with a squared L2 norm besides it is adelie's.
 
+    ``dual_gap_`` includes what rounding may have done, so that it is no less than the true one; of
+    columns that are nearly dependent, of a small ``alpha``, it can therefore stay above ``tol``.
+
     Examples
     --------
     >>> import numpy as np

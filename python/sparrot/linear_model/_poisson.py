@@ -83,6 +83,11 @@ class SparsePoissonRegression(RegressorMixin, ElasticModel):  # type: ignore[mis
     SparsePoissonRegressionCV : With the penalty chosen by cross-validation.
     SparseLogisticRegression : Says how it is solved.
 
+    Notes
+    -----
+    ``dual_gap_`` includes what rounding may have done, so that it is no less than the true one; of
+    columns that are nearly dependent, of a small ``alpha``, it can therefore stay above ``tol``.
+
     Examples
     --------
     >>> import numpy as np

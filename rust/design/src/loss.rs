@@ -8,7 +8,12 @@
 //! | Huber (Ann. Math. Stat. 35, 1964) | `(z - b)^2 / 2` up to delta, then linear | 1 or 0 |
 //!
 //! Changes of a loss are computed as such, not as differences of values: near the optimum they are
-//! far below the rounding of the values.
+//! far below the rounding of the values. So is what Fenchel's and Young's inequality misses by
+//! ([`RowLoss::missing`]).
+
+mod divergence;
+
+pub use divergence::{About, divergence, growth};
 
 /// A loss.
 pub trait RowLoss: Copy + Send + Sync {
@@ -35,6 +40,15 @@ pub trait RowLoss: Copy + Send + Sync {
 
     /// The conjugate `sup_z r z - loss`, for r between 0 and a derivative.
     fn conjugate(&self, b: f64, r: f64) -> f64;
+
+    /// At most `loss(z) + conjugate(r) - r z`, for all z and r that are about these and at which the
+    /// conjugate is finite: 0 for the derivative at z.
+    fn missing(&self, b: f64, z: About, r: About) -> f64;
+
+    /// The sum of the sizes of what the loss is added up from, less its own.
+    fn cancelling(&self, _b: f64, _z: f64) -> f64 {
+        0.0
+    }
 
     /// Whether the conjugate is finite at r.
     fn is_derivative(&self, _b: f64, _r: f64) -> bool {
@@ -81,6 +95,10 @@ impl RowLoss for LeastSquares {
         r * (0.5 * r + b)
     }
 
+    fn missing(&self, b: f64, z: About, r: About) -> f64 {
+        Huber { delta: f64::INFINITY }.missing(b, z, r)
+    }
+
     fn is_square(&self) -> bool {
         true
     }
@@ -103,6 +121,9 @@ pub fn entropy(t: f64) -> f64 {
 /// Beyond this a change is computed as a difference: 1 + s (e^u - 1) may cancel there, and the values
 /// no longer do.
 pub const LARGE_STEP: f64 = 1.0;
+
+/// What rounding does to an expression with an exponential, as a share of it.
+const ULPS: f64 = 8.0 * f64::EPSILON;
 
 impl RowLoss for Logistic {
     fn bound(&self) -> f64 {
@@ -132,6 +153,18 @@ impl RowLoss for Logistic {
 
     fn conjugate(&self, _b: f64, r: f64) -> f64 {
         entropy(r.abs()) + entropy(1.0 - r.abs())
+    }
+
+    /// A divergence of the probability of the other class, and one of that of b.
+    fn missing(&self, b: f64, z: About, r: About) -> f64 {
+        let other = 1.0 / (1.0 + (b * z.at).exp());
+        let own = 1.0 / (1.0 + (-b * z.at).exp());
+        let growth = growth(z.off);
+        let off = other * (own * growth + ULPS) + r.off;
+        let difference = -b * r.at - other;
+        let least = |share: f64| share / (1.0 + growth) * (1.0 - ULPS);
+        divergence(least(other), About { at: difference, off })
+            + divergence(least(own), About { at: -difference, off })
     }
 
     fn is_derivative(&self, b: f64, r: f64) -> bool {
@@ -166,6 +199,20 @@ impl RowLoss for Poisson {
 
     fn conjugate(&self, b: f64, r: f64) -> f64 {
         entropy(r + b) - (r + b)
+    }
+
+    fn missing(&self, b: f64, z: About, r: About) -> f64 {
+        let (mean, growth) = (z.at.exp(), growth(z.off));
+        let ulps = if z.at == 0.0 { 0.0 } else { ULPS };
+        // A sum is not off by more than either term.
+        let of_sum = (ULPS * (r.at + b).abs()).min(r.at.abs());
+        let off = mean * (growth + ulps) + of_sum + r.off;
+        let least = mean / (1.0 + growth) * (1.0 - ulps);
+        divergence(least, About { at: r.at + b - mean, off })
+    }
+
+    fn cancelling(&self, b: f64, z: f64) -> f64 {
+        2.0 * (b * z).abs()
     }
 
     fn is_derivative(&self, b: f64, r: f64) -> bool {
@@ -225,6 +272,18 @@ impl RowLoss for Huber {
         r * (0.5 * r + b)
     }
 
+    /// A square, and for what is linear a product that r at the border makes 0.
+    fn missing(&self, b: f64, z: About, r: About) -> f64 {
+        let u = z.at - b;
+        let off = z.off + ULPS * u.abs();
+        let slope = u.clamp(-self.delta, self.delta);
+        // Where it is linear for all z about this one its derivative is known.
+        let is_linear = u.abs() - off >= self.delta;
+        let apart = (slope - r.at).abs() + r.off + if is_linear { 0.0 } else { off };
+        let beyond = (u.abs() + off - self.delta).max(0.0);
+        (0.5 * apart + beyond) * apart * (1.0 + ULPS)
+    }
+
     fn is_derivative(&self, _b: f64, r: f64) -> bool {
         // A weight times delta over the weight is delta but for rounding.
         r.abs() <= self.delta * (1.0 + 4.0 * f64::EPSILON)
@@ -251,6 +310,19 @@ mod tests {
         // Fenchel and Young: equality at the derivative, inequality elsewhere.
         prop_assert!(close(loss.value(b, z) + loss.conjugate(b, r), r * z, 1e-9));
         prop_assert!(loss.is_derivative(b, r));
+        let size = loss.value(b, z).abs() + loss.cancelling(b, z);
+        let exactly = |at: f64| About { at, off: 0.0 };
+        let nothing = loss.missing(b, exactly(z), exactly(r));
+        prop_assert!(nothing <= 1e-26 * (1.0 + size), "{}", nothing);
+        for share in [0.0, 0.3, 1.0 - 1e-6] {
+            let missing = loss.missing(b, exactly(z + u), exactly(share * r));
+            let is = loss.value(b, z + u) + loss.conjugate(b, share * r) - share * r * (z + u);
+            prop_assert!((is - 1e-11..=1.1 * is + 1e-11).contains(&missing), "{} {}", missing, is);
+            let near = loss.missing(b, About { at: z, off: u.abs() }, exactly(share * r));
+            prop_assert!(near >= missing / 1.1 - 1e-12);
+            let near = loss.missing(b, About { at: z, off: 1e-3 }, exactly(r));
+            prop_assert!(near < 1e-5 * (1.0 + size));
+        }
         for share in [0.0, 0.3, 1.0] {
             let bound = share * r * (z + u) - loss.conjugate(b, share * r);
             prop_assert!(loss.value(b, z + u) >= bound - 1e-9 * (1.0 + bound.abs()));

@@ -115,7 +115,7 @@ impl<'a, T: Element> BlockSolver<'a, T> {
         Ok(BlockSolver {
             yy: responses.iter().map(|y| reduce::dot(y, y)).sum(),
             curvatures,
-            blurs: data.blurs(),
+            blurs: data.columns().blurs(),
             set: WorkingSet::new(p),
             is_in: vec![false; groups.len()],
             descent: BlockDescent::new(responses.len()),

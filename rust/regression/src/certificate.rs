@@ -97,10 +97,45 @@ pub fn charge(variables: impl Iterator<Item = Variable>, share: f64, mu: f64) ->
     variables.map(of).sum()
 }
 
+/// What a penalty adds to the gap, rounding included: of the penalty, of w times the product with a column
+/// and its room for all in use, and of what is asked of columns.
+pub fn of_penalty(
+    penalty: f64,
+    used: impl Iterator<Item = (f64, f64)>,
+    asked: &[Variable],
+    (share, mu): (f64, f64),
+) -> f64 {
+    let (mut along, mut sizes, mut room, mut terms) = (0.0, 0.0, 0.0, 0);
+    for (product, off) in used {
+        along += product;
+        sizes += product.abs();
+        room += off;
+        terms += 1;
+    }
+    let charge = charge(asked.iter().copied(), share, mu);
+    terms += asked.iter().filter(|v| share * v.h > v.lambda).count();
+    // A penalty and a term that is charged have some roundings of their own.
+    let lost = rounding(terms + 6) * (penalty + share * sizes + charge);
+    (penalty - share * along + charge).max(0.0) + room + lost
+}
+
 /// What rounding takes from a sum of so many terms, at most, as a share of the sum of their sizes; each
 /// has up to two roundings of its own.
 pub fn rounding(terms: usize) -> f64 {
     (terms as f64 + 2.0) * f64::EPSILON / 2.0
+}
+
+/// A sum whose rounding is that of a term or two, however many there are: each addition's is added up,
+/// too.
+pub fn compensated(terms: impl Iterator<Item = f64>) -> f64 {
+    let (mut sum, mut rest) = (0.0f64, 0.0);
+    for term in terms {
+        let next = sum + term;
+        let part = next - sum;
+        rest += (sum - (next - part)) + (term - part);
+        sum = next;
+    }
+    sum + rest
 }
 
 /// A gap: infinite where it cannot be told.
@@ -134,6 +169,10 @@ pub struct Free {
     norms: Vec<f64>,
     basis: Mat<f64>,
     factor: Mat<f64>,
+    /// The norms of the rows of the columns, each over its norm,
+    rows: Vec<f64>,
+    /// and of the inverse of the factor.
+    spread: f64,
     /// By what share of its norm a projection may be off: rounding turns the span, the more the nearer the
     /// columns are to dependent ones.
     pub blur: f64,
@@ -150,7 +189,7 @@ impl Free {
         mut fill: impl FnMut(usize, &mut [f64]),
     ) -> Result<Free, Error> {
         let mut values: Vec<f64> = memory::zeros("the columns without a penalty", n, count)?;
-        let mut norms = vec![];
+        let (mut norms, mut squares) = (vec![], vec![0.0; n]);
         for (k, column) in values.chunks_mut(n.max(1)).enumerate() {
             fill(k, column);
             let norm = column.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -158,6 +197,7 @@ impl Free {
             if norm > 0.0 {
                 column.iter_mut().for_each(|x| *x /= norm);
             }
+            squares.iter_mut().zip(&*column).for_each(|(sum, x)| *sum += x * x);
         }
         let qr = ColPivQr::new(MatRef::from_column_major_slice(&values, n, count));
         let upper = qr.thin_R();
@@ -168,12 +208,15 @@ impl Free {
         let factor = upper.submatrix(0, 0, rank, rank).to_owned();
         let mut inverse = Mat::<f64>::identity(rank, rank);
         solve_upper_triangular_in_place(factor.as_ref(), inverse.as_mut(), Par::Seq);
+        let spread = inverse.norm_l2();
         Ok(Free {
             norms: kept.iter().map(|k| norms[*k]).collect(),
             kept,
             basis: qr.compute_thin_Q().subcols(0, rank).to_owned(),
             factor,
-            blur: f64::EPSILON * (n as f64).sqrt() * inverse.norm_l2(),
+            rows: squares.into_iter().map(f64::sqrt).collect(),
+            spread,
+            blur: f64::EPSILON * (n as f64).sqrt() * spread,
         })
     }
 
@@ -193,6 +236,24 @@ impl Free {
             norm += inside.norm_l2();
         }
         norm
+    }
+
+    /// How far a vector is at most, and how far in each row, from one that is orthogonal to the columns,
+    /// if its products with them are no more than these; `None` if rounding has turned the span so much
+    /// that it cannot be told.
+    pub fn apart(&self, products: &[f64]) -> Option<(f64, Vec<f64>)> {
+        /// What the norm of the inverse may be more than computed.
+        const ROUNDING: f64 = 1.2;
+        const TURNED: f64 = 0.1;
+        let shares = self.kept.iter().zip(&self.norms).map(|(k, norm)| products[*k] / norm);
+        let apart = ROUNDING * self.spread * shares.map(|share| share * share).sum::<f64>().sqrt();
+        let basis = &self.basis;
+        let square = |i: usize| (0..basis.ncols()).map(|k| basis[(i, k)].powi(2)).sum::<f64>();
+        // Of rows that are small the basis has no digits.
+        let rounding = f64::EPSILON * (basis.nrows() as f64).sqrt();
+        let part = |i: usize| (square(i).sqrt() + rounding).min(self.rows[i] * self.spread);
+        let of = |i: usize| ROUNDING * apart * part(i);
+        (self.blur < TURNED).then(|| (apart, (0..basis.nrows()).map(of).collect()))
     }
 
     /// A solution of `X'X c = g`.
@@ -227,6 +288,37 @@ mod tests {
         let mut r = z;
         free.project(&mut r);
         assert!(r.iter().all(|r| r.abs() < 1e-4), "{r:?}");
+    }
+
+    #[test]
+    fn what_products_leave_is_bounded() {
+        let columns = |k: usize, out: &mut [f64]| {
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = ((i * 3 + k * 5) as f64).cos() + 2.0 * (k as f64 + 1.0);
+            }
+        };
+        let free = Free::new(3, 6, columns).unwrap();
+        let mut v = [1.0, -2.0, 0.5, 3.0, 1.0, -0.7];
+        let before = v;
+        let mut column = vec![0.0; 6];
+        let products: Vec<f64> = (0..3)
+            .map(|k| {
+                columns(k, &mut column);
+                column.iter().zip(&before).map(|(x, v)| x * v).sum()
+            })
+            .collect();
+        free.project(&mut v);
+        let (apart, rows) = free.apart(&products).unwrap();
+        let moved: Vec<f64> = v.iter().zip(&before).map(|(v, b)| (v - b).abs()).collect();
+        assert!(moved.iter().map(|d| d * d).sum::<f64>().sqrt() <= apart);
+        assert!(moved.iter().zip(&rows).all(|(d, row)| d <= row));
+    }
+
+    #[test]
+    fn sums_lose_nothing() {
+        let terms = [1.0, 1e100, 1.0, -1e100, 3.0 * f64::EPSILON];
+        assert_eq!(compensated(terms.into_iter()), 2.0 + 3.0 * f64::EPSILON);
+        assert_eq!(compensated(std::iter::repeat_n(0.1, 1000)), 100.0);
     }
 
     #[test]

@@ -9,10 +9,7 @@ use sparrot_design::{Design, Element, Moments};
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_simd::reduce;
 
-use crate::certificate;
-
-/// A mean is large if its square is more than so many times the variance.
-const FAR: f64 = 1e3;
+use crate::centred::Centred;
 
 /// The data, with what one pass over it has found out.
 pub struct Data<'a, T> {
@@ -100,65 +97,19 @@ impl<'a, T: Element> Data<'a, T> {
     ) -> Result<(), Error> {
         let weighted = |r: &&[f64]| r.iter().zip(&self.roots).map(|(r, w)| r * w).collect();
         let vectors: Vec<Vec<f64>> = residuals.iter().map(weighted).collect();
-        // 0 for residuals, but for rounding.
-        let sum = |v: &Vec<f64>| if self.centred { reduce::sum(v) } else { 0.0 };
-        let sums: Vec<f64> = vectors.iter().map(sum).collect();
         let views: Vec<&[f64]> = vectors.iter().map(|v| &v[..]).collect();
-        let (far, near): (Vec<u32>, Vec<u32>) = if self.centred {
-            columns.iter().partition(|j| self.is_far(**j))
-        } else {
-            (vec![], columns.to_vec())
-        };
-        let found = self.design.columns_products(&near, &views, team, stop)?;
-        for (j, products) in near.iter().zip(found.chunks(views.len())) {
-            let mean = self.moments[*j as usize].mean;
-            for (out, (product, sum)) in out.iter_mut().zip(products.iter().zip(&sums)) {
-                out[*j as usize] = product - sum * mean;
-            }
+        // Residuals sum to 0 by themselves.
+        self.columns().products(columns, &views, out, team, stop)
+    }
+
+    /// The columns, less their means.
+    pub fn columns(&self) -> Centred<'_, 'a, T> {
+        Centred {
+            design: self.design,
+            moments: &self.moments,
+            total: self.total,
+            is_centred: self.centred,
         }
-        if far.is_empty() {
-            return Ok(());
-        }
-        let far: Vec<(u32, f64)> =
-            far.into_iter().map(|j| (j, self.moments[j as usize].mean)).collect();
-        let found = self.design.shifted_products(&far, &views, team, stop)?;
-        for ((j, _), products) in far.iter().zip(found.chunks(views.len())) {
-            out.iter_mut().zip(products).for_each(|(out, product)| out[*j as usize] = *product);
-        }
-        Ok(())
-    }
-
-    /// Whether the mean of a column is so large that products with it as it is stored lose digits.
-    fn is_far(&self, j: u32) -> bool {
-        let moments = &self.moments[j as usize];
-        self.total * moments.mean * moments.mean > FAR * moments.squares
-            && self.design.is_full(j as usize)
-    }
-
-    /// By what share of a residual's norm its product with each column may be off by rounding.
-    pub fn blurs(&self) -> Vec<f64> {
-        let product = certificate::rounding(self.design.depth() + 3);
-        // Of the sum of the residual, which is taken from products times the mean.
-        let sum = certificate::rounding(reduce::depth(self.roots.len()) + 3) * self.total.sqrt();
-        let of = |(j, m): (usize, &Moments)| {
-            if self.is_far(j as u32) {
-                product * m.squares.sqrt()
-            } else {
-                product * self.size_as_stored(m) + sum * m.mean.abs()
-            }
-        };
-        self.moments.iter().enumerate().map(of).collect()
-    }
-
-    /// The norm of a column as it takes part in residuals.
-    pub fn size_in_residual(&self, j: usize) -> f64 {
-        let moments = &self.moments[j];
-        if self.design.is_full(j) { moments.squares.sqrt() } else { self.size_as_stored(moments) }
-    }
-
-    /// The weighted norm of a column that has not been centred.
-    fn size_as_stored(&self, moments: &Moments) -> f64 {
-        (moments.squares + self.total * moments.mean * moments.mean).sqrt()
     }
 
     /// The intercept of these coefficients.
@@ -187,20 +138,6 @@ impl<'a, T: Element> Data<'a, T> {
         }
     }
 
-    /// Gives every entry of a column to `visit`, and what centring still has to take from the column.
-    /// A column with an entry in every row is given less its mean, and nothing remains: its mean may
-    /// be so large that differences of products have no digits.
-    #[inline]
-    pub fn entries(&self, j: usize, mut visit: impl FnMut(usize, f64)) -> f64 {
-        let mean = self.moments[j].mean;
-        if mean != 0.0 && self.design.is_full(j) {
-            self.design.for_column(j, |i, x| visit(i, x - mean));
-            return 0.0;
-        }
-        self.design.for_column(j, visit);
-        mean
-    }
-
     /// The residual `y - X w`, centred and weighted, for columns with coefficients.
     pub fn residual(
         &self,
@@ -217,8 +154,9 @@ impl<'a, T: Element> Data<'a, T> {
             }
             return;
         }
+        let columns = self.columns();
         for (j, w) in coefficients {
-            shift += w * self.entries(j, |i, x| fitted[i] += w * x);
+            shift += w * columns.entries(j, |i, x| fitted[i] += w * x);
         }
         for (i, out) in out.iter_mut().enumerate() {
             *out = y[i] - self.roots[i] * (fitted[i] - shift);

@@ -21,7 +21,8 @@
 //!   lambda_j)_+^2 / (2 mu)` is a lower bound of the minimum; without mu, t is such that no `t |x_j'r|`
 //!   exceeds lambda_j. Shrunk derivatives stay in the domain of the conjugate, which holds 0. To columns
 //!   without a penalty r is made orthogonal by changes in proportion to the second derivatives, which
-//!   are small against r wherever it is near the border of that domain.
+//!   are small against r wherever it is near the border of that domain. Rounding is part of the gap
+//!   (`glm/certificate.rs`).
 //!
 //! **Cost.** A pass over the columns for each set; for each Newton step on a set of m columns of n
 //! rows m^2 n / 2 products, or tens of sweeps of 4 m n.
@@ -31,11 +32,10 @@ use sparrot_design::{Design, Element, Moments};
 use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
 use sparrot_simd::reduce;
 
-use crate::certificate;
 use crate::model::{Model, Point, Settings, check_finite, ridge};
 use crate::structure::{Single, Structure};
 
-mod dual;
+mod certificate;
 pub mod multinomial;
 mod quadratic;
 mod rows;
@@ -71,16 +71,19 @@ pub struct Glm<'a, T, L, S = Single> {
     /// s.
     sample: Vec<f64>,
     centred: bool,
-    /// Of each column: weighted by s, for scores; the means also by the weights at hand.
+    /// Of each column, weighted by s.
     moments: Vec<Moments>,
+    /// By what share of the residual's norm its product with a column may be off by rounding.
+    blurs: Vec<f64>,
     /// The working set and its coefficients.
     variables: Vec<u32>,
     w: Vec<f64>,
     intercept: f64,
     /// What is added to `x_i'w + b`.
     offsets: Vec<f64>,
-    /// Their sum, and `s_i` times the derivative there.
+    /// Their sum, by how much it may be off, and `s_i` times the derivative there.
     values: Vec<f64>,
+    values_off: Vec<f64>,
     derivatives: Vec<f64>,
     /// `-x_j'r`.
     products: Vec<f64>,
@@ -90,6 +93,8 @@ pub struct Glm<'a, T, L, S = Single> {
     /// The objective at w = 0 with the best intercept, and above the infimum of the losses.
     null: f64,
     unit: f64,
+    /// The infimum, or less by rounding.
+    least: f64,
 }
 
 impl<'a, T: Element, L: RowLoss, S: Structure> Glm<'a, T, L, S> {
@@ -117,24 +122,29 @@ impl<'a, T: Element, L: RowLoss, S: Structure> Glm<'a, T, L, S> {
             sample,
             centred,
             moments: vec![],
+            blurs: vec![],
             variables: vec![],
             w: vec![],
             intercept: 0.0,
             offsets: vec![0.0; n],
             values: vec![0.0; n],
+            values_off: vec![0.0; n],
             derivatives: vec![0.0; n],
             products: vec![0.0; p],
             steps: 0,
             caution: 1.0,
             null: 0.0,
             unit: 0.0,
+            least: 0.0,
         };
         model.centre();
         model.null = model.total_loss();
-        let least = (model.y.iter().zip(&model.sample)).map(|(y, s)| s * loss.least(*y));
-        model.unit = (model.null - least.sum::<f64>()).max(0.0);
+        let (least, rounding) = model.infimum();
+        model.least = least - rounding;
+        model.unit = (model.null - least).max(0.0);
         let residual: Vec<f64> = model.derivatives.iter().map(|r| -r).collect();
         model.moments = design.moments(&residual, &model.sample, centred, team, stop)?;
+        model.blurs = model.columns().blurs();
         model.structure = structure.without_constants(&model.moments);
         let products = model.moments.iter().map(|m| m.product);
         model.products = products.collect();
@@ -182,16 +192,15 @@ impl<'a, T: Element, L: RowLoss, S: Structure> Glm<'a, T, L, S> {
         let (mut idle, mut last_gap, mut had_new) = (0, f64::INFINITY, true);
         let mut least_caution = self.caution;
         let (status, gap) = loop {
-            let balanced = self.balanced();
-            self.read(&left, &balanced, team, stop)?;
-            let primal = self.primal(settings);
-            best_dual = self.dual(&left, balanced, settings)?.max(best_dual);
-            let gap = certificate::gap(primal, best_dual);
-            let relative = certificate::relative(gap, self.unit);
+            let seen = self.look(&left, settings, team, stop)?;
+            best_dual = seen.dual().max(best_dual);
+            let gap = seen.gap_above(best_dual);
+            // Without a unit the solution is 0.
+            let relative = if self.unit > 0.0 { gap / self.unit } else { 0.0 };
             let record = Record {
                 iteration: iterations,
                 time: stop.seconds(),
-                objective: primal,
+                objective: seen.primal,
                 certificate: relative,
                 sparsity: self.support_size(),
                 phase: 0,
@@ -246,9 +255,10 @@ impl<'a, T: Element, L: RowLoss, S: Structure> Glm<'a, T, L, S> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
-        let found = self.design.columns_product(columns, balanced, team, stop)?;
-        columns.iter().zip(found).for_each(|(j, product)| self.products[*j as usize] = product);
-        Ok(())
+        let mut products = std::mem::take(&mut self.products);
+        let read = self.columns().products(columns, &[balanced], &mut [&mut products], team, stop);
+        self.products = products;
+        read
     }
 
     /// The set becomes the support and the columns that violate their conditions; whether there are
@@ -305,16 +315,12 @@ impl<'a, T: Element, L: RowLoss, S: Structure> Glm<'a, T, L, S> {
         stop: &Stop<'_>,
     ) -> Result<Option<f64>, Error> {
         let n = self.y.len();
-        let mut u = vec![intercept - self.intercept; n];
+        let mut u = vec![0.0; n];
         let steps: Vec<f64> = end.iter().zip(&self.w).map(|(e, w)| e - w).collect();
-        for (place, (j, d)) in self.variables.iter().zip(&steps).enumerate() {
-            if *d != 0.0 {
-                if place % 64 == 0 {
-                    stop.poll()?;
-                }
-                self.design.for_column(*j as usize, |i, x| u[i] += d * x);
-            }
-        }
+        let moved = self.variables.iter().copied().zip(steps.iter().copied());
+        let (alike, _) =
+            self.add_columns(moved.filter(|(_, d)| *d != 0.0), stop, |i, part| u[i] += part)?;
+        u.iter_mut().for_each(|u| *u += alike + (intercept - self.intercept));
         let change_of_penalty = |t: f64| {
             let moved = self.w.iter().zip(&steps).filter(|(_, d)| **d != 0.0);
             let ridge: f64 = moved.map(|(w, d)| settings.mu * t * d * (w + 0.5 * t * d)).sum();
@@ -393,13 +399,8 @@ impl<T: Element, L: RowLoss, S: Structure> Model for Glm<'_, T, L, S> {
         let has_effect = |(j, _): &(u32, f64)| self.moments[*j as usize].squares > 0.0;
         let pairs = columns.iter().copied().zip(coefficients.iter().copied());
         let pairs: Vec<(u32, f64)> = pairs.filter(has_effect).collect();
-        for (place, (j, w)) in pairs.iter().enumerate() {
-            if place % 64 == 0 {
-                stop.poll()?;
-            }
-            self.design.for_column(*j as usize, |i, x| self.values[i] += w * x);
-        }
         self.take_up(pairs);
+        self.refresh(stop)?;
         self.centre();
         Ok(())
     }

@@ -12,6 +12,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | [`data`] | centring and weighting without a copy |
+//! | [`centred`] | products with centred columns, and their rounding |
 //! | [`bounds`] | which values coefficients may take |
 //! | [`working_set`] | the columns worked with, and their Gram matrix |
 //! | [`active`] | the problem of the set: an active set with Newton steps |
@@ -42,6 +43,7 @@ pub mod active;
 pub mod block_descent;
 pub mod block_solver;
 pub mod bounds;
+pub mod centred;
 pub mod certificate;
 pub mod convex_start;
 pub mod data;

@@ -50,7 +50,7 @@ impl Columns {
         }
         let (mut starts, mut indices, mut values, mut means) = (vec![0], vec![], vec![], vec![]);
         for j in variables {
-            means.push(data.entries(*j as usize, |i, x| {
+            means.push(data.columns().entries(*j as usize, |i, x| {
                 indices.push(i as u32);
                 values.push(data.roots[i] * x);
             }));

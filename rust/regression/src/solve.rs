@@ -99,7 +99,7 @@ impl<'a, T: Element> Solver<'a, T> {
             earlier: (data.y.clone(), products.clone()),
             largest_norm: norms.iter().copied().fold(0.0, f64::max),
             norms,
-            blurs: data.blurs(),
+            blurs: data.columns().blurs(),
             data,
             products,
             span: None,

@@ -252,7 +252,7 @@ impl WorkingSet {
                 stop.poll()?;
             }
             let products = &mut gram[k * *stride..][..=k];
-            let mean = data.entries(*j as usize, |i, x| {
+            let mean = data.columns().entries(*j as usize, |i, x| {
                 rows[i].push((k as u32, x));
                 let weighted = data.roots[i] * data.roots[i] * x;
                 for (q, y) in &rows[i] {

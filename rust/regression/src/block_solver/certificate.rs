@@ -80,7 +80,7 @@ impl<T: Element> BlockSolver<'_, T> {
                 along += w[*k] * own[j];
                 let norm = self.data.moments[j].squares.sqrt();
                 room += w[*k].abs() * (size * self.blurs[j] + blur * norm);
-                sizes += w[*k].abs() * self.data.size_in_residual(j);
+                sizes += w[*k].abs() * self.data.columns().size_in_sum(j);
             }
             // What rounding does to the residual.
             let one = if used.is_empty() { 0.0 } else { rounding(used.len() + 2) * sizes };

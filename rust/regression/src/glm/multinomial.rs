@@ -15,7 +15,7 @@
 //!   (`shift.rs`).
 //! - Iterates of rounds are extrapolated ([`crate::extrapolation`]): classes that are confused with
 //!   neighbours only are solved for slowly by turns.
-//! - The gap: see `dual.rs`; columns without a penalty, `free.rs`.
+//! - The gap: see `certificate.rs`; columns without a penalty, `free.rs`.
 //!
 //! **Cost.** A pass over the columns for all classes for each set; for a round n exponentials and some
 //! Newton steps for each class.
@@ -26,14 +26,14 @@ use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
 
 use super::{Glm, IDLE, LOOSE, SET_SHARE};
 use crate::bounds::Bounds;
-use crate::certificate;
+use crate::certificate::relative;
 use crate::extrapolation::mixture;
 use crate::model::{Model, Point, Settings, check_finite};
 use crate::structure::Single;
 
 use values::log_add;
 
-mod dual;
+mod certificate;
 mod free;
 mod shift;
 mod values;
@@ -96,8 +96,7 @@ impl<'a, T: Element> Multinomial<'a, T> {
         model.refresh(stop)?;
         model.unit = model.total_loss();
         let all: Vec<u32> = (0..design.columns() as u32).collect();
-        let balanced = model.feasible(&[], stop)?;
-        model.read(&all, &balanced, team, stop)?;
+        model.read_balanced(&all, team, stop)?;
         model.initial = model.classes.iter().map(|class| class.products.clone()).collect();
         Ok(model)
     }
@@ -115,16 +114,14 @@ impl<'a, T: Element> Multinomial<'a, T> {
         let (mut idle, mut last_gap, mut had_new) = (0, f64::INFINITY, true);
         let (status, gap) = loop {
             self.refresh(stop)?;
-            let balanced = self.feasible(&free, stop)?;
-            self.read(&left, &balanced, team, stop)?;
-            let primal = self.primal(settings);
-            best_dual = self.dual(Some(&left), &balanced, settings).max(best_dual);
-            let gap = certificate::gap(primal, best_dual);
-            let relative = certificate::relative(gap, self.unit);
+            let seen = self.look(Some(&left), &free, settings, team, stop)?;
+            best_dual = seen.dual().max(best_dual);
+            let gap = seen.gap_above(best_dual);
+            let relative = relative(gap, self.unit);
             let record = Record {
                 iteration: iterations,
                 time: stop.seconds(),
-                objective: primal,
+                objective: seen.primal,
                 certificate: relative,
                 sparsity: self.classes.iter().map(Glm::support_size).sum(),
                 phase: 0,
@@ -195,13 +192,7 @@ impl<'a, T: Element> Multinomial<'a, T> {
             self.round(|class| class.minimise(settings, enough, team, stop))?;
             self.shift(settings, stop)?;
             self.extrapolate(settings, stop)?;
-            let balanced = self.feasible(&free, stop)?;
-            for (class, residual) in self.classes.iter_mut().zip(&balanced) {
-                let columns = class.variables.clone();
-                class.read(&columns, residual, team, stop)?;
-            }
-            let dual = self.dual(None, &balanced, settings);
-            gap = certificate::gap(self.primal(settings), dual);
+            gap = self.look(None, &free, settings, team, stop)?.gap;
             fruitless = if gap < least { 0 } else { fruitless + 1 };
             least = least.min(gap);
             if gap <= target || fruitless == FRUITLESS || stop.is_late() {
@@ -280,6 +271,20 @@ impl<'a, T: Element> Multinomial<'a, T> {
         is_allowed
     }
 
+    /// The products of columns with the residuals at hand.
+    fn read_balanced(
+        &mut self,
+        columns: &[u32],
+        team: &Team,
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        let negative = |r: &Vec<f64>| r.iter().map(|r| -r).collect();
+        let mut residuals: Vec<Vec<f64>> =
+            self.classes.iter().map(|class| negative(&class.derivatives)).collect();
+        self.balance(&mut residuals);
+        self.read(columns, &residuals, team, stop)
+    }
+
     /// The products of columns with residuals, by class, into their places.
     fn read(
         &mut self,
@@ -289,13 +294,14 @@ impl<'a, T: Element> Multinomial<'a, T> {
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
         let views: Vec<&[f64]> = residuals.iter().map(|r| &r[..]).collect();
-        let found = self.design.columns_products(columns, &views, team, stop)?;
-        for (j, products) in columns.iter().zip(found.chunks(views.len())) {
-            for (class, product) in self.classes.iter_mut().zip(products) {
-                class.products[*j as usize] = *product;
-            }
+        let mut products: Vec<Vec<f64>> =
+            self.classes.iter_mut().map(|class| std::mem::take(&mut class.products)).collect();
+        let mut out: Vec<&mut [f64]> = products.iter_mut().map(|h| &mut h[..]).collect();
+        let read = self.classes[0].columns().products(columns, &views, &mut out, team, stop);
+        for (class, products) in self.classes.iter_mut().zip(products) {
+            class.products = products;
         }
-        Ok(())
+        read
     }
 
     /// The columns in use, ascending, and the coefficients of each for all classes.
@@ -327,8 +333,7 @@ impl<T: Element> Model for Multinomial<'_, T> {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Vec<&[f64]>, Error> {
-        let balanced = self.feasible(&[], stop)?;
-        self.read(columns, &balanced, team, stop)?;
+        self.read_balanced(columns, team, stop)?;
         Ok(self.classes.iter().map(|class| &class.products[..]).collect())
     }
 

@@ -59,10 +59,13 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
         let rows = centred.iter().zip(&curvatures).filter(|(_, h)| **h > 0.0);
         let yy: f64 = rows.map(|(v, h)| v * v / h).sum();
         let products = self.design.columns_product(&self.variables, &centred, team, stop)?;
+        // Of these weights for as long as the model is.
+        let mut means = vec![];
         if self.centred {
             let sums = self.design.columns_product(&self.variables, &curvatures, team, stop)?;
             for (j, sum) in self.variables.iter().zip(sums) {
-                self.moments[*j as usize].mean = sum / total;
+                let mean = &mut self.moments[*j as usize].mean;
+                means.push(std::mem::replace(mean, sum / total));
             }
         }
         let data = Data {
@@ -85,6 +88,9 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
         });
         let Quadratic { data, .. } = model;
         self.moments = data.moments;
+        for (j, mean) in self.variables.iter().zip(means) {
+            self.moments[*j as usize].mean = mean;
+        }
         solved
     }
 }

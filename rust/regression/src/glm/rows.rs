@@ -2,15 +2,84 @@
 
 use sparrot_design::Element;
 use sparrot_design::loss::RowLoss;
+use sparrot_foundation::{Error, Stop};
 
 use super::Glm;
+use crate::centred::Centred;
+use crate::certificate;
 use crate::structure::Structure;
 
 impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
+    /// The columns, less their means.
+    pub(super) fn columns(&self) -> Centred<'_, '_, T> {
+        Centred {
+            design: self.design,
+            moments: &self.moments,
+            total: self.sample.iter().sum(),
+            is_centred: self.centred,
+        }
+    }
+
+    /// Gives what columns with these coefficients add to the rows to `visit`, but for what they add to
+    /// all of them alike: that, and the sum of the sizes of its parts.
+    pub(super) fn add_columns(
+        &self,
+        coefficients: impl Iterator<Item = (u32, f64)>,
+        stop: &Stop<'_>,
+        mut visit: impl FnMut(usize, f64),
+    ) -> Result<(f64, f64), Error> {
+        let columns = self.columns();
+        let (mut alike, mut sizes) = (0.0, 0.0);
+        for (place, (j, w)) in coefficients.enumerate() {
+            if place % 64 == 0 {
+                stop.poll()?;
+            }
+            let left = columns.entries(j as usize, |i, x| visit(i, w * x));
+            let part = w * (self.moments[j as usize].mean - left);
+            alike += part;
+            sizes += part.abs();
+        }
+        Ok((alike, sizes))
+    }
+
+    /// Computes the values from the coefficients, and bounds of their rounding.
+    pub(super) fn refresh(&mut self, stop: &Stop<'_>) -> Result<(), Error> {
+        let mut values = vec![0.0; self.y.len()];
+        let mut sizes = vec![0.0; self.y.len()];
+        let (alike, parts) = self.add_columns(self.used(), stop, |i, part| {
+            values[i] += part;
+            sizes[i] += part.abs();
+        })?;
+        let alike = alike + self.intercept;
+        let used = self.used().count();
+        let rounding = if used > 0 { certificate::rounding(used + 4) } else { 0.0 };
+        let of_all = rounding * (parts + self.intercept.abs());
+        for ((z, size), offset) in values.iter_mut().zip(&mut sizes).zip(&self.offsets) {
+            *z += alike + offset;
+            *size = rounding * (*size + alike.abs() + offset.abs()) + of_all;
+        }
+        (self.values, self.values_off) = (values, sizes);
+        Ok(())
+    }
+
     /// The sum of the losses.
     pub(super) fn total_loss(&self) -> f64 {
         let rows = self.y.iter().zip(&self.values).zip(&self.sample);
         rows.filter(|(_, s)| **s > 0.0).map(|((y, z), s)| s * self.loss.value(*y, *z)).sum()
+    }
+
+    /// The infimum of that sum, and how much of it may be rounding.
+    pub(super) fn infimum(&self) -> (f64, f64) {
+        let (mut sum, mut sizes) = (0.0, 0.0);
+        for (y, s) in self.y.iter().zip(&self.sample).filter(|(_, s)| **s > 0.0) {
+            let least = self.loss.least(*y);
+            if least != 0.0 {
+                sum += s * least;
+                // It is y - y log y, or 0.
+                sizes += s * (least.abs() + 2.0 * y.abs());
+            }
+        }
+        (sum, certificate::rounding(self.y.len() + 4) * sizes)
     }
 
     /// s times the second derivatives, each at least this share of their bound, and that of a majorant.

@@ -119,7 +119,7 @@ impl<T: Element> Solver<'_, T> {
         if used.is_empty() {
             return 0.0;
         }
-        let size = |(j, w): &(u32, f64)| w.abs() * self.data.size_in_residual(*j as usize);
+        let size = |(j, w): &(u32, f64)| w.abs() * self.data.columns().size_in_sum(*j as usize);
         let sizes = self.data.yy.sqrt() + used.iter().map(size).sum::<f64>();
         certificate::rounding(used.len() + 2) * sizes
     }

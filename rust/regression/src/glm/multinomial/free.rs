@@ -5,16 +5,19 @@
 //! with the columns are 0: the same is done to the residuals alone. A residual near the border of what
 //! is a difference of probabilities has next to no second derivatives, and stays inside.
 //!
-//! **Cost.** n (m K)^2 operations for m columns and K classes, and (m K)^3.
+//! With q the softmax of z, H_i is `B B'` for `B = diag(sqrt q) - q sqrt(q)'`: the equations are those of
+//! the columns `sqrt(s_i) x_i B'`, which [`Free`] factors.
+//!
+//! **Cost.** 2 n K (m K)^2 operations for m columns and K classes.
 
-use faer::linalg::solvers::Solve;
-use faer::{Mat, MatRef, Side};
 use sparrot_design::Element;
 use sparrot_foundation::{Error, Stop, memory};
 
 use super::Multinomial;
+use super::certificate::Certified;
 use crate::bounds::Interval;
-use crate::certificate::MANY;
+use crate::certificate::{Free, MANY, compensated};
+use crate::glm::certificate::DIVIDED;
 use crate::model::Settings;
 
 /// Whether products with a column must be 0, whatever their sign.
@@ -29,65 +32,75 @@ impl<T: Element> Multinomial<'_, T> {
         columns.iter().copied().filter(|j| is_free(*j, settings)).collect()
     }
 
-    /// Makes residuals orthogonal to these columns, but for rounding, if it can be told how.
+    /// Residuals that are orthogonal to these columns and balanced, but for rounding. `None` if it cannot
+    /// be told how.
     ///
     /// # Errors
     /// [`Error::Interrupted`], [`Error::OutOfMemory`].
-    pub(super) fn make_orthogonal(
+    pub(super) fn certified(
         &self,
-        residuals: &mut [Vec<f64>],
         free: &[u32],
         stop: &Stop<'_>,
-    ) -> Result<(), Error> {
-        let (n, count) = (residuals[0].len(), self.classes.len());
-        if free.is_empty() || free.len() >= MANY * n {
-            return Ok(());
+    ) -> Result<Option<Certified>, Error> {
+        let negative = |r: &Vec<f64>| r.iter().map(|r| -r).collect();
+        let mut residuals: Vec<Vec<f64>> =
+            self.classes.iter().map(|class| negative(&class.derivatives)).collect();
+        if free.is_empty() {
+            self.balance(&mut residuals);
+            let uneven = self.unevenness(&residuals);
+            return Ok(Some(Certified { residuals, uneven, apart: None }));
         }
+        let (n, count) = (residuals[0].len(), self.classes.len());
+        if free.len() >= MANY * n {
+            return Ok(None);
+        }
+        stop.poll()?;
         let values = self.free_columns(free)?;
         let columns: Vec<&[f64]> = values.chunks(n).collect();
         let size = columns.len() * count;
+        let sample = &self.classes[0].sample;
         let shares = self.shares();
-        let mut curvatures: Vec<f64> = memory::zeros("the second derivatives", size, size)?;
-        for (f, x) in columns.iter().enumerate() {
-            for (g, z) in columns.iter().enumerate().take(f + 1) {
-                stop.poll()?;
-                for i in 0..n {
-                    let product = self.classes[0].sample[i] * x[i] * z[i];
-                    for k in 0..count {
-                        for l in 0..count {
-                            // A number added for all classes changes nothing: it is kept at 0.
-                            let fixed = 1.0 / (count * count) as f64;
-                            let own = if k == l { shares[k][i] } else { 0.0 };
-                            let curvature = own - shares[k][i] * shares[l][i] + fixed;
-                            let at = (g * count + l) * size + f * count + k;
-                            curvatures[at] += product * curvature;
-                        }
-                    }
+        let span = Free::new(size, n * count, |at, out| {
+            let (x, l) = (columns[at / count], at % count);
+            for (i, row) in out.chunks_mut(count).enumerate() {
+                for (k, out) in row.iter_mut().enumerate() {
+                    let own = if k == l { 1.0 } else { 0.0 };
+                    *out = (sample[i] * shares[k][i]).sqrt() * (own - shares[l][i]) * x[i];
                 }
             }
-        }
-        let matrix = MatRef::from_column_major_slice(&curvatures, size, size);
-        let Ok(factor) = matrix.llt(Side::Lower) else { return Ok(()) };
+        })?;
         // Twice, for what the first time leaves by rounding.
         for _ in 0..2 {
-            let product = |at: usize| {
-                let (x, r) = (columns[at / count], &residuals[at % count]);
-                sparrot_simd::reduce::dot(x, r)
-            };
-            let slopes = Mat::from_fn(size, 1, |at, _| product(at));
-            let step = factor.solve(&slopes);
+            stop.poll()?;
+            let product =
+                |at: usize| sparrot_simd::reduce::dot(columns[at / count], &residuals[at % count]);
+            let step = span.solve(&(0..size).map(product).collect::<Vec<f64>>());
             for i in 0..n {
                 let of = |k: usize| -> f64 {
-                    columns.iter().enumerate().map(|(f, x)| x[i] * step[(f * count + k, 0)]).sum()
+                    columns.iter().enumerate().map(|(f, x)| x[i] * step[f * count + k]).sum()
                 };
                 let moves: Vec<f64> = (0..count).map(of).collect();
                 let mean: f64 = moves.iter().zip(&shares).map(|(u, p)| u * p[i]).sum();
                 for (k, u) in moves.iter().enumerate() {
-                    residuals[k][i] -= self.classes[0].sample[i] * shares[k][i] * (u - mean);
+                    residuals[k][i] -= sample[i] * shares[k][i] * (u - mean);
                 }
             }
         }
-        Ok(())
+        self.balance(&mut residuals);
+        let mut products = vec![0.0; size];
+        for (k, (class, residual)) in self.classes.iter().zip(&residuals).enumerate() {
+            let found = class.columns().fine_products(free.iter().copied(), residual);
+            let found = found.into_iter().map(|(_, (h, off))| h.abs() + off);
+            // The last column, if it is there, is 1.
+            let sum = compensated(residual.iter().copied()).abs() * (1.0 + DIVIDED);
+            let places = products.iter_mut().skip(k).step_by(count);
+            places.zip(found.chain([sum])).for_each(|(at, product)| *at = product);
+        }
+        let Some((_, rows)) = span.apart(&products) else { return Ok(None) };
+        let of = |k: usize, i: usize| (sample[i] * shares[k][i]).sqrt() * rows[i * count + k];
+        let apart = (0..count).map(|k| (0..n).map(|i| of(k, i)).collect()).collect();
+        let uneven = self.unevenness(&residuals);
+        Ok(Some(Certified { residuals, uneven, apart: Some(apart) }))
     }
 
     /// These columns, and 1 for the intercepts, if there are some: then less their means.

@@ -5,41 +5,50 @@ use sparrot_design::loss::{Logistic, RowLoss};
 use sparrot_foundation::{Error, Stop};
 
 use super::Multinomial;
-use crate::glm::Glm;
 use crate::model::Settings;
 
 impl<T: Element> Multinomial<'_, T> {
-    /// Computes z from the coefficients.
+    /// Computes z from the coefficients, and bounds of its rounding.
     pub(super) fn refresh(&mut self, stop: &Stop<'_>) -> Result<(), Error> {
-        for (class, values) in self.classes.iter().zip(&mut self.values) {
-            *values = vec![class.intercept; class.y.len()];
-            for (place, (j, w)) in class.variables.iter().zip(&class.w).enumerate() {
-                if place % 64 == 0 {
-                    stop.poll()?;
-                }
-                if *w != 0.0 {
-                    self.design.for_column(*j as usize, |i, x| values[i] += w * x);
-                }
-            }
+        // A number has been taken from all of them in the end.
+        let largest = self.classes.iter().map(|class| class.intercept.abs()).fold(0.0, f64::max);
+        for (class, values) in self.classes.iter_mut().zip(&mut self.values) {
+            class.offsets.fill(0.0); // they are of rounds
+            class.refresh(stop)?;
+            values.clone_from(&class.values);
+            class.values_off.iter_mut().for_each(|off| *off += 4.0 * f64::EPSILON * largest);
         }
         self.differentiate();
         Ok(())
     }
 
+    /// By how much a z of a row may be off.
+    pub(super) fn reach(&self, i: usize) -> f64 {
+        self.classes.iter().map(|class| class.values_off[i]).fold(0.0, f64::max)
+    }
+
+    /// The softmax of the z of a row, and the largest of those.
+    pub(super) fn probabilities(&self, i: usize, out: &mut Vec<f64>) -> f64 {
+        let largest = self.values.iter().map(|z| z[i]).fold(f64::NEG_INFINITY, f64::max);
+        out.clear();
+        out.extend(self.values.iter().map(|z| (z[i] - largest).exp()));
+        let total: f64 = out.iter().sum();
+        out.iter_mut().for_each(|p| *p /= total);
+        largest
+    }
+
     /// `s (p - 1)` for the class of a row, `s p` for others, p being the softmax of its z.
     pub(super) fn differentiate(&mut self) {
-        let mut powers = vec![0.0; self.classes.len()];
+        let mut shares = vec![];
         for i in 0..self.values[0].len() {
             let s = self.classes[0].sample[i];
-            let largest = self.values.iter().map(|z| z[i]).fold(f64::NEG_INFINITY, f64::max);
-            powers.iter_mut().zip(&self.values).for_each(|(p, z)| *p = (z[i] - largest).exp());
-            let total: f64 = powers.iter().sum();
+            self.probabilities(i, &mut shares);
             let (mut others, mut own) = (0.0, 0);
             for (k, class) in self.classes.iter_mut().enumerate() {
                 if class.y[i] > 0.0 {
                     own = k;
                 } else {
-                    class.derivatives[i] = s * (powers[k] / total);
+                    class.derivatives[i] = s * shares[k];
                     others += class.derivatives[i];
                 }
             }
@@ -59,9 +68,12 @@ impl<T: Element> Multinomial<'_, T> {
         sum
     }
 
+    pub(super) fn penalty(&self, settings: &Settings<'_>) -> f64 {
+        self.classes.iter().map(|class| class.penalty(settings)).sum()
+    }
+
     pub(super) fn primal(&self, settings: &Settings<'_>) -> f64 {
-        let penalty = |class: &Glm<'_, T, Logistic>| class.penalty(settings);
-        self.total_loss() + self.classes.iter().map(penalty).sum::<f64>()
+        self.total_loss() + self.penalty(settings)
     }
 }
 
