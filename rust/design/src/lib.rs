@@ -402,8 +402,8 @@ impl<T: Element> Design<'_, T> {
                 is_constant &= *value.get_or_insert(x) == x && (centred || x == 0.0);
             }
         });
-        let rows = w.iter().filter(|w| **w > 0.0).count();
-        is_constant && (entries == rows || value.is_none_or(|v| v == 0.0))
+        let rows = || w.iter().filter(|w| **w > 0.0).count();
+        is_constant && (value.is_none_or(|v| v == 0.0) || entries == rows())
     }
 
     fn not_finite(&self, i: usize) -> Error {

@@ -77,8 +77,8 @@ pub struct WorkingSet {
     block: Vec<f64>,
     /// How many columns of all rows it holds.
     kept: usize,
-    /// The entries of sparse columns by rows,
-    rows: Vec<Vec<(u32, f64)>>,
+    /// The entries of sparse columns,
+    rows: Rows,
     /// and what centring still has to take from each column.
     means: Vec<f64>,
 }
@@ -246,16 +246,19 @@ impl WorkingSet {
         /// Columns between polls.
         const COLUMNS: usize = 64;
         let WorkingSet { variables, gram, stride, rows, means, .. } = self;
-        rows.resize(data.y.len(), vec![]);
+        let mut more = vec![0; data.y.len()];
+        for j in &variables[before..] {
+            data.design.for_column(*j as usize, |i, _| more[i] += 1);
+        }
+        rows.reserve(&more);
         for (k, j) in variables.iter().enumerate().skip(before) {
             if k % COLUMNS == 0 {
                 stop.poll()?;
             }
             let products = &mut gram[k * *stride..][..=k];
             let mean = data.columns().entries(*j as usize, |i, x| {
-                rows[i].push((k as u32, x));
                 let weighted = data.roots[i] * data.roots[i] * x;
-                for (q, y) in &rows[i] {
+                for (q, y) in rows.push(i, (k as u32, x)) {
                     products[*q as usize] += weighted * y;
                 }
             });
@@ -264,6 +267,49 @@ impl WorkingSet {
             products.iter_mut().zip(&*means).for_each(|(product, m)| *product -= shift * m);
         }
         Ok(())
+    }
+}
+
+/// The entries of some columns by rows.
+#[derive(Default)]
+struct Rows {
+    /// Where the room of each row begins, and where the last ends;
+    starts: Vec<usize>,
+    /// and where the entries of each end.
+    ends: Vec<usize>,
+    entries: Vec<(u32, f64)>,
+}
+
+/// Room for more entries that even short rows get.
+const SPARE: usize = 8;
+
+impl Rows {
+    /// Makes room for so many more in each row: for twice as many, if there are some already.
+    fn reserve(&mut self, more: &[usize]) {
+        let room = self.starts.iter().skip(1).zip(&self.ends).map(|(room, end)| room - end);
+        if self.ends.len() == more.len() && room.zip(more).all(|(room, more)| *more <= room) {
+            return;
+        }
+        let old = std::mem::take(self);
+        let rows = old.starts.iter().zip(&old.ends).map(|(start, end)| &old.entries[*start..*end]);
+        let all = rows.chain(std::iter::repeat(&[][..])).zip(more);
+        let ample = |count: usize| if old.ends.is_empty() { count } else { 2 * count + SPARE };
+        self.starts.push(0);
+        for (row, more) in all.clone() {
+            self.ends.push(self.starts[self.ends.len()] + row.len());
+            self.starts.push(self.starts[self.ends.len() - 1] + ample(row.len() + more));
+        }
+        self.entries = vec![(0, 0.0); self.starts[more.len()]];
+        for (start, (row, _)) in self.starts.iter().zip(all) {
+            self.entries[*start..start + row.len()].copy_from_slice(row);
+        }
+    }
+
+    /// Adds an entry to a row; the row with it.
+    fn push(&mut self, i: usize, entry: (u32, f64)) -> &[(u32, f64)] {
+        self.entries[self.ends[i]] = entry;
+        self.ends[i] += 1;
+        &self.entries[self.starts[i]..self.ends[i]]
     }
 }
 

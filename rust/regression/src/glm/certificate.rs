@@ -26,6 +26,8 @@ use crate::structure::Structure;
 
 /// It is rounding that keeps a gap from being less than this share of what it is.
 pub(super) const NEARER: f64 = 0.5;
+/// Larger shares of the objective at 0 than this are not asked whether they are rounding.
+pub(super) const SMALL: f64 = 1e-4;
 /// What a share must leave for the rounding of weights: that a loss allows a residual over its weight does
 /// not say that it allows the number without rounding.
 pub(super) const DIVIDED: f64 = 4.0 * f64::EPSILON;
@@ -118,7 +120,7 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
             self.gap(&asked, certified, &products, settings)
         };
         let rough = gap(1.0);
-        let is_rounding = || gap(0.0).0 < NEARER * rough.0;
+        let is_rounding = || rough.0 <= SMALL * self.unit && gap(0.0).0 < NEARER * rough.0;
         if rough.0 <= settings.tol * self.unit || !is_rounding() {
             return Ok(rough);
         }

@@ -25,7 +25,7 @@ use super::Multinomial;
 use super::free::is_free;
 use crate::bounds::Held;
 use crate::certificate::{self, Seen, Variable, compensated};
-use crate::glm::certificate::{DIVIDED, NEARER};
+use crate::glm::certificate::{DIVIDED, NEARER, SMALL};
 use crate::model::Settings;
 
 /// The residuals that are certified: minus r, by class.
@@ -145,6 +145,7 @@ impl<T: Element> Multinomial<'_, T> {
         let found = self.gap(columns, certified, &rough, settings);
         let exact = |k: usize, j: u32| (self.classes[k].products[j as usize], 0.0);
         if found.0 <= settings.tol * self.unit
+            || found.0 > SMALL * self.unit
             || self.gap(columns, certified, &exact, settings).0 > NEARER * found.0
         {
             return Ok(found);
