@@ -75,6 +75,8 @@ pub struct Active {
     pub q: Vec<f64>,
     /// for so many variables: for what has joined since, not yet.
     known: usize,
+    /// Whether the support has been at the minimum with its signs and some penalties.
+    is_solved: bool,
     /// Newton steps.
     pub steps: usize,
     /// Products with the response.
@@ -122,6 +124,7 @@ impl Active {
             self.is_in[k] = true;
         }
         self.mu = mu;
+        self.is_solved = false;
         self.rebuild(set)?;
         self.update_gradient(set);
         Ok(())
@@ -154,11 +157,13 @@ impl Active {
             self.rebuild(set)?;
             self.known = 0;
         }
+        let has_new = self.known < self.q.len();
         self.complete_gradient(set);
         let mut last = f64::INFINITY;
         for round in 0..ROUNDS {
-            // What is at its minimum from before need not go there first.
-            if round > 0 || !self.is_settled(penalties) {
+            // What is at its minimum from before need not go there first, if others are to join; if not, it
+            // is to come nearer.
+            if round > 0 || !has_new || !self.is_settled(penalties) {
                 self.descend(set, penalties, stop)?;
             }
             let gap = self.gap(penalties, yy);
@@ -216,11 +221,11 @@ impl Active {
         self.known = self.q.len();
     }
 
-    /// Whether the support is at the minimum with its signs, nearly.
+    /// Whether the support is still at the minimum with its signs, but for rounding.
     fn is_settled(&self, penalties: &Penalties) -> bool {
         let size = |k: usize| self.c[k].abs().max(penalties.lambda[k]);
         let off = |k: usize| (self.q[k] - penalties.lambda[k] * self.signs[k]).abs();
-        self.support.iter().all(|k| off(*k) <= SETTLED * size(*k))
+        self.is_solved && self.support.iter().all(|k| off(*k) <= SETTLED * size(*k))
     }
 
     fn update_gradient(&mut self, set: &WorkingSet) {
@@ -282,6 +287,7 @@ impl Active {
             self.leave(set, &first)?;
         }
         self.update_gradient(set);
+        self.is_solved = true;
         Ok(())
     }
 

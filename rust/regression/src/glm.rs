@@ -46,8 +46,9 @@ pub use quadratic::Quadratic;
 /// have just joined.
 const SET_SHARE: f64 = 0.3;
 const LOOSE: f64 = 0.3;
-/// Of what the problem of the set may leave, what a quadratic model of it may.
-const MODEL_SHARE: f64 = 0.3;
+/// Of what the problem of the set may leave, what a quadratic model of it may; the former share if columns
+/// have just joined.
+const MODEL_SHARE: f64 = 0.1;
 /// Newton steps on one set, at most.
 const STEPS: usize = 100;
 /// A step must decrease the objective by this share of what its slope promises,
@@ -225,9 +226,9 @@ impl<'a, T: Element, L: RowLoss, S: Structure> Glm<'a, T, L, S> {
                 break (Status::Stalled, gap);
             }
             had_new = self.renew(&left, settings);
-            let loose = if had_new { LOOSE * gap } else { 0.0 };
+            let (loose, share) = if had_new { (LOOSE * gap, LOOSE) } else { (0.0, MODEL_SHARE) };
             let target = loose.max(SET_SHARE * settings.tol * self.unit);
-            self.minimise(settings, target, team, stop)?;
+            self.minimise(settings, (target, share * target), team, stop)?;
             iterations += 1;
         };
         let mut pairs: Vec<(u32, f64)> = self.used().collect();
@@ -284,18 +285,17 @@ impl<'a, T: Element, L: RowLoss, S: Structure> Glm<'a, T, L, S> {
         self.structure.value(settings, &self.variables, &self.w) + ridge(settings.mu, &self.w)
     }
 
-    /// Newton steps on the set, until one promises no more than `target`.
+    /// Newton steps on the set, until one promises no more than `target`; what models of it may leave.
     fn minimise(
         &mut self,
         settings: &Settings<'_>,
-        target: f64,
+        (target, of_model): (f64, f64),
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
         for _ in 0..STEPS {
             stop.poll()?;
-            let (end, intercept) =
-                self.model_minimum(settings, MODEL_SHARE * target, team, stop)?;
+            let (end, intercept) = self.model_minimum(settings, of_model, team, stop)?;
             let promise = self.step(settings, &end, intercept, stop)?;
             self.steps += 1;
             if promise.is_none_or(|promise| promise <= target) || stop.is_late() {

@@ -24,7 +24,7 @@ use sparrot_design::loss::Logistic;
 use sparrot_design::{Design, Element, Moments};
 use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
 
-use super::{Glm, IDLE, LOOSE, SET_SHARE};
+use super::{Glm, IDLE, LOOSE, MODEL_SHARE, SET_SHARE};
 use crate::bounds::Bounds;
 use crate::certificate::relative;
 use crate::extrapolation::mixture;
@@ -189,6 +189,7 @@ impl<'a, T: Element> Multinomial<'a, T> {
         let (mut gap, mut least, mut fruitless) = (gap, f64::INFINITY, 0);
         for _ in 0..ROUNDS {
             let enough = CLASS_SHARE * gap.max(target) / self.classes.len() as f64;
+            let enough = (enough, MODEL_SHARE * enough);
             self.round(|class| class.minimise(settings, enough, team, stop))?;
             self.shift(settings, stop)?;
             self.extrapolate(settings, stop)?;
