@@ -303,3 +303,11 @@ def test_operators_see_all_signals_at_once(problem):
         ista((forward, lambda r: A.T @ r), Y, 0.1, tol=None, max_iter=7)
     assert shapes[0] == (60, 40)
     assert len(shapes) <= 10
+
+
+def test_signals_longer_than_what_a_cache_holds(rng):
+    A, x = rng.normal(size=(9000, 6)) / 95, np.array([[1.0, 0, 0, -2, 0, 0]])
+    for dtype in (np.float32, np.float64):
+        result = ista(A.astype(dtype), (x @ A.T).astype(dtype), 1e-3, tol=1e-5)
+        assert result.converged
+        np.testing.assert_allclose(result.codes, x, atol=1e-2)

@@ -350,7 +350,7 @@ impl<T: Number> Dictionary<T> for Matrix<'_, T> {
             return Ok(());
         };
         // Atoms that the first cache holds are multiplied with all residuals.
-        let together = (ATOM_BYTES / (m * size_of::<T>())).next_multiple_of(4).min(COLUMNS_AT_ONCE);
+        let together = (ATOM_BYTES / (m * size_of::<T>()) / 4 * 4).clamp(4, COLUMNS_AT_ONCE);
         for (k, atoms) in columns.chunks(together).enumerate() {
             for (residual, out) in residuals.chunks(m).zip(correlations.chunks_mut(n)) {
                 self.stop.poll()?;
