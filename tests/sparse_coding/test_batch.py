@@ -305,7 +305,8 @@ def test_operators_see_all_signals_at_once(problem):
     assert len(shapes) <= 10
 
 
-def test_signals_longer_than_what_a_cache_holds(rng):
+def test_signals_longer_than_what_a_cache_holds():
+    rng = np.random.default_rng(0)
     A, x = rng.normal(size=(9000, 6)) / 95, np.array([[1.0, 0, 0, -2, 0, 0]])
     for dtype in (np.float32, np.float64):
         result = ista(A.astype(dtype), (x @ A.T).astype(dtype), 1e-3, tol=1e-5)
