@@ -2,7 +2,7 @@
 
 use std::alloc::{Layout, alloc_zeroed};
 use std::mem::ManuallyDrop;
-use std::ops::{Deref, DerefMut, RangeInclusive};
+use std::ops::{Deref, DerefMut};
 use std::thread;
 
 use crate::{Error, Scalar};
@@ -30,14 +30,13 @@ pub fn zeros<T: Scalar>(what: &'static str, rows: usize, columns: usize) -> Resu
     }
 }
 
-/// Memory of so many bytes is asked for in large pages: to get and to give back a megabyte in small ones
-/// takes as long as to write it several times. Not more: the system may have to make room for large pages
-/// first, and an interrupt would wait for that.
-const LARGE: RangeInclusive<usize> = 1 << 22..=1 << 27;
-
 /// A hint, for what is large and has not been written: whether it is heeded does not matter.
 #[cfg(target_os = "linux")]
 fn ask_for_large_pages(first: *mut u8, bytes: usize) {
+    /// Memory of so many bytes is asked for in large pages: to get and to give back a megabyte in small ones
+    /// takes as long as to write it several times. Not more: the system may have to make room for large pages
+    /// first, and an interrupt would wait for that.
+    const LARGE: std::ops::RangeInclusive<usize> = 1 << 22..=1 << 27;
     /// What addresses have to be multiples of: at least the size of a page.
     const PAGE: usize = 1 << 16;
     if !LARGE.contains(&bytes) {
