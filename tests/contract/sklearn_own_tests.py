@@ -37,6 +37,8 @@ DIFFERENCES = {
     r"::test_(lasso|enet)_cv_positive_constraint": "no n_jobs: n_threads is its counterpart",
     r"::test_linear_models_cv_fit_with_loky": "no n_jobs: the folds are shared among threads",
     r"::test_warm_start_convergence\[": "counts iterations, which are passes of ours",
+    r"::test_warm_start_convergence_with_reg": "wants more iterations with less of a penalty, and "
+    "few passes of ours are enough for either",
     r"::test_(enet|sparse_enet)_coordinate_descent": "wants so many iterations to be too few, and "
     "our passes are not",
     r"::test_random_descent": "no selection or random_state: nothing is random",
