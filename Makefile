@@ -6,9 +6,10 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 OTHER_LEVELS = $(shell $(BIN)/python -c "from sparrot import _sparrot as s; print(*s.simd_levels()[:-1])")
+SOLVER_TESTS := $(addprefix tests/,transport special property descent graph linear_model sparse_coding sketching)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-python test-rust check lint types bench bench-peers bench-softmax clean
+.PHONY: help install demo test test-python test-rust check lint lint-rust lint-python types bench bench-peers bench-softmax clean
 
 help:  ## this page
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -27,20 +28,21 @@ demo: install  ## the main job: colour transfer between two photographs, with it
 
 test: test-rust test-python  ## all tests
 
-test-python: install  ## the Python tests, then those of the solvers at each other instruction set
+test-python: install  ## the Python tests, then those of the solvers at each other instruction set, two at a time
 	$(BIN)/python -m pytest -q
-	for level in $(OTHER_LEVELS); do \
-	  echo "SPARROT_SIMD=$$level"; \
-	  SPARROT_SIMD=$$level $(BIN)/python -m pytest -q tests/transport tests/special tests/property tests/descent tests/graph tests/linear_model tests/sparse_coding tests/sketching || exit 1; \
-	done
+	printf '%s\n' $(OTHER_LEVELS) | xargs -P 2 -I LEVEL env SPARROT_SIMD=LEVEL $(BIN)/python -m pytest -q -p no:cacheprovider $(SOLVER_TESTS)
 
 test-rust:  ## the Rust tests
 	cargo test --locked --quiet --workspace --exclude sparrot-python
 
-lint: install  ## formatting and lints of both languages
+lint: lint-rust lint-python  ## formatting and lints of both languages
+
+lint-rust:
 	cargo fmt --all --check
 	cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --workspace --exclude sparrot-python
+
+lint-python: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 

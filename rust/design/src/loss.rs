@@ -157,8 +157,10 @@ impl RowLoss for Logistic {
 
     /// A divergence of the probability of the other class, and one of that of b.
     fn missing(&self, b: f64, z: About, r: About) -> f64 {
-        let other = 1.0 / (1.0 + (b * z.at).exp());
-        let own = 1.0 / (1.0 + (-b * z.at).exp());
+        // Both from one exponential, which cannot overflow.
+        let small = (-z.at.abs()).exp();
+        let (small, large) = (small / (1.0 + small), 1.0 / (1.0 + small));
+        let (own, other) = if b * z.at > 0.0 { (large, small) } else { (small, large) };
         let growth = growth(z.off);
         let off = other * (own * growth + ULPS) + r.off;
         let difference = -b * r.at - other;

@@ -75,7 +75,7 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
         self.differentiate();
         let balanced = self.balanced();
         self.read(left, &balanced, team, stop)?;
-        let (primal, rounding) = (self.primal(settings), self.rounding(settings));
+        let (primal, rounding) = self.primal_with_rounding(settings);
         let (mut gap, mut share, mut away) = (f64::INFINITY, 0.0, 0.0);
         if let Some(certified) = self.certified(left, balanced, settings)? {
             (gap, share) = self.best_gap(left, &certified, settings, team, stop)?;
@@ -182,13 +182,15 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
         sum * (1.0 + certificate::rounding(self.y.len() + 2))
     }
 
-    /// How much of the objective may be rounding.
-    fn rounding(&self, settings: &Settings<'_>) -> f64 {
-        let bound = self.loss.bound();
-        let (mut moved, mut sizes) = (0.0, self.penalty(settings));
+    /// The objective, and how much of it may be rounding.
+    fn primal_with_rounding(&self, settings: &Settings<'_>) -> (f64, f64) {
+        let (bound, penalty) = (self.loss.bound(), self.penalty(settings));
+        let (mut total, mut moved, mut sizes) = (0.0, 0.0, penalty);
         for (i, s) in self.sample.iter().enumerate().filter(|(_, s)| **s > 0.0) {
             let (y, z, off) = (self.y[i], self.values[i], self.values_off[i]);
-            sizes += s * (self.loss.value(y, z).abs() + self.loss.cancelling(y, z));
+            let value = self.loss.value(y, z);
+            total += s * value;
+            sizes += s * (value.abs() + self.loss.cancelling(y, z));
             let r = self.derivatives[i];
             // Without a bound curvatures are those of exponentials.
             let curvature = if bound.is_finite() {
@@ -200,7 +202,8 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
             };
             moved += off * (r.abs() + s * off * curvature);
         }
-        moved + certificate::rounding(self.y.len() + self.w.len() + 6) * sizes
+        let share = certificate::rounding(self.y.len() + self.w.len() + 6);
+        (total + penalty, moved + share * sizes)
     }
 
     /// A residual made orthogonal to the exempt columns. `None` if they span everything, or it cannot
