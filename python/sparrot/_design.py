@@ -17,9 +17,12 @@ Design = tuple[Any, ...] | FloatArray
 
 
 def as_design(
-    value: object, name: str, *, check_finite: bool = True
+    value: object, name: str, *, check_finite: bool = True, by_rows: bool = False
 ) -> tuple[Design, tuple[int, int]]:
-    """Take a matrix as the solvers do: transposed and dense, or by compressed columns."""
+    """Take a matrix as the solvers do: transposed and dense, or by compressed columns.
+
+    A solver that reads dense matrices ``by_rows``, too, gets those that are by rows as they are.
+    """
     if hasattr(value, "tocsc") and hasattr(value, "nnz"):
         if getattr(value, "format", None) == "csr":
             require_places(value, name)  # before the conversion goes by them
@@ -30,6 +33,8 @@ def as_design(
     shape = require_shape(array.shape, name)
     if check_finite:
         require_finite(array, name)
+    if by_rows and array.flags.c_contiguous:
+        return array.T, shape
     return _transposed(array), shape
 
 

@@ -45,7 +45,7 @@ class Validated(SparseModel):
         Parameters
         ----------
         X : array_like or sparse matrix of shape (n_samples, n_features)
-            The data: float32 or float64, Fortran order or CSC to be read without a copy.
+            The data: float32 or float64, contiguous or CSC to be read without a copy.
         y : array_like of shape (n_samples,) or (n_samples, n_targets)
             What the model is of: responses, counts or classes.
         sample_weight : array_like of shape (n_samples,), default=None

@@ -134,7 +134,7 @@ class SparseLogisticRegression(ClassifierMixin, ElasticModel):  # type: ignore[m
         Parameters
         ----------
         X : array_like or sparse matrix of shape (n_samples, n_features)
-            The data: float32 or float64, Fortran order or CSC to be read without a copy.
+            The data: float32 or float64, contiguous or CSC to be read without a copy.
         y : array_like of shape (n_samples,)
             The classes.
         sample_weight : array_like of shape (n_samples,), default=None
@@ -158,7 +158,7 @@ class SparseLogisticRegression(ClassifierMixin, ElasticModel):  # type: ignore[m
 
     def _read(self, X: object, y: object, sample_weight: object) -> Task:
         data, labels = validate_data(
-            self, X, y, accept_sparse="csc", dtype=DTYPES, order="F", ensure_all_finite=False
+            self, X, y, accept_sparse="csc", dtype=DTYPES, ensure_all_finite=False
         )
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)

@@ -91,14 +91,13 @@ class SparseModel(BaseEstimator, ABC):  # type: ignore[misc]
             self._take_shape(X)
             target = np.ascontiguousarray(y, dtype=np.float64)
             if np.isfinite(target).all():
-                return np.asfortranarray(X), target
+                return X, target
         data, target = validate_data(
             self,
             X,
             y,
             accept_sparse="csc",
             dtype=DTYPES,
-            order="F",
             y_numeric=True,
             ensure_all_finite=False,
             **options,
@@ -115,7 +114,7 @@ class SparseModel(BaseEstimator, ABC):  # type: ignore[misc]
             del self.feature_names_in_
 
     def _task(self, data: Any, y: Any, targets: FloatArray, sample_weight: object) -> Task:
-        design, shape = as_design(data, "X", check_finite=False)
+        design, shape = as_design(data, "X", check_finite=False, by_rows=True)
         return Task(data, design, shape, y, targets, as_sample_weight(sample_weight, shape[0]))
 
     def _alpha(self, task: Task) -> float:
@@ -128,7 +127,7 @@ class SparseModel(BaseEstimator, ABC):  # type: ignore[misc]
         Parameters
         ----------
         X : array_like or sparse matrix of shape (n_samples, n_features)
-            The data: float32 or float64, Fortran order or CSC to be read without a copy.
+            The data: float32 or float64, contiguous or CSC to be read without a copy.
         y : array_like of shape (n_samples,)
             The response.
         sample_weight : array_like of shape (n_samples,), default=None

@@ -36,7 +36,7 @@ def regularization_path(
         Which model: its parameters but ``alpha`` count. Itself it is left as it is. Not
         :class:`L0Regression`.
     X : array_like or sparse matrix of shape (n, p)
-        The data: float32 or float64, Fortran order or CSC to be read without a copy.
+        The data: float32 or float64, contiguous or CSC to be read without a copy.
     y : array_like of shape (n,) or (n, n_targets)
         What the model is of: responses, counts or classes.
     eps : float, default=1e-3

@@ -111,7 +111,7 @@ class MultiTaskLasso(RegressorMixin, BlockRegression):  # type: ignore[misc]
         Parameters
         ----------
         X : array_like or sparse matrix of shape (n_samples, n_features)
-            The data: float32 or float64, Fortran order or CSC to be read without a copy.
+            The data: float32 or float64, contiguous or CSC to be read without a copy.
         y : array_like of shape (n_samples, n_targets)
             The responses.
         sample_weight : array_like of shape (n_samples,), default=None

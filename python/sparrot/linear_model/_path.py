@@ -45,7 +45,7 @@ def lasso_path(
     Parameters
     ----------
     X : array_like or sparse matrix of shape (n, p)
-        The data: float32 or float64, Fortran order or CSC to be read without a copy.
+        The data: float32 or float64, contiguous or CSC to be read without a copy.
     y : array_like of shape (n,)
         The response.
     eps : float, default=1e-3
@@ -263,7 +263,7 @@ def _path(
     return_n_iter: bool,
     **settings: Any,
 ) -> tuple[Any, ...]:
-    design, (n, p) = as_design(X, "X", check_finite=False)
+    design, (n, p) = as_design(X, "X", check_finite=False, by_rows=True)
     chosen = Settings.of(l1_ratio=l1_ratio, **settings)
     penalties = as_alphas(grid, alphas)
     points = solve(

@@ -106,7 +106,7 @@ class SparsePoissonRegression(RegressorMixin, ElasticModel):  # type: ignore[mis
         Parameters
         ----------
         X : array_like or sparse matrix of shape (n_samples, n_features)
-            The data: float32 or float64, Fortran order or CSC to be read without a copy.
+            The data: float32 or float64, contiguous or CSC to be read without a copy.
         y : array_like of shape (n_samples,)
             The counts: non-negative, not all 0 if there is an intercept.
         sample_weight : array_like of shape (n_samples,), default=None

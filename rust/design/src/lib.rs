@@ -4,13 +4,18 @@
 
 #![forbid(unsafe_code)]
 
+mod by_rows;
 pub mod cholesky;
 pub mod factor;
 pub mod loss;
+mod moments;
 
 use sparrot_foundation::{Error, Scalar, Stop, Team};
-use sparrot_simd::{linear, reduce};
+use sparrot_simd::{linear, reduce, row_moments};
 use sparrot_sparse::Compressed;
+
+pub use by_rows::Grid;
+pub use moments::Moments;
 
 /// Entries that a thread takes at a time.
 const CHUNK: usize = 1 << 15;
@@ -25,6 +30,8 @@ pub trait Element: Scalar {
     fn dot(column: &[Self], v: &[f64]) -> f64;
     /// `sum (x - shift) v`, `sum w (x - shift)` and `sum w (x - shift)^2` of a column x.
     fn moments(shift: f64, column: &[Self], v: &[f64], w: &[f64]) -> [f64; 3];
+    /// Adds what a row has of these sums, of every column by its shift, for its entries in v and w.
+    fn add_moments(v_w: [f64; 2], row: &[Self], shifts: &[f64], sums: [&mut [f64]; 3]);
 }
 
 impl Element for f32 {
@@ -39,6 +46,9 @@ impl Element for f32 {
     }
     fn moments(shift: f64, column: &[f32], v: &[f64], w: &[f64]) -> [f64; 3] {
         reduce::moments_single(shift, column, v, w)
+    }
+    fn add_moments(v_w: [f64; 2], row: &[f32], shifts: &[f64], sums: [&mut [f64]; 3]) {
+        row_moments::add_moments_single(v_w, row, shifts, sums);
     }
 }
 
@@ -55,17 +65,9 @@ impl Element for f64 {
     fn moments(shift: f64, column: &[f64], v: &[f64], w: &[f64]) -> [f64; 3] {
         reduce::moments(shift, column, v, w)
     }
-}
-
-/// What one pass finds out about a column.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Moments {
-    /// Its product with the vector given.
-    pub product: f64,
-    /// Its weighted mean.
-    pub mean: f64,
-    /// Its weighted sum of squares about the mean.
-    pub squares: f64,
+    fn add_moments(v_w: [f64; 2], row: &[f64], shifts: &[f64], sums: [&mut [f64]; 3]) {
+        row_moments::add_moments(v_w, row, shifts, sums);
+    }
 }
 
 /// The matrix, borrowed.
@@ -73,22 +75,18 @@ pub struct Moments {
 pub enum Design<'a, T> {
     /// Dense columns.
     Dense(Vec<&'a [T]>),
+    /// Dense rows.
+    Rows(Grid<'a, T>),
     /// Compressed columns, of so many rows.
     Sparse(Compressed<'a, T>, usize),
 }
-
-/// Below this share of the squares about 0 those about the mean have lost digits,
-const CANCELLED: f64 = 1e-4;
-/// and below this they are rounding: the column is constant.
-const ROUNDING: f64 = 1e-28;
-/// Squares below this have lost digits to underflow.
-const TINY: f64 = 1e-280;
 
 impl<T: Element> Design<'_, T> {
     /// The number of rows.
     pub fn rows(&self) -> usize {
         match self {
             Design::Dense(columns) => columns.first().map_or(0, |c| c.len()),
+            Design::Rows(grid) => grid.rows(),
             Design::Sparse(_, rows) => *rows,
         }
     }
@@ -97,6 +95,7 @@ impl<T: Element> Design<'_, T> {
     pub fn columns(&self) -> usize {
         match self {
             Design::Dense(columns) => columns.len(),
+            Design::Rows(grid) => grid.columns(),
             Design::Sparse(columns, _) => columns.lines(),
         }
     }
@@ -104,7 +103,7 @@ impl<T: Element> Design<'_, T> {
     /// How many entries there are.
     pub fn entries(&self) -> usize {
         match self {
-            Design::Dense(columns) => columns.len() * self.rows(),
+            Design::Dense(_) | Design::Rows(_) => self.columns() * self.rows(),
             Design::Sparse(columns, _) => columns.indices.len(),
         }
     }
@@ -117,7 +116,7 @@ impl<T: Element> Design<'_, T> {
     /// Whether a column has an entry in every row.
     pub fn is_full(&self, i: usize) -> bool {
         match self {
-            Design::Dense(_) => true,
+            Design::Dense(_) | Design::Rows(_) => true,
             Design::Sparse(columns, rows) => columns.line(i).0.len() == *rows,
         }
     }
@@ -126,6 +125,7 @@ impl<T: Element> Design<'_, T> {
     pub fn depth(&self) -> usize {
         match self {
             Design::Dense(_) => reduce::depth(self.rows()),
+            Design::Rows(grid) => grid.depth(),
             Design::Sparse(columns, _) => {
                 (0..columns.lines()).map(|i| columns.line(i).0.len()).max().unwrap_or(0)
             }
@@ -139,10 +139,25 @@ impl<T: Element> Design<'_, T> {
             Design::Dense(columns) => {
                 columns[i].iter().enumerate().for_each(|(j, v)| visit(j, v.to_f64()));
             }
+            Design::Rows(grid) => {
+                grid.column(i).enumerate().for_each(|(j, v)| visit(j, v.to_f64()));
+            }
             Design::Sparse(columns, _) => {
                 let (rows, values) = columns.line(i);
                 rows.iter().zip(values).for_each(|(j, v)| visit(*j as usize, v.to_f64()));
             }
+        }
+    }
+
+    /// Gives every entry of some columns to `visit`, with the place of its column among them: those of a
+    /// column from top to bottom.
+    #[inline]
+    pub fn for_columns(&self, chosen: &[u32], mut visit: impl FnMut(usize, usize, f64)) {
+        if let Design::Rows(grid) = self {
+            return grid.for_columns(chosen, 0..grid.rows(), visit);
+        }
+        for (k, j) in chosen.iter().enumerate() {
+            self.for_column(*j as usize, |i, x| visit(k, i, x));
         }
     }
 
@@ -208,14 +223,21 @@ impl<T: Element> Design<'_, T> {
     ) -> Result<Vec<f64>, Error> {
         let count = vectors.len();
         let per_column = (self.entries() / self.columns().max(1) + 1) * count;
-        let at_once = CHUNK.div_ceil(per_column).next_multiple_of(4);
+        let at_once = match self {
+            Design::Rows(grid) => grid.strip(),
+            _ => CHUNK.div_ceil(per_column).next_multiple_of(4),
+        };
         let one = |chosen: &[u32]| -> Vec<f64> {
-            let Design::Dense(columns) = self else {
-                let of = |i: &u32| {
-                    let i = *i as usize;
-                    vectors.iter().map(move |v| self.column_dot(i, v, 1, 0))
-                };
-                return chosen.iter().flat_map(of).collect();
+            let columns = match self {
+                Design::Dense(columns) => columns,
+                Design::Rows(grid) => return grid.products(chosen, vectors),
+                Design::Sparse(columns, _) => {
+                    let of = |i: &u32| {
+                        let i = *i as usize;
+                        vectors.iter().map(move |v| columns.dot(i, v))
+                    };
+                    return chosen.iter().flat_map(of).collect();
+                }
             };
             let mut out = vec![0.0; chosen.len() * count];
             for (group, out) in chosen.chunks(4).zip(out.chunks_mut(4 * count)) {
@@ -247,9 +269,12 @@ impl<T: Element> Design<'_, T> {
     ) -> Result<Vec<f64>, Error> {
         let per_column = (self.rows() + 1) * vectors.len();
         let one = |chosen: &[(u32, f64)]| -> Vec<f64> {
+            if let Design::Rows(grid) = self {
+                return grid.shifted_products(chosen, vectors);
+            }
             let product = |i: usize, shift: f64, v: &[f64]| match self {
                 Design::Dense(columns) => T::moments(shift, columns[i], v, v)[0],
-                Design::Sparse(..) => {
+                _ => {
                     let mut sum = 0.0;
                     self.for_column(i, |j, x| sum += (x - shift) * v[j]);
                     sum
@@ -314,112 +339,6 @@ impl<T: Element> Design<'_, T> {
             }
         }
         Ok(())
-    }
-
-    /// The product with v, the weighted mean and the weighted sum of squares about it of every
-    /// column, in one pass; without weights' mean (`centred` false) the mean is 0. A dense column is
-    /// shifted by its first entry that has a weight, so that a large mean costs no digits of its
-    /// squares; a sparse one whose mean is large is read again.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`]; [`Error::InvalidInput`] names an entry that is not finite, or a column
-    /// whose squares cannot be told.
-    pub fn moments(
-        &self,
-        v: &[f64],
-        w: &[f64],
-        centred: bool,
-        team: &Team,
-        stop: &Stop<'_>,
-    ) -> Result<Vec<Moments>, Error> {
-        let total: f64 = w.iter().sum();
-        let first = w.iter().position(|w| *w > 0.0).unwrap_or(0);
-        let one = |i: usize| {
-            let (shift, [mut product, sum, squares]) = match self {
-                Design::Dense(columns) => {
-                    let shift = if centred { columns[i][first].to_f64() } else { 0.0 };
-                    (shift, T::moments(shift, columns[i], v, w))
-                }
-                Design::Sparse(..) => {
-                    let mut sums = [0.0; 3];
-                    self.for_column(i, |j, x| {
-                        sums[0] += x * v[j];
-                        sums[1] += x * w[j];
-                        sums[2] += x * w[j] * x;
-                    });
-                    (0.0, sums)
-                }
-            };
-            if !squares.is_finite() || (squares < TINY && !self.is_constant(i, w, centred)) {
-                return Moments { product, mean: 0.0, squares: f64::NAN };
-            }
-            if !centred {
-                return Moments { product, mean: 0.0, squares };
-            }
-            let mean = shift + sum / total;
-            let mut about = (squares - sum * (sum / total)).max(0.0);
-            if self.is_sparse() && about < CANCELLED * squares {
-                about = self.squares_about(i, mean, w, total);
-                if self.is_full(i) {
-                    // v sums to 0, but products with a large mean do not.
-                    product = 0.0;
-                    self.for_column(i, |j, x| product += (x - mean) * v[j]);
-                }
-            }
-            Moments { product, mean, squares: if about < ROUNDING * squares { 0.0 } else { about } }
-        };
-        let at_once = CHUNK.div_ceil(self.entries() / self.columns().max(1) + 1);
-        let starts: Vec<usize> = (0..self.columns()).step_by(at_once).collect();
-        let found = team.for_work(2 * self.entries()).run(stop, starts, |start| {
-            let end = (start + at_once).min(self.columns());
-            (start..end).map(one).collect::<Vec<_>>()
-        })?;
-        let all: Vec<Moments> = found.concat();
-        match all.iter().position(|m| !(m.product.is_finite() && m.squares.is_finite())) {
-            None => Ok(all),
-            Some(i) => Err(self.not_finite(i)),
-        }
-    }
-
-    /// The weighted sum of squares about the mean of a sparse column, without cancellation.
-    fn squares_about(&self, i: usize, mean: f64, w: &[f64], total: f64) -> f64 {
-        let (mut sum, mut rest) = (0.0, total);
-        self.for_column(i, |j, x| {
-            sum += w[j] * (x - mean) * (x - mean);
-            rest -= w[j];
-        });
-        // The rows without an entry have the value 0; if there are none, the rest is rounding.
-        let is_full = rest <= 1e-12 * total;
-        sum + if is_full { 0.0 } else { rest * mean * mean }
-    }
-
-    /// Whether the entries of a column that have a weight are equal, and 0 unless it is centred.
-    fn is_constant(&self, i: usize, w: &[f64], centred: bool) -> bool {
-        let (mut value, mut is_constant, mut entries) = (None, true, 0);
-        self.for_column(i, |j, x| {
-            if w[j] > 0.0 {
-                entries += 1;
-                is_constant &= *value.get_or_insert(x) == x && (centred || x == 0.0);
-            }
-        });
-        let rows = || w.iter().filter(|w| **w > 0.0).count();
-        is_constant && (value.is_none_or(|v| v == 0.0) || entries == rows())
-    }
-
-    fn not_finite(&self, i: usize) -> Error {
-        let mut found = None;
-        self.for_column(i, |j, x| {
-            if !x.is_finite() {
-                found.get_or_insert((j, x));
-            }
-        });
-        Error::invalid(
-            "X",
-            match found {
-                Some((j, x)) => format!("contains {x} at index ({j}, {i}): needs finite values"),
-                None => format!("has a column, {i}, whose squares over- or underflow: scale it"),
-            },
-        )
     }
 
     /// The sum of squares of each column; NaN where it is 0 only because the squares underflow.

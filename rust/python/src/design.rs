@@ -1,15 +1,15 @@
 //! The matrix of a linear model for Python.
 
-use numpy::{Element as NumpyElement, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{Element as NumpyElement, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use sparrot_design::{Design, Element};
+use sparrot_design::{Design, Element, Grid};
 use sparrot_sparse::Compressed;
 use sparrot_unfolding::Number;
 
 type Vector<'py> = PyReadonlyArray1<'py, f64>;
 pub type Indices<'py> = PyReadonlyArray1<'py, u32>;
 
-/// The matrix of a linear model: dense, transposed; or by compressed columns, with the number of
+/// The matrix of a linear model: dense, transposed, in either order; or by compressed columns, with the number of
 /// rows.
 #[derive(FromPyObject)]
 pub enum DesignInput<'py> {
@@ -55,10 +55,13 @@ pub fn compressed<'a, T: NumpyElement>(
     Ok(Compressed { starts, indices, values })
 }
 
-/// A dense matrix, transposed.
+/// A dense matrix, transposed: by columns, or by rows if that is how it lies in memory.
 pub fn dense<'a, T: NumpyElement + Element>(
     transposed: &'a PyReadonlyArray2<'_, T>,
 ) -> PyResult<Design<'a, T>> {
-    let rows = transposed.as_array().ncols();
+    let (columns, rows) = transposed.as_array().dim();
+    if !transposed.is_c_contiguous() && transposed.is_fortran_contiguous() {
+        return Ok(Design::Rows(Grid::new(transposed.as_slice()?, columns)));
+    }
     Ok(Design::Dense(transposed.as_slice()?.chunks(rows.max(1)).collect()))
 }

@@ -73,22 +73,24 @@ impl<T: Element> Centred<'_, '_, T> {
         let unit = (vector.len() as f64 + 4.0) * f64::EPSILON;
         let total =
             if self.is_centred { certificate::compensated(vector.iter().copied()) } else { 0.0 };
-        let product = |j: u32| {
-            let (mut high, mut low, mut sizes) = (0.0, 0.0, 0.0);
-            self.design.for_column(j as usize, |i, x| {
-                let (product, lost) = twofold::two_product(x, vector[i]);
-                let (sum, lost_too) = twofold::two_sum(high, product);
-                (high, low) = (sum, low + (lost + lost_too));
-                sizes += product.abs();
-            });
-            let shift = twofold::two_product(-self.moments[j as usize].mean, total);
-            let sum = twofold::sum((high, low), shift);
+        let columns: Vec<u32> = columns.collect();
+        // High and low parts of the sums, and the sizes of their terms.
+        let mut sums = vec![((0.0, 0.0), 0.0); columns.len()];
+        self.design.for_columns(&columns, |k, i, x| {
+            let ((high, low), sizes) = sums[k];
+            let (product, lost) = twofold::two_product(x, vector[i]);
+            let (sum, lost_too) = twofold::two_sum(high, product);
+            sums[k] = ((sum, low + (lost + lost_too)), sizes + product.abs());
+        });
+        let product = |(j, (sum, sizes)): (&u32, ((f64, f64), f64))| {
+            let shift = twofold::two_product(-self.moments[*j as usize].mean, total);
+            let sum = twofold::sum(sum, shift);
             let product = sum.0 + sum.1;
             // What is 0 in all but its last digits is known as well as the sum of the vector is.
             let off = f64::EPSILON * (product.abs() + 2.0 * shift.0.abs()) + unit * unit * sizes;
-            (j, (product, off))
+            (*j, (product, off))
         };
-        columns.map(product).collect()
+        columns.iter().zip(sums).map(product).collect()
     }
 
     /// Whether the mean of a column is so large that products with it as it is stored lose digits.
@@ -123,6 +125,22 @@ impl<T: Element> Centred<'_, '_, T> {
     /// The weighted norm of a column that has not been centred.
     fn size_as_stored(&self, moments: &Moments) -> f64 {
         (moments.squares + self.total * moments.mean * moments.mean).sqrt()
+    }
+
+    /// Gives every entry of some columns, [`Self::entries`], to `visit`, with the place of its column among
+    /// them; what centring still has to take from each.
+    pub fn all_entries(
+        &self,
+        columns: &[u32],
+        mut visit: impl FnMut(usize, usize, f64),
+    ) -> Vec<f64> {
+        if let Design::Rows(grid) = self.design {
+            let means: Vec<f64> = columns.iter().map(|j| self.moments[*j as usize].mean).collect();
+            grid.for_columns(columns, 0..grid.rows(), |k, i, x| visit(k, i, x - means[k]));
+            return vec![0.0; columns.len()];
+        }
+        let of = |(k, j): (usize, &u32)| self.entries(*j as usize, |i, x| visit(k, i, x));
+        columns.iter().enumerate().map(of).collect()
     }
 
     /// Gives every entry of a column to `visit`, and what centring still has to take from the column.

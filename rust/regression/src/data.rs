@@ -5,6 +5,8 @@
 //! those columns are products with the columns as they are, of a vector that has been weighted
 //! once more and has the weighted sum 0, which holds by itself for residuals: X is only read.
 
+use std::ops::Range;
+
 use sparrot_design::{Design, Element, Moments};
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_simd::reduce;
@@ -119,22 +121,33 @@ impl<'a, T: Element> Data<'a, T> {
 
     /// `x_j`, centred and weighted.
     pub fn column(&self, j: usize, out: &mut [f64]) {
-        let mean = self.moments[j].mean;
         if !self.design.is_sparse() {
-            return self.part_of_column(j, 0, out);
+            return self.arrange(&[j as u32], 0..out.len(), out.len(), out);
         }
+        let mean = self.moments[j].mean;
         out.fill(0.0);
         self.design.for_column(j, |i, x| out[i] = x);
         out.iter_mut().zip(&self.roots).for_each(|(x, root)| *x = (*x - mean) * root);
     }
 
-    /// The rows of `x_j` from `first` on, centred and weighted, of dense data.
-    pub fn part_of_column(&self, j: usize, first: usize, out: &mut [f64]) {
-        let Design::Dense(columns) = self.design else { return };
-        let mean = self.moments[j].mean;
-        let entries = columns[j][first..].iter().zip(&self.roots[first..]);
-        for (out, (x, root)) in out.iter_mut().zip(entries) {
-            *out = (x.to_f64() - mean) * root;
+    /// Some rows of columns of dense data, centred and weighted: one column after the other, each
+    /// `stride` after the last.
+    pub fn arrange(&self, columns: &[u32], rows: Range<usize>, stride: usize, out: &mut [f64]) {
+        match self.design {
+            Design::Dense(entries) => {
+                for (j, out) in columns.iter().zip(out.chunks_mut(stride)) {
+                    let (j, mean) = (*j as usize, self.moments[*j as usize].mean);
+                    let entries = entries[j][rows.clone()].iter().zip(&self.roots[rows.clone()]);
+                    for (out, (x, root)) in out.iter_mut().zip(entries) {
+                        *out = (x.to_f64() - mean) * root;
+                    }
+                }
+            }
+            Design::Rows(grid) => grid.for_columns(columns, rows.clone(), |k, i, x| {
+                let mean = self.moments[columns[k] as usize].mean;
+                out[k * stride + i - rows.start] = (x - mean) * self.roots[i];
+            }),
+            Design::Sparse(..) => {}
         }
     }
 
@@ -147,16 +160,20 @@ impl<'a, T: Element> Data<'a, T> {
     ) {
         let mut fitted = vec![0.0; out.len()];
         let mut shift = 0.0;
-        if let Design::Dense(columns) = self.design {
-            self.add_dense(columns, &coefficients.collect::<Vec<_>>(), &mut fitted);
-            for (i, out) in out.iter_mut().enumerate() {
-                *out = y[i] - self.roots[i] * fitted[i];
+        match self.design {
+            Design::Dense(columns) => {
+                self.add_dense(columns, &coefficients.collect::<Vec<_>>(), &mut fitted);
             }
-            return;
-        }
-        let columns = self.columns();
-        for (j, w) in coefficients {
-            shift += w * columns.entries(j, |i, x| fitted[i] += w * x);
+            Design::Rows(grid) => {
+                let column = |(j, w): (usize, f64)| (j as u32, self.moments[j].mean, w);
+                grid.add_columns(&coefficients.map(column).collect::<Vec<_>>(), &mut fitted);
+            }
+            Design::Sparse(..) => {
+                let columns = self.columns();
+                for (j, w) in coefficients {
+                    shift += w * columns.entries(j, |i, x| fitted[i] += w * x);
+                }
+            }
         }
         for (i, out) in out.iter_mut().enumerate() {
             *out = y[i] - self.roots[i] * (fitted[i] - shift);

@@ -43,9 +43,7 @@ impl Columns {
         let n = data.y.len();
         if !data.design.is_sparse() {
             let mut columns = memory::zeros("the columns of the working set", n, variables.len())?;
-            for (j, column) in variables.iter().zip(columns.chunks_mut(n)) {
-                data.column(*j as usize, column);
-            }
+            data.arrange(variables, 0..n, n, &mut columns);
             return Ok(Columns::Dense(columns));
         }
         let (mut starts, mut indices, mut values, mut means) = (vec![0], vec![], vec![], vec![]);

@@ -185,10 +185,8 @@ impl WorkingSet {
         let strip = (WORK / (most * size)).clamp(STRIPS.0, STRIPS.1);
         for start in (0..n).step_by(most) {
             let rows = most.min(n - start);
-            let new = self.variables.iter().zip(self.block.chunks_mut(most)).skip(self.kept);
-            for (j, column) in new {
-                data.part_of_column(*j as usize, start, &mut column[..rows]);
-            }
+            let (new, room) = (&self.variables[self.kept..], &mut self.block[self.kept * most..]);
+            data.arrange(new, start..start + rows, most, room);
             let all = MatRef::from_column_major_slice_with_stride(&self.block, rows, size, most);
             let accum = if start == 0 { Accum::Replace } else { Accum::Add };
             for first in (before..size).step_by(strip) {

@@ -27,6 +27,7 @@
 //! | [`points`] | a row of distances from one point to many |
 //! | [`tall`] | `Y = A X` and `Y'Y` of blocks of rows of a tall matrix |
 //! | [`twofold`] | residuals and gradients of least squares to twice the working precision |
+//! | [`row_moments`] | sums over the rows of a matrix, of all its columns side by side |
 //! | [`select`] | the k-th largest of many values, and collecting what exceeds a threshold |
 //!
 //! Those of softmax and its sums give the same bits at every level. Other reductions run in an order
@@ -55,6 +56,7 @@ pub mod points;
 pub mod reduce;
 pub mod relatives;
 pub mod row;
+pub mod row_moments;
 pub mod select;
 pub mod softmax;
 pub mod sparse_rows;

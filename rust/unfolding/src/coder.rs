@@ -57,7 +57,7 @@ pub fn encode<T: Number>(
     squared_norms(design, "dictionary", stop)?;
     batch::check(signals, m)?;
     let in_panels = match design {
-        Design::Sparse(..) => None,
+        Design::Sparse(..) | Design::Rows(..) => None,
         Design::Dense(columns) => {
             memory::check("the dictionary", m, n)?;
             Some(panels(m, n, |i, j| columns[j][i].to_f64(), stop)?)

@@ -95,7 +95,7 @@ impl<'a, T: Number> Matrix<'a, T> {
         let (m, n) = (design.rows(), design.columns());
         let squares = squared_norms(design, name, stop)?;
         let factors = match design {
-            Design::Sparse(..) => None,
+            Design::Sparse(..) | Design::Rows(..) => None,
             Design::Dense(columns) => {
                 memory::check("the dictionary", 2 * m, n)?;
                 let transposed = panels(n, m, |j, i| columns[j][i], stop)?;
@@ -261,7 +261,7 @@ pub(crate) fn subtract<T: Number>(
                 T::add4(alpha, four, signal);
             }
         }
-        Design::Sparse(..) => {
+        Design::Sparse(..) | Design::Rows(..) => {
             for (j, v) in places.iter().zip(values) {
                 let v = v.to_f64();
                 design.for_column(*j as usize, |i, a| signal[i] -= v * a);

@@ -28,16 +28,18 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
         stop: &Stop<'_>,
         mut visit: impl FnMut(usize, f64),
     ) -> Result<(f64, f64), Error> {
-        let columns = self.columns();
+        /// Columns between two looks at the clock.
+        const AT_ONCE: usize = 64;
+        let (columns, factors): (Vec<u32>, Vec<f64>) = coefficients.unzip();
         let (mut alike, mut sizes) = (0.0, 0.0);
-        for (place, (j, w)) in coefficients.enumerate() {
-            if place % 64 == 0 {
-                stop.poll()?;
+        for (columns, factors) in columns.chunks(AT_ONCE).zip(factors.chunks(AT_ONCE)) {
+            stop.poll()?;
+            let left = self.columns().all_entries(columns, |k, i, x| visit(i, factors[k] * x));
+            for ((j, w), left) in columns.iter().zip(factors).zip(left) {
+                let part = w * (self.moments[*j as usize].mean - left);
+                alike += part;
+                sizes += part.abs();
             }
-            let left = columns.entries(j as usize, |i, x| visit(i, w * x));
-            let part = w * (self.moments[j as usize].mean - left);
-            alike += part;
-            sizes += part.abs();
         }
         Ok((alike, sizes))
     }
