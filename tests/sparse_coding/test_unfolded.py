@@ -8,7 +8,9 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -34,7 +36,14 @@ def data():
     return problem(1000, 1)
 
 
-@parametrize_with_checks([UnfoldedISTA(n_layers=3, n_epochs=2), UnfoldedIHT(n_layers=3)])
+# A supervised loss needs codes of as many atoms for y, which the checks do not have.
+@parametrize_with_checks(
+    [
+        UnfoldedISTA(n_layers=3, n_epochs=2),
+        UnfoldedISTA(n_layers=3, n_epochs=2, incremental=False, learn="step"),
+        UnfoldedIHT(n_layers=3),
+    ]
+)
 def test_sklearn(estimator, check):
     check(estimator)
 
@@ -260,6 +269,20 @@ def test_in_a_pipeline_and_a_search(data):
     model = UnfoldedISTA(A, alpha=ALPHA, loss="supervised", n_layers=2, n_epochs=2)
     search = GridSearchCV(model, {"n_layers": [1, 3]}, cv=2).fit(Y, truth)
     assert search.best_params_ == {"n_layers": 3}
+
+
+# Hard thresholds of atoms as alike as digits are leave too much of a few, and say so.
+@pytest.mark.filterwarnings("ignore:the codes of")
+@pytest.mark.parametrize("estimator", BOTH)
+def test_before_a_classifier(estimator):
+    X, y = load_digits(return_X_y=True)
+    X = X / 16
+    atoms = X[np.random.default_rng(0).choice(600, 100, replace=False)].T
+    coder = estimator(atoms / np.linalg.norm(atoms, axis=0), alpha=0.05, n_layers=5, n_epochs=3)
+    model = make_pipeline(coder, LogisticRegression(max_iter=1000))
+    assert cross_val_score(model, X[:600], y[:600], cv=3).mean() > 0.75
+    model.fit(X[:1000], y[:1000])
+    assert model.score(X[1000:], y[1000:]) > 0.85
 
 
 @pytest.mark.parametrize(

@@ -159,8 +159,9 @@ class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ig
         if worse:
             warn_the_caller(
                 f"the codes of {worse} of {len(signals)} signals leave a residual larger than the "
-                "signal, and are worse than the code 0: the layers do not suit these signals; bring "
-                "them to the size of those of training, train on signals like these, or use ista"
+                "signal, and are worse than the code 0: the layers do not suit these signals; "
+                "bring them to the size of those of training, train on signals like these, or use "
+                "ista"
             )
         return np.asarray(codes)
 
