@@ -192,7 +192,6 @@ fn method(name: &str, options: &Bound<'_, PyDict>) -> PyResult<Method> {
 /// Codes the rows of Y by the Gram matrix, into the array given: by a method, with what it takes; by
 /// "refit" where the codes given are not 0.
 #[pyfunction]
-#[allow(clippy::too_many_arguments, reason = "the limits of every call, and what it is about")]
 pub fn coding_encode<'py>(
     py: Python<'py>,
     dictionary: DesignInput<'py>,

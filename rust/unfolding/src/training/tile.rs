@@ -359,3 +359,14 @@ impl<T: Number> Tile<T> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_is_no_sum_of_0() {
+        assert!(at_least_0(f64::NAN).is_nan());
+        assert_eq!([-1e-17, 0.0, 2.0].map(at_least_0), [0.0, 0.0, 2.0]);
+    }
+}
