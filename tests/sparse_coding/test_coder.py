@@ -273,6 +273,8 @@ def test_a_given_dictionary_codes_without_fit(split, atoms, problem):
     assert not hasattr(coder, "components_")
     frame = pandas.DataFrame(Y, columns=[f"y{k}" for k in range(30)])
     np.testing.assert_array_equal(coder.transform(frame), codes)
+    named = clone(coder).set_output(transform="pandas").transform(frame)
+    assert named.columns[0] == "sparsecoder0"
     np.testing.assert_array_equal(coder.encode(Y).codes, clone(coder).fit(Y).encode(Y).codes)
     np.testing.assert_array_equal(coder.fit(Y).transform(Y), codes)
     np.testing.assert_array_equal(coder.inverse_transform(codes), back)

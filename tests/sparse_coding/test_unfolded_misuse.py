@@ -88,6 +88,12 @@ def test_signals_whose_squares_are_out_of_range_are_refused(size):
         network.fit(np.full((3, 2), size))
 
 
+def test_what_rounding_leaves_of_a_signal_is_one(data):
+    A, Y = (array.astype(np.float32) for array in data)
+    Y[3] *= 1e-17
+    assert UnfoldedISTA(A, n_layers=2).fit(Y).status_ == "finished"
+
+
 def test_time_that_is_over_before_training_leaves_the_plain_algorithm(data):
     A, Y = data
     network = UnfoldedISTA(A, n_layers=3, max_time=0).fit(Y)

@@ -410,7 +410,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     @property
     def _n_features_out(self) -> int:
-        return self.n_components_ * (2 if self.split_sign else 1)
+        return len(self._fitted(self.dictionary).components_) * (2 if self.split_sign else 1)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

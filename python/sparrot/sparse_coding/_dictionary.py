@@ -106,12 +106,13 @@ def _try_out(forward: Callable[[Any], FloatArray], signals: FloatArray, image: F
     For random signs ``z`` and any ``y``, ``(A @ z) @ y`` is ``z @ (A.T @ y)``, and the mean of
     ``|A @ z|**2`` is that sum (Hutchinson, Comm. Statist. Simulation Comput. 18, 1989).
     """
+    chosen = np.flatnonzero(signals.any(axis=1))[:PROBES]
+    # Copies, before the next call: functions may write to what they have returned.
+    given, back = (part[chosen].astype(np.float64) for part in (signals, image.T))
     signs = 2.0 * np.random.default_rng(0).integers(0, 2, (PROBES, len(image))) - 1.0
     made = forward(signs.astype(signals.dtype)).astype(np.float64)
     if not np.isfinite(made).all():
         raise InvalidInputError("A: the forward function made NaN or infinity of ones")
-    chosen = np.flatnonzero(signals.any(axis=1))[:PROBES]
-    given, back = (part[chosen].astype(np.float64) for part in (signals, image.T))
     with np.errstate(over="ignore", invalid="ignore"):  # signals too large are refused later
         there, here = given @ made.T, back @ signs.T
         norms = [np.linalg.norm(part, axis=1) for part in (given, made, back, signs)]

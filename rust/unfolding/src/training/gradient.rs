@@ -36,9 +36,10 @@ impl<'a, T: Number> Signals<'a, T> {
         run: Run<'_>,
     ) -> Result<Signals<'a, T>, Error> {
         let (features, atoms) = (dictionary.features(), dictionary.atoms());
-        check("X", signals, features, T::SQUARES)?;
+        // Squares are of double precision; large products are not.
+        check("X", signals, features, f64::LEAST_SQUARES..=T::MOST_SQUARES)?;
         if let Some(codes) = codes {
-            check("y", codes, atoms, f64::SQUARES)?; // only their squares count, in double precision
+            check("y", codes, atoms, f64::SQUARES)?;
         }
         let count = signals.len() / features;
         let mut minus_correlations = memory::zeros("products of signals and atoms", count, atoms)?;
