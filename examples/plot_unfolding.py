@@ -82,6 +82,13 @@ def plain(name, layers):
     return model
 
 
+def codes_after(model, measured, layers):
+    """Return the codes after so many layers; that some are worse than 0 is what is shown here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.transform(measured, n_layers=layers)
+
+
 def figures(name, codes, measured, truth):
     """Return the mean squared error and the mean objective."""
     codes = codes.astype(np.float64)
@@ -93,7 +100,7 @@ def figures(name, codes, measured, truth):
 def along_layers(name, model, measured, truth):
     """Return the figures of the codes after each layer."""
     depth = len(model.steps_)
-    outputs = (model.transform(measured, n_layers=t) for t in range(1, depth + 1))
+    outputs = (codes_after(model, measured, t) for t in range(1, depth + 1))
     return np.array([figures(name, codes, measured, truth) for codes in outputs])
 
 
@@ -186,7 +193,7 @@ def main(argv=None):
             elsewhere = {}
             for key, model in models.items():
                 depth = min(options.layers, len(model.steps_))
-                found = [(model.transform(y, n_layers=depth), y, x) for y, x in sets]
+                found = [(codes_after(model, y, depth), y, x) for y, x in sets]
                 pairs = [figures(name, *one) for one in found]
                 elsewhere[key] = [error for error, _ in pairs]
                 title = " ".join(key)

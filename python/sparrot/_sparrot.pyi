@@ -69,14 +69,14 @@ def coding_encode(
     dictionary: Any,
     signals: npt.NDArray[Any],
     codes: npt.NDArray[Any],
-    input: Mapping[str, Any],
-    max_time: float | None,
+    method_name: str,
+    options: dict[str, Any],
     n_threads: int | None,
 ) -> dict[str, Any]: ...
 def coding_prox(
     numbers: _Vector,
     name: str,
-    shape: float,
+    shape: float | int,
     alpha: float,
     step: float,
     squares: float,
@@ -320,4 +320,4 @@ def unfolding_transform(
     log_steps: list[float],
     log_alphas: list[float],
     n_threads: int | None,
-) -> tuple[_Floats, bool]: ...
+) -> tuple[_Floats, bool, int]: ...

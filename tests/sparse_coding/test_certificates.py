@@ -96,3 +96,46 @@ def test_a_coder_checks_its_parameters_in_fit(wrong):
     coder = SparseCoder(rng.normal(size=(6, 4)), transform_algorithm="lasso_cd").set_params(**wrong)
     with pytest.raises(InvalidInputError, match=next(iter(wrong))):
         coder.fit(rng.normal(size=(5, 4)))
+
+
+@pytest.mark.parametrize("penalty", ["mcp", "scad"])
+def test_nor_is_that_of_an_operator(penalty):
+    options = {"penalty": penalty, "step": 1e-14, "max_iter": 20}
+    pair = (lambda x: A @ x, lambda r: A.T @ r)
+    for solver in (ista, fista):
+        with pytest.warns(ConvergenceWarning):
+            result = solver(pair, Y, 0.1, **options)
+        assert not result.converged
+        assert result.stationarity.min() > 1e-2
+    # A step that is not short is measured as with a matrix.
+    options = {"penalty": penalty, "step": 1 / np.linalg.norm(A, 2) ** 2}
+    options |= {"tol": None, "max_iter": 50}
+    found, expected = ista(pair, Y, 0.1, **options), ista(A, Y, 0.1, **options)
+    np.testing.assert_allclose(found.stationarity, expected.stationarity, rtol=1e-3)
+
+
+def test_descent_is_judged_by_the_step_of_each_atom():
+    random = np.random.default_rng(19)
+    atoms = random.normal(size=(10, 20))
+    atoms[:, :10] *= 1e-3
+    atoms[:, 10:] *= 1e3
+    signals = random.normal(size=(3, 10))
+    coder = SparseCoder(atoms.T, transform_algorithm="cd", penalty="l0", transform_alpha=0.18963205)
+    coder.fit(signals)
+    done = coder.encode(signals)
+    coder.set_params(transform_max_iter=1)
+    with pytest.warns(
+        ConvergenceWarning, match=r"1 of 3 .*more iterations \(transform_max_iter\)$"
+    ):
+        once = coder.encode(signals)
+    assert once.signal_status[0] == "max_iter"
+    assert once.stationarity[0] > 0.1
+    assert done.converged
+    assert done.objective[0] < 0.9 * once.objective[0]
+    # The moves of all numbers, in the norms of their atoms.
+    for y, x, told in zip(signals, once.codes, once.stationarity, strict=True):
+        squares = (atoms**2).sum(0)
+        towards = x + atoms.T @ (y - atoms @ x) / squares
+        to = np.where(np.abs(towards) > np.sqrt(2 * 0.18963205 / squares), towards, 0)
+        moved = np.sqrt((squares * (to - x) ** 2).sum()) / np.linalg.norm(y)
+        assert told == pytest.approx(moved, abs=1e-9)

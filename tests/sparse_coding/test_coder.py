@@ -6,6 +6,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import SparseCoder as Theirs
 from sklearn.decomposition import sparse_encode
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -207,8 +208,6 @@ def test_in_a_pipeline(problem):
         ({"transform_max_iter": 0}, "transform_max_iter is 0"),
         ({"tol": None}, "tol is None"),
         ({"tol": -1}, "tol is -1"),
-        ({"positive_code": 2}, "positive_code is 2"),
-        ({"n_threads": 0}, "n_threads is 0"),
     ],
 )
 def test_bad_parameters(change, message, problem):
@@ -216,6 +215,23 @@ def test_bad_parameters(change, message, problem):
     coder = SparseCoder(A.T).set_params(**change)
     with pytest.raises(InvalidInputError, match=message):
         coder.fit(Y).transform(Y)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("positive_code", 2),
+        ("split_sign", "no"),
+        ("n_threads", 0),
+        ("n_threads", -1),
+        ("gamma", -1),
+        ("a", 2),
+    ],
+)
+def test_parameters_are_checked_before_there_is_something_to_code(name, value, problem):
+    A, Y = problem
+    with pytest.raises(InvalidInputError, match=f"{name} is {value!r}"):
+        SparseCoder(A.T, **{name: value}).fit(Y)
 
 
 def test_what_does_not_converge_is_told(problem):
@@ -235,3 +251,96 @@ def test_objectives_are_no_worse_than_scikit_learns(problem):
     mine = SparseCoder(A.T, transform_algorithm="lasso_cd", transform_alpha=0.02).fit(Y).encode(Y)
     for y, x, value in zip(Y, theirs, mine.objective, strict=True):
         assert value <= objective(A, y, x, "l1", 0.02) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("algorithm", ["omp", "ols"])
+def test_the_residual_to_reach_overrides_the_number_of_atoms(algorithm, atoms, problem):
+    _, Y = problem
+    options = {"transform_algorithm": algorithm, "transform_alpha": 0.2}
+    alone = SparseCoder(atoms, **options).fit(Y).transform(Y)
+    both = SparseCoder(atoms, **options, transform_n_nonzero_coefs=1).fit(Y).transform(Y)
+    np.testing.assert_array_equal(both, alone)
+    assert (((Y - both @ atoms) ** 2).sum(1) <= 0.2).all()
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_a_given_dictionary_codes_without_fit(split, atoms, problem):
+    pandas = pytest.importorskip("pandas")
+    _, Y = problem
+    coder = SparseCoder(atoms, transform_n_nonzero_coefs=3, split_sign=split)
+    codes = coder.transform(Y)
+    back = coder.inverse_transform(codes)
+    assert not hasattr(coder, "components_")
+    frame = pandas.DataFrame(Y, columns=[f"y{k}" for k in range(30)])
+    np.testing.assert_array_equal(coder.transform(frame), codes)
+    named = clone(coder).set_output(transform="pandas").transform(frame)
+    assert named.columns[0] == "sparsecoder0"
+    np.testing.assert_array_equal(coder.encode(Y).codes, clone(coder).fit(Y).encode(Y).codes)
+    np.testing.assert_array_equal(coder.fit(Y).transform(Y), codes)
+    np.testing.assert_array_equal(coder.inverse_transform(codes), back)
+    with pytest.raises(InvalidInputError, match=r"dictionary has shape \(60, 30\) and X \(2, 3\)"):
+        clone(coder).transform(np.ones((2, 3)))
+    for call in (SparseCoder().transform, SparseCoder().inverse_transform, SparseCoder().encode):
+        with pytest.raises(NotFittedError):
+            call(Y)
+
+
+@pytest.mark.parametrize("algorithm", ["omp", "ols", "lasso_cd", "cd", "threshold", "fista", "iht"])
+def test_the_type_of_samples_is_kept(algorithm, atoms, problem):
+    _, Y = problem
+    coder = SparseCoder(atoms, transform_algorithm=algorithm, transform_alpha=0.1).fit(Y)
+    codes = coder.transform(Y)
+    assert codes.dtype == np.float64
+    single = coder.transform(Y.astype(np.float32))
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, codes, atol=2e-2)
+    with pytest.raises(InvalidInputError, match="dictionary, as float32 like X, contains -inf"):
+        SparseCoder(1e39 * atoms).fit(Y).transform(Y.astype(np.float32))
+
+
+def test_a_refit_that_fails_leaves_the_coder_there_was(atoms, problem):
+    _, Y = problem
+    coder = SparseCoder(atoms, transform_n_nonzero_coefs=3).fit(Y)
+    before = coder.transform(Y)
+    with pytest.raises(InvalidInputError, match="dictionary has shape"):
+        coder.fit(np.ones((3, 4)))
+    assert coder.n_features_in_ == 30
+    np.testing.assert_array_equal(coder.transform(Y), before)
+
+
+def test_the_dictionary_is_a_copy(atoms, problem):
+    _, Y = problem
+    for given, samples in ((atoms.copy(), Y), (None, np.zeros((3, 30)))):
+        coder = SparseCoder(given).fit(samples)
+        before = coder.components_.copy()
+        (samples if given is None else given)[:] = 7
+        np.testing.assert_array_equal(coder.components_, before)
+
+
+@pytest.mark.parametrize("size", [1e200, 1e-200, 1e308, 5e-324])
+def test_samples_of_any_size_are_atoms_of_norm_1(size):
+    atoms = SparseCoder().fit([[size, size], [0, 0], [1, 0]]).components_
+    np.testing.assert_allclose(atoms, [[np.sqrt(0.5), np.sqrt(0.5)], [1, 0]], rtol=1e-15)
+
+
+def test_warnings_are_at_the_users_line(problem):
+    A, Y = problem
+    for algorithm in ("lasso_cd", "fista", "iht", "omp"):
+        options = {"transform_alpha": 1e-30 if algorithm == "omp" else 1e-4}
+        if algorithm != "omp":
+            options |= {"transform_max_iter": 1, "tol": 1e-12}
+        coder = SparseCoder(A.T, transform_algorithm=algorithm, **options)
+        pipe = make_pipeline(coder)
+        for call in (coder.fit(Y).transform, coder.encode, coder.fit_transform, pipe.fit_transform):
+            with pytest.warns(ConvergenceWarning, match="not converged") as told:
+                call(Y)
+            assert [one.filename for one in told] == [__file__]
+
+
+def test_what_is_not_finite_is_refused_and_not_made(atoms, problem):
+    _, Y = problem
+    coder = SparseCoder(atoms, transform_algorithm="threshold").fit(Y)
+    with pytest.raises(InvalidInputError, match=r"X contains nan at index \(0, 0\)"):
+        coder.inverse_transform(np.full((2, 60), np.nan))
+    with pytest.raises(InvalidInputError, match="X: its products with the dictionary overflow"):
+        SparseCoder(1e200 * atoms, transform_algorithm="threshold").fit(Y).transform(1e200 * Y)

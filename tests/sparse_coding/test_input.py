@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy.sparse.linalg import LinearOperator
 
-from sparrot.errors import InvalidInputError
+from sparrot import _sparrot
+from sparrot.errors import ConvergenceWarning, InvalidInputError
 from sparrot.sparse_coding import fista, iht, ista
 from tests.sparse_coding.reference import plain_ista
 
 A, Y = np.eye(3, 4), np.ones((2, 3))
+D = np.random.default_rng(0).normal(size=(20, 40)) / np.sqrt(20)
 
 
 @pytest.mark.parametrize("solver", [ista, fista])
@@ -51,6 +54,68 @@ def test_bad_arguments(solver, change, message):
     arguments = {"A": A, "Y": Y, "alpha": 0.1} | change
     with pytest.raises(InvalidInputError, match=message):
         solver(**arguments)
+
+
+@pytest.mark.parametrize(
+    "adjoint", [lambda r: 0 * (D.T @ r), lambda r: 2 * (D.T @ r), lambda r: D.T @ r[::-1]]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_functions_that_do_not_belong_together_are_refused(adjoint, dtype):
+    signals = np.random.default_rng(1).normal(size=(5, 20)).astype(dtype)
+    with pytest.raises(InvalidInputError, match="A: the adjoint does not belong to the forward"):
+        ista((lambda x: D @ x, adjoint), signals, 0.1)
+    assert ista((lambda x: D @ x, lambda r: D.T @ r), signals, 0.1).converged
+    # Functions that compute in single precision do belong together.
+    single = D.astype(np.float32)
+    pair = (lambda x: single @ x.astype("f4"), lambda r: single.T @ r.astype("f4"))
+    assert fista(pair, signals, 1.0, tol=1e-4).converged
+
+
+def test_a_linear_operator_without_an_adjoint_is_named():
+    operator = LinearOperator((20, 40), matvec=lambda x: D @ x)
+    with pytest.raises(InvalidInputError, match="a LinearOperator needs rmatvec or rmatmat"):
+        ista(operator, np.ones((2, 20)), 0.1)
+    with pytest.raises(TypeError, match="mine"):
+        ista((lambda x: D @ x, _raises), np.ones((2, 20)), 0.1)
+
+
+def _raises(r):
+    raise TypeError("mine")
+
+
+def test_nan_of_a_function_is_no_fault_of_the_step():
+    def forward(x, calls=[]):  # noqa: B006 (counts calls)
+        calls.append(0)
+        return D @ x if len(calls) == 1 else np.nan * (D @ x)
+
+    with pytest.raises(InvalidInputError, match="the forward function made NaN"):
+        ista((lambda x: np.nan * (D @ x), lambda r: D.T @ r), np.ones((2, 20)), 0.1)
+    with pytest.warns(ConvergenceWarning, match=r"functions of A fail for 2 of 2 .*it may be no"):
+        ista((forward, lambda r: D.T @ r), np.ones((2, 20)), 0.1)
+
+
+def test_the_advice_is_of_the_method(problem):
+    A, Y = problem
+    options = {"tol": 1e-12, "max_iter": 1}
+    with pytest.warns(ConvergenceWarning, match=r"more iterations \(max_iter\), or use fista$"):
+        ista(A, Y, 0.01, **options)
+    with pytest.warns(ConvergenceWarning, match=r"more iterations \(max_iter\)$"):
+        fista(A, Y, 0.01, **options)
+    for dtype, advice in ((np.float64, "a larger tol$"), (np.float32, "a larger tol, or float64$")):
+        with pytest.warns(ConvergenceWarning, match=advice):
+            ista(A.astype(dtype), Y.astype(dtype), 0.3, tol=1e-300, max_iter=100_000)
+
+
+@pytest.mark.parametrize("shapes", [((2, 3), (2, 5)), ((2, 4), (2, 4)), ((2, 3), (1, 4))])
+def test_arrays_that_do_not_belong_together_are_refused_before_they_are_read(shapes):
+    signals, codes = map(np.ones, shapes)
+    settings = {"penalty": "l1", "shape": 0.0, "alpha": 1.0, "positive": False, "tol": 0.0}
+    settings |= {"max_iter": 1}
+    with pytest.raises(InvalidInputError, match="the dictionary has 3 features and 4 atoms"):
+        _sparrot.coding_encode(A.T.copy(), signals, codes, "descent", settings, None)
+    settings |= {"steps": "bound", "step": None, "momentum": "none", "is_watched": False}
+    with pytest.raises(InvalidInputError, match="the dictionary has 3 features and 4 atoms"):
+        _sparrot.coding_solve(A.T.copy(), signals, codes, False, settings, None, None, None)
 
 
 @pytest.mark.parametrize("solver", [ista, fista])

@@ -1,5 +1,8 @@
 """Proximal operators against a search."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -31,6 +34,27 @@ def test_arrays_keep_their_shape_and_type():
     assert found.dtype == np.float32
     np.testing.assert_array_equal(prox("l1", [-1.0, -3.0], 1.0, positive=True), [0, 0])
     assert not np.signbit(prox("l1", [-0.5], 1.0)).any()
+
+
+def test_norms_whose_squares_are_out_of_range():
+    # CEL0 is L0 where the step is long for the column, and nothing where the column is.
+    np.testing.assert_array_equal(prox("cel0", [1.0, 2.0], 1.0, column_norm=1e160), [0, 2])
+    np.testing.assert_array_equal(prox("cel0", [1.0, 2.0], 1.0, column_norm=1e-170), [1, 2])
+    for norm in (1e140, 1e-140):  # the same where they are in range
+        u = np.linspace(-3, 3, 61)
+        beyond = prox("cel0", u, 1.0, column_norm=norm ** (1 + 20 / 140))
+        np.testing.assert_array_equal(beyond, prox("cel0", u, 1.0, column_norm=norm))
+
+
+def test_others_go_on_meanwhile():
+    numbers = np.linspace(1, 9, 3_000_000)
+    worker = threading.Thread(target=prox, args=("l2/3", numbers, 1.0))
+    worker.start()
+    rounds = 0
+    while worker.is_alive():
+        rounds += 1
+        time.sleep(1e-3)
+    assert rounds > 20
 
 
 @pytest.mark.parametrize(

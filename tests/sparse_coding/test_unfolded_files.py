@@ -1,7 +1,10 @@
 """Trained networks in files, in pickles and in torch."""
 
+import contextlib
 import json
 import pickle
+import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -71,6 +74,10 @@ def damaged(path, network, **changes):
         np.savez(file, **contents)
 
 
+def state(**changes):
+    return np.array(json.dumps({"status": "finished", "default": False} | changes))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -92,8 +99,23 @@ def damaged(path, network, **changes):
             ({"parameters": np.array(json.dumps({"learn": learn}))}, "learn is .*: needs a list")
             for learn in (3, None, "step", {"step": 1}, [1])
         ),
-        ({"state": np.array(json.dumps({"feature_names": 3}))}, "'feature_names' is no list of 12"),
+        *(
+            ({"state": state(feature_names=names)}, "'feature_names' is no list of 12")
+            for names in (3, ["y"], [1] * 12)
+        ),
+        ({"state": state(status=[1])}, "no status"),
+        ({"state": state(status="done")}, "no status"),
+        ({"state": state(default=3)}, "no 'default'"),
         ({"state": np.array([object()])}, "not a file of save"),
+        ({"parameters": np.array("[" * 100_000)}, "'parameters' is no JSON"),
+        ({"figures": np.array(["a", "b", "c"])}, "'figures' has another shape or type"),
+        ({"history_epoch": np.array(3)}, "'history' is not made of numbers"),
+        ({"history_loss": np.array(["a", "b", "c"])}, "'history' is not made of numbers"),
+        ({"history_loss": np.ones(7)}, "'history' is not made of numbers"),
+        (
+            {"steps": np.ones(500), "penalties": np.ones(500)},
+            "'steps' has 500 layers: there are 255 at most",
+        ),
     ],
 )
 def test_damaged_files(path, changes, message):
@@ -127,6 +149,61 @@ def test_other_files(network, path):
     other = UnfoldedIHT if isinstance(network, UnfoldedISTA) else UnfoldedISTA
     with pytest.raises(InvalidInputError, match=f"needs '{other.__name__}'"):
         other.load(path)
+
+
+def with_member(path, network, name, content):
+    """Save a network, with a member of the archive that is just these bytes."""
+    network.save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, data in (members | {name: content}).items():
+            archive.writestr(member, data)
+
+
+def header(shape):
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode().ljust(117)
+    return b"\x93NUMPY\x01\x00" + (len(text) + 1).to_bytes(2, "little") + text + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no array", "'steps' is no array"),
+        (header("(1000000000000000,)"), "not a file of save"),
+        (header(f"({2**70},)"), "not a file of save"),
+        (header("(3,)"), "not a file of save"),
+        (header("(3"), "not a file of save"),
+        (header("(-3,)"), "not a file of save"),
+        (b"\x93NUMPY\x09\x09" + 100 * b"x", "not a file of save"),
+    ],
+)
+def test_damaged_members(network, path, content, message):
+    with_member(path, network, "steps.npy", content)
+    with pytest.raises(InvalidInputError, match=message):
+        type(network).load(path)
+
+
+def test_any_bytes_are_refused(network, path):
+    network.save(path)
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        data = bytearray(whole)
+        for place in random.integers(0, len(data), random.integers(1, 200)):
+            data[place] = random.integers(256)
+        path.write_bytes(bytes(data))
+        with contextlib.suppress(InvalidInputError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert type(network).load(path).transform(Y).shape == (60, 20)
+
+
+@pytest.mark.parametrize("seed", [7, np.int64(7), np.uint8(7)])
+def test_a_seed_that_is_an_integer_is_kept(path, seed):
+    UnfoldedISTA(A, n_layers=1, n_epochs=1, random_state=seed).fit(Y).save(path)
+    again = UnfoldedISTA.load(path)
+    assert again.random_state == 7
+    assert type(again.random_state) is int
 
 
 def test_pickle(network):

@@ -90,7 +90,6 @@ def unfolded(network: Any) -> Unfolded:
             f"network is {network!r}: needs an UnfoldedISTA or UnfoldedIHT that has been trained"
         )
     dictionary = torch.from_numpy(np.array(network.dictionary_))
-    with np.errstate(divide="ignore"):
-        logs = [np.log(values) for values in (network.steps_, network.penalties_)]
+    logs = network._logarithms()
     log_steps, log_penalties = (torch.from_numpy(log).to(dictionary.dtype) for log in logs)
     return Unfolded(dictionary, log_steps, log_penalties, soft=isinstance(network, UnfoldedISTA))

@@ -5,7 +5,7 @@ signals are rows of ``Y`` (n_signals, n_features), atoms are columns of ``A`` (n
 n_atoms), codes are rows of ``X`` (n_signals, n_atoms).
 
 =======================  ==================================================================
-:func:`ista`             proximal gradient steps on a batch, for any penalty
+:func:`ista`             proximal gradient steps on a batch, for seven penalties
 :func:`fista`            the same with momentum
 :func:`iht`              iterative hard thresholding: L0, or the k largest
 :func:`debias`           least squares on the atoms that codes use

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 
 from sparrot._validation import as_flag
-from sparrot.sparse_coding._dictionary import as_problem
 from sparrot.sparse_coding._penalty import Penalty
 from sparrot.sparse_coding._result import CodingResult
-from sparrot.sparse_coding._solve import as_settings, as_tol, solve
-from sparrot.sparse_coding._watching import CodingState, Watching
+from sparrot.sparse_coding._solve import Options, solve
+from sparrot.sparse_coding._watching import CodingState
 
 
 def ista(
@@ -41,7 +40,7 @@ def ista(
     A : array_like, sparse matrix, LinearOperator or pair of functions
         The dictionary, (n_features, n_atoms): atoms are its columns. Of a pair ``(forward,
         adjoint)`` the first makes (n_features, k) of (n_atoms, k), as ``LinearOperator.matmat``,
-        and the second is its adjoint.
+        and the second is its adjoint: that is tried with a few random vectors and signals.
     Y : array_like of shape (n_signals, n_features)
         The signals, one in each row; or a single one, of shape (n_features,).
     alpha : float
@@ -125,13 +124,21 @@ def ista(
     >>> result.codes.shape, result.converged, bool(result.gap.max() <= 1e-6)
     ((100, 40), True, True)
     """
-    chosen = Penalty.of(penalty, alpha, gamma, a)
-    problem = as_problem(A, Y, check_finite=as_flag(check_finite, "check_finite"))
-    settings = as_settings(
-        "none", positive, step, first_step, as_tol(tol, problem.signals.dtype), max_iter
+    options = Options(
+        positive=positive,
+        step=step,
+        first_step=first_step,
+        init=init,
+        tol=tol,
+        max_iter=max_iter,
+        max_time=max_time,
+        callback=callback,
+        verbose=verbose,
+        trace=trace,
+        check_finite=check_finite,
+        n_threads=n_threads,
     )
-    watching = Watching.of(callback, verbose, trace)
-    return solve(problem, chosen, settings, init, max_time, watching, n_threads)
+    return solve(A, Y, Penalty.of(penalty, alpha, gamma, a), "none", options)
 
 
 def fista(
@@ -240,11 +247,19 @@ def fista(
     >>> bool(fast.n_iter.mean() < slow.n_iter.mean() / 2)
     True
     """
-    chosen = Penalty.of(penalty, alpha, gamma, a)
-    problem = as_problem(A, Y, check_finite=as_flag(check_finite, "check_finite"))
     momentum = "restarted" if as_flag(restart, "restart") else "always"
-    settings = as_settings(
-        momentum, positive, step, first_step, as_tol(tol, problem.signals.dtype), max_iter
+    options = Options(
+        positive=positive,
+        step=step,
+        first_step=first_step,
+        init=init,
+        tol=tol,
+        max_iter=max_iter,
+        max_time=max_time,
+        callback=callback,
+        verbose=verbose,
+        trace=trace,
+        check_finite=check_finite,
+        n_threads=n_threads,
     )
-    watching = Watching.of(callback, verbose, trace)
-    return solve(problem, chosen, settings, init, max_time, watching, n_threads)
+    return solve(A, Y, Penalty.of(penalty, alpha, gamma, a), momentum, options)

@@ -1,5 +1,6 @@
 """Sparse coding as a scikit-learn transformer."""
 
+import copy
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ except ImportError as error:
 
 from sparrot._validation import (
     FloatArray,
+    as_above,
     as_choice,
     as_count,
     as_flag,
@@ -24,8 +26,9 @@ from sparrot._validation import (
 )
 from sparrot.errors import InvalidInputError
 from sparrot.sparse_coding._batch import fista, ista
-from sparrot.sparse_coding._dictionary import as_problem
-from sparrot.sparse_coding._encode import encode
+from sparrot.sparse_coding._dictionary import as_problem, in_type
+from sparrot.sparse_coding._encode import descend, pursue
+from sparrot.sparse_coding._failing import unchanged_by_failure
 from sparrot.sparse_coding._hard import iht
 from sparrot.sparse_coding._penalty import PENALTIES, Penalty
 from sparrot.sparse_coding._result import CodingResult
@@ -38,8 +41,8 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     """Sparse codes of samples by a given dictionary.
 
     Finds, for every row ``y`` of ``X``, few atoms whose combination ``code @ dictionary`` is near
-    it. Takes the parameters of scikit-learn's estimator of this name, with the same meaning, and
-    more.
+    it. Takes the parameters of scikit-learn's estimator of this name, and more. As there, a given
+    dictionary codes without a call of ``fit``. What differs is in the notes.
 
     Parameters
     ----------
@@ -63,10 +66,11 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         - "threshold": soft thresholding of the products with the atoms.
     transform_n_nonzero_coefs : int, default=None
         Of "omp", "ols" and "iht": the number of atoms in a code, at most; by default a tenth of the
-        features, and at least 1, unless ``transform_alpha`` is given.
+        features, and at least 1. With "omp" and "ols" ``transform_alpha`` overrides it; with "iht"
+        it overrides ``transform_alpha``.
     transform_alpha : float, default=None
         The weight of the penalty, above 0; 1 by default. Of "omp" and "ols" the squared norm of
-        the residual to reach.
+        the residual to reach, with as many atoms as that takes.
     split_sign : bool, default=False
         Whether codes are split into their positive and their negative parts, side by side.
     n_jobs : int, default=None
@@ -101,10 +105,16 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     See Also
     --------
-    sklearn.decomposition.SparseCoder : The same, without certificates.
+    sklearn.decomposition.SparseCoder : Without certificates.
 
     Notes
     -----
+    What differs from scikit-learn: "lars" is not offered. "lasso_lars" is coordinate descent.
+    ``transform_alpha`` of "omp" is what is documented there, the squared residual to reach, which
+    overrides ``transform_n_nonzero_coefs``; version 1.9 ignores it. "omp" ends earlier where what
+    is left of a sample is rounding. ``positive_code`` works with all algorithms. Of float32 samples
+    codes are float32, whatever the type of the dictionary.
+
     Coordinate descent works on rows of the Gram matrix of the atoms: a greedy start, cycles over
     the atoms in use, and with L1 the minimum for the signs found. :meth:`encode` returns codes
     with their certificates.
@@ -192,22 +202,37 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if self.transform_n_nonzero_coefs is not None:
             self._count()
         as_tol(self.tol, np.float64)
-        data = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
-        self.components_ = _normalised(data) if self.dictionary is None else self._given()
-        if self.components_.shape[1] != data.shape[1]:
-            raise InvalidInputError(
-                f"dictionary has shape {self.components_.shape} and X {data.shape}: needs as many "
-                "columns in both"
-            )
-        self.n_components_ = len(self.components_)
+        as_above(self.gamma, "gamma", 0)
+        as_above(self.a, "a", 2)
+        as_flag(self.positive_code, "positive_code")
+        as_flag(self.split_sign, "split_sign")
+        as_threads(self.n_threads)
+        with unchanged_by_failure(self):
+            data = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
+            atoms = _normalised(data) if self.dictionary is None else self._given(data)
+        self.components_ = atoms
+        self.n_components_ = len(atoms)
         return self
 
-    def _given(self) -> FloatArray:
-        atoms = as_floats(self.dictionary, "dictionary", ndim=2)
+    def _given(self, data: FloatArray) -> FloatArray:
+        given = as_floats(self.dictionary, "dictionary", ndim=2)
+        atoms = np.array(given)  # a copy: it may be changed by its owner
         if 0 in atoms.shape:
             raise InvalidInputError(f"dictionary has shape {atoms.shape}: needs at least one atom")
         require_finite(atoms, "dictionary")
+        if atoms.shape[1] != data.shape[1]:
+            raise InvalidInputError(
+                f"dictionary has shape {atoms.shape} and X {data.shape}: needs as many columns in "
+                "both"
+            )
         return atoms
+
+    def _fitted(self, samples: object) -> Self:
+        """Return the estimator; or a copy made ready, if all that takes is the dictionary."""
+        if self.dictionary is not None and not hasattr(self, "components_"):
+            return copy.copy(self).fit(samples)
+        check_is_fitted(self)
+        return self
 
     def transform(self, X: object) -> FloatArray:
         """Code samples.
@@ -227,7 +252,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ValueError
             If ``X`` is not finite or has another number of columns than in ``fit``.
         sklearn.exceptions.NotFittedError
-            Before ``fit``.
+            Before ``fit``, without a dictionary.
 
         Warns
         -----
@@ -235,7 +260,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             If a certificate is above ``tol``, or "omp" or "ols" does not reach
             ``transform_alpha``.
         """
-        codes = self._encode(X, stacklevel=2)
+        codes = self._fitted(X)._encode(X)
         found: FloatArray = codes if isinstance(codes, np.ndarray) else codes.codes
         if as_flag(self.split_sign, "split_sign"):
             found = np.hstack([np.maximum(found, 0), np.maximum(-found, 0)])
@@ -263,7 +288,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ValueError
             If ``X`` is not finite or has another number of columns than in ``fit``.
         sklearn.exceptions.NotFittedError
-            Before ``fit``.
+            Before ``fit``, without a dictionary.
 
         Warns
         -----
@@ -271,7 +296,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             If a certificate is above ``tol``, or "omp" or "ols" does not reach
             ``transform_alpha``.
         """
-        result: CodingResult | FloatArray = self._encode(X, stacklevel=2)
+        result: CodingResult | FloatArray = self._fitted(X)._encode(X)
         if isinstance(result, np.ndarray):
             raise InvalidInputError('transform_algorithm is "threshold": needs one that minimises')
         return result
@@ -292,30 +317,31 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Raises
         ------
         sparrot.errors.InvalidInputError
-            If the codes have another number of columns.
+            If the codes are not finite, or have another number of columns.
         sklearn.exceptions.NotFittedError
-            Before ``fit``.
+            Before ``fit``, without a dictionary.
         """
-        check_is_fitted(self)
+        atoms = self._fitted(self.dictionary).components_
         codes = as_floats(X, "X", ndim=2)
+        require_finite(codes, "X")
         split = as_flag(self.split_sign, "split_sign")
-        needed = self.n_components_ * (2 if split else 1)
+        needed = len(atoms) * (2 if split else 1)
         if codes.shape[1] != needed:
             raise InvalidInputError(f"X has {codes.shape[1]} columns: needs {needed}")
         if split:
-            codes = codes[:, : self.n_components_] - codes[:, self.n_components_ :]
-        found: FloatArray = codes @ self.components_
+            codes = codes[:, : len(atoms)] - codes[:, len(atoms) :]
+        found: FloatArray = codes @ atoms
         return found
 
-    def _encode(self, X: object, *, stacklevel: int) -> Any:
-        check_is_fitted(self)
+    def _encode(self, X: object) -> Any:
         data = validate_data(self, X, dtype=[np.float64, np.float32], order="C", reset=False)
         positive = as_flag(self.positive_code, "positive_code")
         max_iter = as_count(self.transform_max_iter, "transform_max_iter")
         threads = as_threads(self.n_threads)
         algorithm = as_choice(self.transform_algorithm, "transform_algorithm", ALGORITHMS)
+        atoms = in_type(self.components_, data.dtype, "dictionary").T
         if algorithm == "threshold":
-            return self._thresholded(data, positive)
+            return self._thresholded(data, atoms, positive)
         options: dict[str, Any] = {
             "positive": positive,
             "tol": self.tol,
@@ -323,10 +349,9 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             "n_threads": threads,
             "check_finite": False,
         }
-        atoms = self.components_.T
         if algorithm == "iht":
-            count = self._count() if self._counts() else None
-            alpha = None if self._counts() else self._alpha()
+            counts = self.transform_alpha is None or self.transform_n_nonzero_coefs is not None
+            count, alpha = (self._count(), None) if counts else (None, self._alpha())
             return iht(atoms, data, alpha, n_nonzero_coefs=count, **options)
         if algorithm in ("ista", "fista"):
             solver = ista if algorithm == "ista" else fista
@@ -339,29 +364,30 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 a=self.a,
                 **options,
             )
-        if algorithm in ("omp", "ols"):
-            # As scikit-learn: a residual to reach if alpha is given, else a number of atoms.
-            count = self._count() if self._counts() else self.n_components_
-            squares = 0.0 if self._counts() else self._alpha()
-            penalty = Penalty("largest" if algorithm == "omp" else "ols", float(count), squares)
-        else:
-            name = self.penalty if algorithm == "cd" else "l1"
-            penalty = Penalty.of(name, self._alpha(), self.gamma, self.a)
         if self.tol is None:
             raise InvalidInputError(f'tol is None with "{algorithm}": needs a certificate to reach')
-        return encode(
-            as_problem(atoms, data, check_finite=False),
-            penalty,
+        problem = as_problem(atoms, data, check_finite=False)
+        if algorithm in ("omp", "ols"):
+            counts = self.transform_alpha is None
+            return pursue(
+                problem,
+                algorithm,
+                count=self._count() if counts else self.n_components_,
+                squares=0.0 if counts else self._alpha(),
+                positive=positive,
+                n_threads=threads,
+            )
+        return descend(
+            problem,
+            Penalty.of(
+                self.penalty if algorithm == "cd" else "l1", self._alpha(), self.gamma, self.a
+            ),
             positive=positive,
             # Also of float32: codes are found in double precision.
             tol=as_tol(self.tol, np.float64),
             max_iter=max_iter,
             n_threads=threads,
-            stacklevel=stacklevel + 1,
         )
-
-    def _counts(self) -> bool:
-        return self.transform_alpha is None or self.transform_n_nonzero_coefs is not None
 
     def _count(self) -> int:
         if self.transform_n_nonzero_coefs is None:
@@ -373,15 +399,18 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             return 1.0
         return as_positive(self.transform_alpha, "transform_alpha")
 
-    def _thresholded(self, data: FloatArray, positive: bool) -> FloatArray:
-        products = data @ self.components_.T
+    def _thresholded(self, data: FloatArray, atoms: FloatArray, positive: bool) -> FloatArray:
+        with np.errstate(over="ignore", invalid="ignore"):
+            products = data @ atoms
+        if not np.isfinite(products).all():
+            raise InvalidInputError("X: its products with the dictionary overflow: scale either")
         sizes = products if positive else np.abs(products)
         shrunk: FloatArray = np.sign(products) * np.maximum(sizes - self._alpha(), 0) + 0.0
         return shrunk
 
     @property
     def _n_features_out(self) -> int:
-        return self.n_components_ * (2 if self.split_sign else 1)
+        return len(self._fitted(self.dictionary).components_) * (2 if self.split_sign else 1)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -390,9 +419,12 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
 
 def _normalised(data: FloatArray) -> FloatArray:
-    norms = np.linalg.norm(data, axis=1, keepdims=True)
-    if not norms.any():
-        return data[:1]
-    kept = norms[:, 0] > 0
-    atoms: FloatArray = data[kept] / norms[kept]
+    """Return the rows that are not 0, over their norms."""
+    kept = data[data.any(axis=1)]
+    if not len(kept):
+        return data[:1].copy()
+    # Scaled by a power of 2, which rounds nothing, so that squares neither over- nor underflow.
+    exponents = np.frexp(np.abs(kept).max(axis=1, keepdims=True))[1]
+    scaled = np.ldexp(kept, -exponents)
+    atoms: FloatArray = scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
     return atoms

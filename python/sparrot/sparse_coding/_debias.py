@@ -5,8 +5,7 @@ import numpy as np
 from sparrot._validation import as_flag, as_floats, as_threads, require_finite
 from sparrot.errors import InvalidInputError
 from sparrot.sparse_coding._dictionary import as_problem
-from sparrot.sparse_coding._encode import encode
-from sparrot.sparse_coding._penalty import Penalty
+from sparrot.sparse_coding._encode import refit
 from sparrot.sparse_coding._result import CodingResult
 
 
@@ -83,14 +82,4 @@ def debias(
         require_finite(given, "codes")
     # Only the support counts: numbers could over- or underflow in the type of the signals.
     start = np.array(np.atleast_2d(given) != 0, dtype=problem.signals.dtype, order="C")
-    result = encode(
-        problem,
-        Penalty("refit", 0.0, 0.0),
-        start=start,
-        positive=False,
-        tol=0.0,
-        max_iter=1,
-        n_threads=as_threads(n_threads),
-        stacklevel=2,
-    )
-    return result
+    return refit(problem, start, n_threads=as_threads(n_threads))

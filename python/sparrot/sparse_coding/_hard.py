@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 
-from sparrot._validation import as_count, as_flag, as_positive
+from sparrot._validation import as_count, as_positive
 from sparrot.errors import InvalidInputError
-from sparrot.sparse_coding._dictionary import as_problem
 from sparrot.sparse_coding._penalty import Penalty
 from sparrot.sparse_coding._result import CodingResult
-from sparrot.sparse_coding._solve import as_settings, as_tol, solve
-from sparrot.sparse_coding._watching import CodingState, Watching
+from sparrot.sparse_coding._solve import Options, solve
+from sparrot.sparse_coding._watching import CodingState
 
 
 def iht(
@@ -114,13 +113,22 @@ def iht(
         raise InvalidInputError(
             f"alpha is {alpha!r} and n_nonzero_coefs is {n_nonzero_coefs!r}: needs one of them"
         )
-    problem = as_problem(A, Y, check_finite=as_flag(check_finite, "check_finite"))
     if n_nonzero_coefs is None:
         chosen = Penalty("l0", 0.0, as_positive(alpha, "alpha"))
     else:
-        chosen = Penalty("largest", float(as_count(n_nonzero_coefs, "n_nonzero_coefs")), 0.0)
-    settings = as_settings(
-        "none", positive, step, first_step, as_tol(tol, problem.signals.dtype), max_iter
+        chosen = Penalty("largest", as_count(n_nonzero_coefs, "n_nonzero_coefs"), 0.0)
+    options = Options(
+        positive=positive,
+        step=step,
+        first_step=first_step,
+        init=init,
+        tol=tol,
+        max_iter=max_iter,
+        max_time=max_time,
+        callback=callback,
+        verbose=verbose,
+        trace=trace,
+        check_finite=check_finite,
+        n_threads=n_threads,
     )
-    watching = Watching.of(callback, verbose, trace)
-    return solve(problem, chosen, settings, init, max_time, watching, n_threads)
+    return solve(A, Y, chosen, "none", options)

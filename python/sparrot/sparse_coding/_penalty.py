@@ -15,6 +15,10 @@ from sparrot._validation import (
 )
 from sparrot.errors import InvalidInputError
 
+# Norms beyond these have squares out of range. With larger ones CEL0's operator is that of L0, with
+# smaller ones that of nothing, as it is with these.
+LEAST_NORM, MOST_NORM = 1e-150, 1e150
+
 PENALTIES = ("l1", "l0", "cel0", "mcp", "scad", "l1/2", "l2/3")
 
 
@@ -22,14 +26,19 @@ class Penalty(NamedTuple):
     """A penalty with its weight: checked."""
 
     name: str
-    shape: float
-    """gamma of "mcp", a of "scad", the number of "largest" and "ols"."""
+    shape: float | int
+    """gamma of "mcp", a of "scad"; of "largest", how many numbers stay: an integer."""
     alpha: float
 
     @property
     def is_convex(self) -> bool:
         """Whether there is a duality gap."""
         return self.name == "l1"
+
+    @property
+    def certificate(self) -> str:
+        """What tells how far from optimal a code is."""
+        return "gap" if self.is_convex else "stationarity"
 
     @classmethod
     def of(cls, penalty: object, alpha: object, gamma: object, a: object) -> "Penalty":
@@ -108,7 +117,7 @@ def prox(
         index = int(np.flatnonzero(~np.isfinite(numbers))[0])
         raise InvalidInputError(f"u contains {numbers.flat[index]} at flat index {index}")
     flat = np.array(numbers, dtype=np.float64).ravel()
-    norm = as_positive(column_norm, "column_norm")
+    norm = min(max(as_positive(column_norm, "column_norm"), LEAST_NORM), MOST_NORM)
     _sparrot.coding_prox(
         flat,
         chosen.name,

@@ -1,6 +1,5 @@
 """What the batch solvers return."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy as np
 from sparrot._native import Status
 from sparrot._result import Result
 from sparrot._validation import FloatArray
-from sparrot._warnings import convergence_warning
+from sparrot._warnings import warn_the_caller
 
 
 class CodingResult(Result):
@@ -24,17 +23,19 @@ class CodingResult(Result):
     stationarity : ndarray of shape (n_signals,)
         For other penalties instead: the length of the move that a step of the method would still
         make, over ``sqrt(step)`` and the norm of the signal. (For steps below ``1 / (A**2).sum()``
-        the move is first scaled up to one of that length.)
+        the move is first scaled up to one of that length; of an operator that sum is estimated.)
+        Of coordinate descent, each number makes a step of its own, 1 over the squared norm of its
+        atom.
     objective : ndarray of shape (n_signals,)
         ``((y - A @ x)**2).sum() / 2 + alpha * penalty(x).sum()``.
     n_iter : ndarray of shape (n_signals,)
         Iterations of each signal.
     step : ndarray of shape (n_signals,)
-        The step of each in its last iteration.
+        The step of each in its last iteration; of coordinate descent the shortest of all atoms.
     signal_status : ndarray of shape (n_signals,)
         How each ended: see :class:`sparrot.Status`.
     diverged : ndarray of bool, of shape (n_signals,)
-        Whose iterates grew without bound, because the step was too large: they have the code they
+        Whose iterates grew without bound, as with a step that is too large: they have the code they
         started from.
     converged : bool
         Whether every signal is within ``tol``.
@@ -57,17 +58,40 @@ class CodingResult(Result):
 def result_of(
     raw: dict[str, Any],
     codes: FloatArray,
-    is_convex: bool,
+    is_single: bool,
+    certificate: str,
     tol: float,
+    *,
+    more: str = "",
+    lost: tuple[str, str] = ("", ""),
     failure: str | None = None,
 ) -> CodingResult:
-    """Make the result, which may be told of as a failure of its own."""
-    name, figures = ("gap" if is_convex else "stationarity"), raw["certificate"]
+    """Make the result.
+
+    ``more`` says what to do if iterations did not suffice, ``lost`` what made iterates grow without
+    bound, and what to do; ``failure`` is a message of its own.
+    """
+    figures = raw["certificate"]
+    advice = {
+        Status.MAX_ITER: more,
+        Status.MAX_TIME: "allow more time (max_time)",
+        Status.CALLBACK: "the callback asked to stop",
+        Status.STALLED: "rounding allows no less: use a larger tol"
+        + (", or float64" if codes.dtype == np.float32 else ""),
+    }
     statuses = np.array(raw["status"], dtype=np.str_)
-    status, message = _summary(statuses, raw["diverged"], name, figures, tol)
+    if raw["diverged"].any():
+        status = Status.STALLED
+        cause, remedy = lost
+        message = (
+            f"{cause} {int(raw['diverged'].sum())} of {len(statuses)} signals, whose iterates grew "
+            f"without bound; their codes are those they started from: {remedy}"
+        )
+    else:
+        status, message = _summary(statuses, certificate, figures, tol, advice)
     return CodingResult(
-        codes=codes,
-        **{name: figures},
+        codes=codes[0] if is_single else codes,
+        **{certificate: figures},
         objective=raw["objective"],
         n_iter=raw["n_iter"],
         step=raw["step"],
@@ -89,16 +113,8 @@ def _trace(raw: dict[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-ADVICE = {
-    Status.MAX_ITER: "allow more iterations (max_iter), or use fista",
-    Status.MAX_TIME: "allow more time (max_time)",
-    Status.CALLBACK: "the callback asked to stop",
-    Status.STALLED: "rounding allows no less: use a larger tol, or float64",
-}
-
-
 def _summary(
-    statuses: FloatArray, diverged: FloatArray, name: str, figures: FloatArray, tol: float
+    statuses: FloatArray, name: str, figures: FloatArray, tol: float, advice: dict[Status, str]
 ) -> tuple[Status, str]:
     missed = statuses != Status.CONVERGED.value
     if not missed.any() and tol == 0:
@@ -106,27 +122,18 @@ def _summary(
     if not missed.any():
         return Status.CONVERGED, f"all {len(statuses)} signals are within tol={tol:g}"
     worst = max(figures[missed])
-    if diverged.any():
-        return Status.STALLED, (
-            f"the step is too large for {int(diverged.sum())} of {len(statuses)} signals, whose "
-            "iterates grew without bound; their codes are those they started from: leave step out"
-        )
     order = (Status.CALLBACK, Status.STALLED, Status.MAX_TIME, Status.MAX_ITER)
     status = next(status for status in order if (statuses == status.value).any())
     if status is Status.MAX_ITER and tol == 0:
         return status, f"all iterations were done, as asked; the largest {name} is {worst:.3g}"
     return status, (
         f"{int(missed.sum())} of {len(statuses)} signals have a {name} above tol={tol:g}, "
-        f"{worst:.3g} at most: {ADVICE[status]}"
+        f"{worst:.3g} at most: {advice[status]}"
     )
 
 
-def warn_unless_converged(result: CodingResult, tol: float, *, stacklevel: int) -> None:
+def warn_unless_converged(result: CodingResult, tol: float) -> None:
     """Tell, unless a number of iterations was asked for and done."""
     done = result.status is Status.MAX_ITER and tol == 0
     if not (result.converged or done):
-        warnings.warn(
-            f"not converged ({result.status.value}): {result.message}",
-            convergence_warning(),
-            stacklevel=stacklevel + 1,
-        )
+        warn_the_caller(f"not converged ({result.status.value}): {result.message}")

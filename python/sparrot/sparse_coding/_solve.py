@@ -1,6 +1,7 @@
 """From a checked problem to the result of a batch solver."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,31 +13,36 @@ from sparrot._validation import (
     as_count,
     as_flag,
     as_floats,
+    as_max_time,
     as_positive,
     as_threads,
     require_finite,
 )
 from sparrot.errors import InvalidInputError
-from sparrot.sparse_coding._dictionary import Problem
+from sparrot.sparse_coding._dictionary import Problem, as_problem
 from sparrot.sparse_coding._penalty import Penalty
 from sparrot.sparse_coding._result import CodingResult, result_of, warn_unless_converged
-from sparrot.sparse_coding._watching import Watching
+from sparrot.sparse_coding._watching import CodingState, Watching
 
 # Gaps that iterations in float32 always came below were up to 3e-6.
 DEFAULT_TOL = {np.float64: 1e-6, np.float32: 1e-5}
 
 
-def as_settings(
-    momentum: str, positive: object, step: object, first_step: object, tol: float, max_iter: object
-) -> dict[str, Any]:
-    """Check what the solver takes besides dictionary, signals and penalty."""
-    return {
-        "momentum": momentum,
-        "positive": as_flag(positive, "positive"),
-        **_as_steps(step, first_step),
-        "tol": tol,
-        "max_iter": as_count(max_iter, "max_iter"),
-    }
+class Options(NamedTuple):
+    """What all batch solvers take: see :func:`ista`. Nothing is checked yet."""
+
+    positive: bool
+    step: float | str | None
+    first_step: float | None
+    init: object
+    tol: float | str | None
+    max_iter: int
+    max_time: float | None
+    callback: Callable[[CodingState], object] | None
+    verbose: int
+    trace: bool
+    check_finite: bool
+    n_threads: int | None
 
 
 def as_tol(tol: object, dtype: Any) -> float:
@@ -64,42 +70,63 @@ def _as_steps(step: object, first_step: object) -> dict[str, Any]:
     return {"steps": name, "step": first}
 
 
-def solve(
-    problem: Problem,
-    penalty: Penalty,
-    settings: dict[str, Any],
-    init: object,
-    max_time: object,
-    watching: Watching,
-    n_threads: object,
-) -> CodingResult:
-    """Code signals; for functions that users call."""
+def solve(A: object, Y: object, penalty: Penalty, momentum: str, options: Options) -> CodingResult:
+    """Code signals by proximal steps."""
+    problem = as_problem(A, Y, check_finite=as_flag(options.check_finite, "check_finite"))
     if problem.is_operator and penalty.name == "cel0":
         raise InvalidInputError('penalty is "cel0" and A an operator: needs A as a matrix')
-    shape = (len(problem.signals), problem.atoms)
-    codes = _start(init, shape, problem)
+    watching = Watching.of(options.callback, options.verbose, options.trace)
+    tol = as_tol(options.tol, problem.signals.dtype)
+    settings = {
+        "penalty": penalty.name,
+        "shape": penalty.shape,
+        "alpha": penalty.alpha,
+        "momentum": momentum,
+        "positive": as_flag(options.positive, "positive"),
+        **_as_steps(options.step, options.first_step),
+        "tol": tol,
+        "max_iter": as_count(options.max_iter, "max_iter"),
+        "is_watched": watching.is_on,
+    }
+    codes = _start(options.init, (len(problem.signals), problem.atoms), problem)
     _require_feasible(codes, penalty, settings["positive"])
     simd_level()  # raises if SPARROT_SIMD asks for what there is not
     raw = _sparrot.coding_solve(
         problem.dictionary,
         problem.signals,
         codes,
-        init is not None,
-        {
-            "penalty": penalty.name,
-            "shape": penalty.shape,
-            "alpha": penalty.alpha,
-            "is_watched": watching.is_on,
-            **settings,
-        },
-        None if max_time is None else as_positive(max_time, "max_time", zero=True),
-        watching.observer("gap" if penalty.is_convex else "stationarity"),
-        as_threads(n_threads),
+        options.init is not None,
+        settings,
+        as_max_time(options.max_time),
+        watching.observer(penalty.certificate),
+        as_threads(options.n_threads),
     )
-    found = codes[0] if problem.is_single else codes
-    result = result_of(raw, found, penalty.is_convex, settings["tol"])
-    warn_unless_converged(result, settings["tol"], stacklevel=3)
+    result = result_of(
+        raw,
+        codes,
+        problem.is_single,
+        penalty.certificate,
+        tol,
+        more=_more(momentum, penalty),
+        lost=_lost(settings["steps"], problem.is_operator),
+    )
+    warn_unless_converged(result, tol)
     return result
+
+
+def _more(momentum: str, penalty: Penalty) -> str:
+    """Say what to do if iterations did not suffice."""
+    has_momentum = momentum != "none" or penalty.name == "largest"
+    return "allow more iterations (max_iter)" + ("" if has_momentum else ", or use fista")
+
+
+def _lost(steps: str, is_operator: bool) -> tuple[str, str]:
+    """Say what makes iterates grow without bound, and what to do."""
+    if steps == "fixed":
+        return "the step is too large for", "leave step out"
+    if is_operator:
+        return "the functions of A fail for", "look at what they return: it may be no number"
+    return "momentum does not suit", "use ista, or step='backtracking'"
 
 
 def _start(init: object, shape: tuple[int, int], problem: Problem) -> FloatArray:

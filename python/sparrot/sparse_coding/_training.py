@@ -1,7 +1,9 @@
 """What a user sees of training while it goes on."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from sparrot.sparse_coding._watching import as_watchers
 
 
 class TrainingState(NamedTuple):
@@ -21,20 +23,19 @@ class TrainingState(NamedTuple):
     """Seconds since training began."""
 
 
-def as_observer(
-    callback: Callable[[TrainingState], object] | None, verbose: int
-) -> Callable[..., bool] | None:
+def as_observer(callback: Any, verbose: Any) -> Callable[..., bool] | None:
     """Return what is called after each pass, if anybody wants to know."""
-    if callback is None and not verbose:
+    callback, talks = as_watchers(callback, verbose)
+    if callback is None and not talks:
         return None
-    if verbose:
+    if talks:
         print(f"{'epoch':>6} {'layers':>6} {'loss':>12} {'gradient':>9} {'nnz':>6} {'s':>8}")
 
     def observe(
         epoch: int, time: float, loss: float, gradient: float, nonzeros: int, layers: int
     ) -> bool:
         state = TrainingState(epoch, layers, loss, gradient, nonzeros, time)
-        if verbose:
+        if talks:
             figures = f"{loss:12.5e} {gradient:9.1e} {nonzeros:6d} {time:8.2f}"
             print(f"{epoch:6d} {layers:6d} {figures}", flush=True)
         return callback is not None and bool(callback(state))

@@ -26,8 +26,9 @@ class UnfoldedISTA(UnfoldedNetwork):
     loss : {"unsupervised", "supervised"}, default="unsupervised"
         What training minimises: the mean objective, or the mean squared error to true codes.
     learn : tuple of {"step", "threshold"}, default=("step", "threshold")
-        What is learned of each layer: its step, its penalty (which with the step makes its
-        threshold), or both. What is not keeps the value of the plain algorithm.
+        What is learned of each layer: its step; "threshold" for its penalty, which with the step
+        makes its threshold; or both. What is not keeps the value of the plain algorithm: with
+        "step" alone penalties stay, and thresholds follow the steps.
     incremental : bool, default=True
         Whether layers are added one by one, those before being trained on; else all are trained
         from the start.
@@ -42,7 +43,9 @@ class UnfoldedISTA(UnfoldedNetwork):
     random_state : int, RandomState instance or None, default=0
         Of the order of the signals. The same bits come out for any number of threads.
     max_time : float, default=None
-        Seconds after which training ends with what it has.
+        Seconds after which training ends with what it has. What is needed in any case comes on
+        top: the Gram matrix and the products of signals and atoms before, ``loss_``,
+        ``plain_loss_`` and ``stationarity_`` after.
     callback : callable, default=None
         Called with a :class:`TrainingState` after each pass over the signals; training ends if it
         returns True.
@@ -73,7 +76,8 @@ class UnfoldedISTA(UnfoldedNetwork):
         by the logarithm of what is learned, relative to that loss.
     status_ : str
         How training ended: "finished", "max_time", "callback", "diverged", "interrupted", or
-        "no_gain" if the plain algorithm has the smaller loss: its parameters are then kept.
+        "no_gain" if all passes are done and the plain algorithm has the smaller loss. Where it has,
+        its parameters are kept, however training ended: ``loss_`` is then ``plain_loss_``.
     n_iter_ : int
         Passes over the signals.
     n_features_in_ : int
@@ -166,8 +170,9 @@ class UnfoldedIHT(UnfoldedNetwork):
     loss : {"unsupervised", "supervised"}, default="unsupervised"
         What training minimises: the mean objective, or the mean squared error to true codes.
     learn : tuple of {"step", "threshold"}, default=("step", "threshold")
-        What is learned of each layer: its step, its penalty (which with the step makes its
-        threshold), or both. What is not keeps the value of the plain algorithm.
+        What is learned of each layer: its step; "threshold" for its penalty, which with the step
+        makes its threshold; or both. What is not keeps the value of the plain algorithm: with
+        "step" alone penalties stay, and thresholds follow the steps.
     gate : {"smoothstep", "sigmoid", "exact"}, default="smoothstep"
         The threshold while training: a gate that opens by a cubic around it, one that opens by a
         logistic function, or the exact one, which has no derivative by its threshold.
@@ -194,7 +199,9 @@ class UnfoldedIHT(UnfoldedNetwork):
     random_state : int, RandomState instance or None, default=0
         Of the order of the signals. The same bits come out for any number of threads.
     max_time : float, default=None
-        Seconds after which training ends with what it has.
+        Seconds after which training ends with what it has. What is needed in any case comes on
+        top: the Gram matrix and the products of signals and atoms before, ``loss_``,
+        ``plain_loss_`` and ``stationarity_`` after.
     callback : callable, default=None
         Called with a :class:`TrainingState` after each pass over the signals; training ends if it
         returns True.
@@ -225,7 +232,8 @@ class UnfoldedIHT(UnfoldedNetwork):
         by the logarithm of what is learned, relative to that loss.
     status_ : str
         How training ended: "finished", "max_time", "callback", "diverged", "interrupted", or
-        "no_gain" if the plain algorithm has the smaller loss: its parameters are then kept.
+        "no_gain" if all passes are done and the plain algorithm has the smaller loss. Where it has,
+        its parameters are kept, however training ended: ``loss_`` is then ``plain_loss_``.
     n_iter_ : int
         Passes over the signals.
     n_features_in_ : int

@@ -1,27 +1,30 @@
 """Trained networks in files: an ``.npz`` archive of plain arrays, without pickle."""
 
+import io
 import json
-import zipfile
-import zlib
+import numbers
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sparrot._validation import FloatArray
 from sparrot.errors import InvalidInputError
+from sparrot.sparse_coding._unfolded_layers import fault_of
 
 FORMAT = "sparrot unfolded network, version 1"
 HISTORY = ("epoch", "n_layers", "loss", "gradient", "nonzeros", "time")
 FIGURES = ("loss_", "plain_loss_", "stationarity_")
 ARRAYS = ("dictionary", "steps", "penalties", "figures", *(f"history_{key}" for key in HISTORY))
 TEXTS = ("format", "class", "parameters", "state")
+STATUSES = ("finished", "max_time", "callback", "diverged", "no_gain", "interrupted")
 
 
 def write(path: Any, network: Any) -> None:
     """Write everything that is plain."""
     parameters = network.get_params(deep=False)
     parameters["learn"] = _learned(parameters["learn"])
-    if not isinstance(parameters["random_state"], int):
+    if not isinstance(parameters["random_state"], numbers.Integral):
         parameters["random_state"] = None
     for name in ("dictionary", "callback"):
         del parameters[name]
@@ -59,24 +62,27 @@ def read(path: Any, cls: Any) -> Any:
         raise InvalidInputError(
             f"{path} is damaged: its parameter learn is {learn!r}: needs a list of names"
         )
+    if state.get("status") not in STATUSES or not isinstance(state.get("default"), bool):
+        raise InvalidInputError(f"{path} is damaged: its 'state' has no status, or no 'default'")
     parameters["learn"] = tuple(learn)
-    parameters["dictionary"] = None if state.get("default") else dictionary
+    parameters["dictionary"] = None if state["default"] else dictionary
     try:
         network = cls(**parameters)
     except TypeError as error:
         raise InvalidInputError(f"{path} is damaged: its parameters are wrong: {error}") from error
-    _require_layers(path, contents)
+    _require_arrays(path, contents)
     network.dictionary_ = dictionary
     network.steps_, network.penalties_ = contents["steps"], contents["penalties"]
     network.history_ = {key: contents[f"history_{key}"] for key in HISTORY}
     network.n_iter_ = max(1, len(network.history_["epoch"]))
-    network.status_ = str(state.get("status"))
+    network.status_ = state["status"]
     for name, figure in zip(FIGURES, contents["figures"].tolist(), strict=True):
         setattr(network, name, figure)
     network.n_features_in_ = dictionary.shape[0]
     if "feature_names" in state:
         names = state["feature_names"]
-        if not (isinstance(names, list) and len(names) == network.n_features_in_):
+        is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        if not (is_list and len(names) == network.n_features_in_):
             raise InvalidInputError(
                 f"{path} is damaged: 'feature_names' is no list of {network.n_features_in_} names"
             )
@@ -85,21 +91,22 @@ def read(path: Any, cls: Any) -> Any:
 
 
 def _contents(path: Any) -> dict[str, FloatArray]:
+    data = Path(path).read_bytes()
     try:
-        with open(path, "rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InvalidInputError(f"{path} holds a single array: needs a file of save()")
-            missing = [name for name in (*TEXTS, *ARRAYS) if name not in archive.files]
-            if missing:
-                raise InvalidInputError(
-                    f"{path} has no {missing[0]!r}: needs a file of save(), whole"
-                )
-            contents = {name: archive[name] for name in (*TEXTS, *ARRAYS)}
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, InvalidInputError):
-            raise
+        archive = np.load(io.BytesIO(data), allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise InvalidInputError(f"{path} holds a single array: needs a file of save()")
+        missing = [name for name in (*TEXTS, *ARRAYS) if name not in archive.files]
+        if missing:
+            raise InvalidInputError(f"{path} has no {missing[0]!r}: needs a file of save(), whole")
+        contents = {name: archive[name] for name in (*TEXTS, *ARRAYS)}
+    except InvalidInputError:
+        raise
+    except Exception as error:  # of bytes that are anything, NumPy and zipfile raise anything
         raise InvalidInputError(f"{path} is not a file of save(), or damaged: {error}") from error
+    for name, value in contents.items():
+        if not isinstance(value, np.ndarray):  # as bytes, if they are not of an array
+            raise InvalidInputError(f"{path} is damaged: {name!r} is no array")
     for name in TEXTS:
         if contents[name].dtype.kind != "U" or contents[name].ndim != 0:
             raise InvalidInputError(f"{path} is damaged: {name!r} is no text")
@@ -109,30 +116,30 @@ def _contents(path: Any) -> dict[str, FloatArray]:
 def _mapping(path: Any, name: str, text: FloatArray) -> dict[str, Any]:
     try:
         value = json.loads(text.item())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"{path} is damaged: {name!r} is no JSON: {error}") from error
     if not isinstance(value, dict):
         raise InvalidInputError(f"{path} is damaged: {name!r} is no mapping")
     return value
 
 
-def _require_layers(path: Any, contents: dict[str, FloatArray]) -> None:
+def _require_arrays(path: Any, contents: dict[str, FloatArray]) -> None:
     dictionary, steps, penalties = (contents[k] for k in ("dictionary", "steps", "penalties"))
     if dictionary.ndim != 2 or dictionary.dtype not in (np.float32, np.float64):
         raise InvalidInputError(f"{path} is damaged: 'dictionary' is no matrix of floats")
     if dictionary.size == 0 or not np.isfinite(dictionary).all():
         raise InvalidInputError(f"{path} is damaged: 'dictionary' is empty or not finite")
-    vectors = all(v.ndim == 1 and v.dtype == np.float64 for v in (steps, penalties))
-    if not vectors or not 0 < len(steps) == len(penalties):
+    fault = fault_of(steps, penalties, ("'steps'", "'penalties'"))
+    if fault is not None:
+        raise InvalidInputError(f"{path} is damaged: {fault}")
+    if contents["figures"].shape != (len(FIGURES),) or contents["figures"].dtype != np.float64:
+        raise InvalidInputError(f"{path} is damaged: 'figures' has another shape or type")
+    history = [contents[f"history_{key}"] for key in HISTORY]
+    vectors = all(column.ndim == 1 and column.dtype.kind in "if" for column in history)
+    if not vectors or len({len(column) for column in history}) > 1:
         raise InvalidInputError(
-            f"{path} is damaged: 'steps' and 'penalties' are no two vectors of one length"
+            f"{path} is damaged: its 'history' is not made of numbers in vectors of one length"
         )
-    if not (np.isfinite(steps).all() and (steps >= 0).all()):
-        raise InvalidInputError(f"{path} is damaged: 'steps' has a value that is no step")
-    if not (np.isfinite(penalties).all() and (penalties >= 0).all()):
-        raise InvalidInputError(f"{path} is damaged: 'penalties' has a value that is no penalty")
-    if contents["figures"].shape != (len(FIGURES),):
-        raise InvalidInputError(f"{path} is damaged: 'figures' has another shape")
 
 
 def _learned(learn: Any) -> list[str]:

@@ -1,7 +1,6 @@
 """What trained unrolled networks have in common: data in, attributes out."""
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -23,19 +22,22 @@ from sparrot._validation import (
     FloatArray,
     as_choice,
     as_count,
+    as_flag,
     as_floats,
+    as_max_time,
     as_positive,
     as_threads,
     require_finite,
 )
-from sparrot.errors import ConvergenceWarning, InvalidInputError
+from sparrot._warnings import warn_the_caller
+from sparrot.errors import InvalidInputError
+from sparrot.sparse_coding._dictionary import in_type
+from sparrot.sparse_coding._failing import unchanged_by_failure
 from sparrot.sparse_coding._training import TrainingState, as_observer
 from sparrot.sparse_coding._unfolded_file import read, write
+from sparrot.sparse_coding._unfolded_layers import MOST_LAYERS, fault_of
 
 LEARNED = ("step", "threshold")
-
-# Far more than networks have that anybody has trained this way.
-MOST_LAYERS = 255
 
 # So much above the loss of the plain algorithm, relatively, may be the noise of the last batches.
 NOISE = 1e-2
@@ -90,24 +92,23 @@ class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ig
             If training diverged, or ended with a loss clearly above the plain algorithm's, whose
             parameters are then kept.
         """
-        signals = self._signals(X, reset=True)
-        model = self._model()
-        schedule = self._schedule()
-        dictionary = self._dictionary(signals)
-        codes = self._codes(y, signals, dictionary)
-        max_time = None if self.max_time is None else as_positive(self.max_time, "max_time")
-        found, interruption = _sparrot.unfolding_train(
-            (np.ascontiguousarray(dictionary.T), signals, codes),
-            model,
-            schedule,
-            max_time,
-            as_observer(self.callback, self.verbose),
-            as_threads(self.n_threads),
-        )
+        with unchanged_by_failure(self):
+            signals = self._signals(X, reset=True)
+            model = self._model()
+            schedule = self._schedule()
+            dictionary = self._dictionary(signals)
+            found, interruption = _sparrot.unfolding_train(
+                (np.ascontiguousarray(dictionary.T), signals, self._codes(y, signals, dictionary)),
+                model,
+                schedule,
+                as_max_time(self.max_time),
+                as_observer(self.callback, self.verbose),
+                as_threads(self.n_threads),
+            )
         self._take(found, dictionary)
         if interruption is not None:
             raise interruption
-        self._warn(found["trained_loss"])
+        self._warn(found)
         return self
 
     def transform(self, X: object, *, n_layers: int | None = None) -> FloatArray:
@@ -129,25 +130,38 @@ class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ig
         ------
         sparrot.errors.InvalidInputError
             If an argument is not as described, or codes overflow.
+
+        Warns
+        -----
+        sparrot.errors.ConvergenceWarning
+            If codes leave residuals larger than their signals: nothing bounds what trained steps do
+            to signals unlike those of training.
         """
         check_is_fitted(self)
-        depth = len(self.steps_)
+        log_steps, log_alphas = self._logarithms()
+        depth = len(log_steps)
         used = depth if n_layers is None else as_count(n_layers, "n_layers")
         if used > depth:
             raise InvalidInputError(f"n_layers is {used}: the network has {depth}")
         signals = self._signals(X, reset=False)
-        log_steps, log_alphas = self._logarithms()
-        codes, finite = _sparrot.unfolding_transform(
-            (np.ascontiguousarray(self.dictionary_.T, dtype=signals.dtype), signals, None),
+        codes, finite, worse = _sparrot.unfolding_transform(
+            (self._atoms(signals), signals, None),
             self._penalty,
-            log_steps[:used],
-            log_alphas[:used],
+            log_steps[:used].tolist(),
+            log_alphas[:used].tolist(),
             as_threads(self.n_threads),
         )
         if not finite:
             raise InvalidInputError(
                 "codes overflow on their way through the layers: the steps are too large for "
                 "signals like these; train with a smaller learning_rate, or on signals like these"
+            )
+        if worse:
+            warn_the_caller(
+                f"the codes of {worse} of {len(signals)} signals leave a residual larger than the "
+                "signal, and are worse than the code 0: the layers do not suit these signals; "
+                "bring them to the size of those of training, train on signals like these, or use "
+                "ista"
             )
         return np.asarray(codes)
 
@@ -166,15 +180,16 @@ class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ig
         float
             Minus the mean squared error to the true codes, or minus the mean objective.
         """
+        model = self._model()
         codes = self.transform(X).astype(np.float64)
         signals = self._signals(X, reset=False)
-        if self.loss == "supervised":
+        if model["supervised"]:
             truth = self._codes(y, signals, self.dictionary_)
             return -float(np.square(codes - np.asarray(truth)).mean())
         residuals = signals - codes @ self.dictionary_.astype(np.float64).T
         penalties = np.abs(codes) if self._penalty == "l1" else codes != 0
         squares = (residuals**2).sum(1)
-        return -float((squares / 2 + self.alpha * penalties.sum(1)).mean())
+        return -float((squares / 2 + model["alpha"] * penalties.sum(1)).mean())
 
     def loss_and_gradient(
         self, X: object, y: object = None
@@ -201,11 +216,13 @@ class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ig
         """
         check_is_fitted(self)
         signals = self._signals(X, reset=False)
-        dictionary = self.dictionary_.astype(signals.dtype, copy=False)
+        codes = self._codes(y, signals, self.dictionary_)
+        log_steps, log_alphas = self._logarithms()
         loss, by_steps, by_penalties = _sparrot.unfolding_gradient(
-            (np.ascontiguousarray(dictionary.T), signals, self._codes(y, signals, dictionary)),
+            (self._atoms(signals), signals, codes),
             self._model(),
-            *self._logarithms(),
+            log_steps.tolist(),
+            log_alphas.tolist(),
             as_threads(self.n_threads),
         )
         return loss, np.array(by_steps), np.array(by_penalties)
@@ -266,6 +283,10 @@ class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ig
         tags.target_tags.required = self.loss == "supervised"
         return tags
 
+    def _atoms(self, signals: FloatArray) -> FloatArray:
+        """Return the dictionary as the native functions take it."""
+        return np.ascontiguousarray(in_type(self.dictionary_, signals.dtype, "dictionary_").T)
+
     def _signals(self, X: object, *, reset: bool) -> FloatArray:
         return np.asarray(
             validate_data(self, X, dtype=[np.float64, np.float32], order="C", reset=reset)
@@ -282,9 +303,8 @@ class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ig
                 f"({n_features}, n_atoms), with atoms in columns"
             )
         require_finite(dictionary, "dictionary")
-        converted = np.ascontiguousarray(dictionary, dtype=signals.dtype)
-        require_finite(converted, f"dictionary, as {signals.dtype} like X,")
-        return converted
+        # A copy: it may be changed by its owner.
+        return np.array(in_type(dictionary, signals.dtype, "dictionary"), order="C")
 
     def _codes(self, y: object, signals: FloatArray, dictionary: FloatArray) -> FloatArray | None:
         if self.loss != "supervised":
@@ -301,7 +321,7 @@ class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ig
                 f"y has shape {codes.shape}: needs a code for each signal, {needed}"
             )
         require_finite(codes, "y")
-        return np.ascontiguousarray(codes, dtype=signals.dtype)
+        return np.ascontiguousarray(in_type(codes, signals.dtype, "y"))
 
     def _smoothing(self) -> tuple[tuple[str, float], tuple[str, float]]:
         """Return gate and count, each with its width."""
@@ -320,8 +340,8 @@ class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ig
 
     def _schedule(self) -> dict[str, Any]:
         given = (self.learn,) if isinstance(self.learn, str) else self.learn
-        learn = set(given) if isinstance(given, tuple | list | set | frozenset) else set()
-        if not learn or not learn <= set(LEARNED):
+        learn = list(given) if isinstance(given, tuple | list | set | frozenset) else []
+        if not learn or not all(isinstance(name, str) and name in LEARNED for name in learn):
             raise InvalidInputError(
                 f"learn is {self.learn!r}: needs 'step', 'threshold', or both in a tuple"
             )
@@ -330,11 +350,11 @@ class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ig
             raise InvalidInputError(f"n_layers is {depth}: needs at most {MOST_LAYERS}")
         return {
             "n_layers": depth,
-            "incremental": bool(self.incremental),
+            "incremental": as_flag(self.incremental, "incremental"),
             "epochs": as_count(self.n_epochs, "n_epochs"),
             "batch": as_count(self.batch_size, "batch_size"),
             "rate": as_positive(self.learning_rate, "learning_rate"),
-            "decays": bool(self.decay),
+            "decays": as_flag(self.decay, "decay"),
             "steps": "step" in learn,
             "alphas": "threshold" in learn,
             "seed": int(check_random_state(self.random_state).randint(2**31)),
@@ -359,23 +379,34 @@ class UnfoldedNetwork(PrefixMixin, TransformerMixin, BaseEstimator):  # type: ig
         self.plain_loss_ = found.get("plain_loss", math.nan)
         self.stationarity_ = found.get("stationarity", math.nan)
 
-    def _warn(self, trained_loss: float) -> None:
+    def _warn(self, found: dict[str, Any]) -> None:
+        trained, plain = found["trained_loss"], self.plain_loss_
         if self.status_ == "diverged":
+            kept = "the plain algorithm's" if found["is_plain"] else "the best before"
             text = (
-                f"training diverged in pass {len(self.history_['epoch']) + 1}: the best parameters "
-                f"before are kept, of loss {self.loss_:.3g} (plain algorithm: "
-                f"{self.plain_loss_:.3g})"
+                f"training diverged in pass {len(self.history_['epoch']) + 1}: {kept} parameters "
+                f"are kept, of loss {self.loss_:.3g} (plain algorithm: {plain:.3g})"
             )
-        elif self.status_ == "no_gain" and not trained_loss <= self.plain_loss_ * (1 + NOISE):
+        elif found["is_plain"] and not trained <= plain * (1 + NOISE):
+            loss = "that overflows" if math.isnan(trained) else f"of {trained:.3g}"
             text = (
-                f"training ended with a loss of {trained_loss:.3g}, above the plain algorithm's "
-                f"{self.plain_loss_:.3g}, whose parameters are kept"
+                f"training ended with a loss {loss}, above the plain algorithm's {plain:.3g}, "
+                "whose parameters are kept"
             )
         else:
             return
-        text += f": lower learning_rate, which is {self.learning_rate}, or raise n_epochs"
-        warnings.warn(text, ConvergenceWarning, stacklevel=3)
+        warn_the_caller(
+            f"{text}: lower learning_rate, which is {self.learning_rate}, or raise n_epochs"
+        )
 
-    def _logarithms(self) -> tuple[list[float], list[float]]:
+    def _logarithms(self) -> tuple[FloatArray, FloatArray]:
+        """Return those of steps and penalties, which anybody may have set."""
+        steps, penalties = (
+            as_floats(getattr(self, name), name, ndim=1).astype(np.float64)
+            for name in ("steps_", "penalties_")
+        )
+        fault = fault_of(steps, penalties, ("steps_", "penalties_"))
+        if fault is not None:
+            raise InvalidInputError(f"{fault}: needs one of each for every layer")
         with np.errstate(divide="ignore"):
-            return np.log(self.steps_).tolist(), np.log(self.penalties_).tolist()
+            return np.log(steps), np.log(penalties)

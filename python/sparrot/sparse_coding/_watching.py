@@ -28,6 +28,14 @@ class CodingState(NamedTuple):
     """How many signals are being worked on."""
 
 
+def as_watchers(callback: Any, verbose: Any) -> tuple[Callable[..., object] | None, bool]:
+    """Check who is called, if anybody, and whether lines are printed."""
+    if callback is not None and not callable(callback):
+        raise InvalidInputError(f"callback is {callback!r}: needs a function")
+    level = as_count(int(verbose) if isinstance(verbose, bool) else verbose, "verbose", least=0)
+    return callback, level > 0
+
+
 class Watching(NamedTuple):
     """Who wants to see iterations: checked."""
 
@@ -39,11 +47,9 @@ class Watching(NamedTuple):
     @classmethod
     def of(cls, callback: Any, verbose: Any, trace: object) -> "Watching":
         """Check each."""
-        if callback is not None and not callable(callback):
-            raise InvalidInputError(f"callback is {callback!r}: needs a function")
-        level = as_count(int(verbose) if isinstance(verbose, bool) else verbose, "verbose", least=0)
+        callback, talks = as_watchers(callback, verbose)
         keeps = as_flag(trace, "trace")
-        return cls(callback, level > 0, keeps or level > 0 or callback is not None)
+        return cls(callback, talks, keeps or talks or callback is not None)
 
     def observer(self, certificate: str) -> Callable[..., bool] | None:
         """Return what the solver calls, if anybody is interested."""

@@ -3,7 +3,6 @@
 use std::sync::Mutex;
 
 use numpy::{IntoPyArray, PyArrayMethods, PyReadonlyArray2, PyReadwriteArray1, PyReadwriteArray2};
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use sparrot_design::Design;
@@ -20,11 +19,20 @@ use crate::design::{DesignInput, DesignTask, Float};
 use crate::guard;
 use crate::observer::trace_columns;
 
-/// A matrix; or functions from codes to signals and back, by rows, with the lengths of both.
+/// A matrix; or functions from codes to signals and back, by rows, with the lengths of both and about
+/// the sum of the squares of its entries.
 #[derive(FromPyObject)]
 pub enum DictionaryInput<'py> {
     Matrix(DesignInput<'py>),
-    Operator(Py<PyAny>, Py<PyAny>, usize, usize),
+    Operator(Py<PyAny>, Py<PyAny>, usize, usize, f64),
+}
+
+/// What a penalty has besides its weight: how many numbers stay, of "largest"; gamma of "mcp", a of
+/// "scad".
+#[derive(Clone, Copy, FromPyObject)]
+pub enum Shape {
+    Count(usize),
+    Number(f64),
 }
 
 /// What is asked for.
@@ -32,8 +40,7 @@ pub enum DictionaryInput<'py> {
 #[pyo3(from_item_all)]
 pub struct CodingInput {
     penalty: String,
-    /// gamma of "mcp", a of "scad", the number of "largest" and "ols".
-    shape: f64,
+    shape: Shape,
     alpha: f64,
     positive: bool,
     /// "bound" for what the dictionary allows, "fixed", "adaptive" or "backtracking".
@@ -70,18 +77,34 @@ impl CodingInput {
 }
 
 /// By name.
-pub fn penalty(name: &str, shape: f64) -> Result<Penalty, Error> {
-    Ok(match name {
-        "l1" => Penalty::L1,
-        "l0" => Penalty::L0,
-        "cel0" => Penalty::Cel0,
-        "mcp" => Penalty::Mcp { gamma: shape },
-        "scad" => Penalty::Scad { a: shape },
-        "l1/2" => Penalty::Power(Power::Half),
-        "l2/3" => Penalty::Power(Power::TwoThirds),
-        "largest" | "ols" | "refit" => Penalty::Largest(shape as usize),
+fn penalty(name: &str, shape: Shape) -> Result<Penalty, Error> {
+    Ok(match (name, shape) {
+        ("l1", _) => Penalty::L1,
+        ("l0", _) => Penalty::L0,
+        ("cel0", _) => Penalty::Cel0,
+        ("mcp", Shape::Number(gamma)) => Penalty::Mcp { gamma },
+        ("scad", Shape::Number(a)) => Penalty::Scad { a },
+        ("l1/2", _) => Penalty::Power(Power::Half),
+        ("l2/3", _) => Penalty::Power(Power::TwoThirds),
+        ("largest", Shape::Count(count)) => Penalty::Largest(count),
         _ => return Err(Error::invalid("penalty", format!("is {name}"))),
     })
+}
+
+/// Refuses arrays that do not belong together: what is behind this takes them as they are in memory.
+fn require_shapes(
+    signals: (usize, usize),
+    codes: (usize, usize),
+    [features, atoms]: [usize; 2],
+) -> Result<(), Error> {
+    if features > 0 && atoms > 0 && signals.1 == features && codes == (signals.0, atoms) {
+        return Ok(());
+    }
+    let message = format!(
+        "has shape {signals:?} with codes of shape {codes:?}: the dictionary has {features} features \
+         and {atoms} atoms"
+    );
+    Err(Error::invalid("Y", message))
 }
 
 /// Codes the rows of Y, into the array given, where the codes start from: a dict of arrays, with the
@@ -105,12 +128,13 @@ pub fn coding_solve<'py>(
         DictionaryInput::Matrix(design) => {
             design.with(MatrixCall { py, limits, signals, codes, is_warm, input })??
         }
-        DictionaryInput::Operator(forward, adjoint, features, atoms) => {
+        DictionaryInput::Operator(forward, adjoint, features, atoms, total) => {
             let operator = Operator {
                 forward: forward.clone_ref(py),
                 adjoint: adjoint.clone_ref(py),
                 features: *features,
                 atoms: *atoms,
+                total: *total,
                 raised: Mutex::new(None),
             };
             if codes.extract::<PyReadonlyArray2<'py, f32>>().is_ok() {
@@ -125,21 +149,61 @@ pub fn coding_solve<'py>(
     Ok(columns)
 }
 
-/// Codes the rows of Y by the Gram matrix, into the array given: by descent on a penalty, or, for
-/// "largest" and "ols", by a matching pursuit of so many atoms down to squares of the residual of `alpha`, or, for
-/// "refit", by least squares where the codes given are not 0.
+/// Coordinate descent on a penalty.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct DescentInput {
+    penalty: String,
+    shape: Shape,
+    alpha: f64,
+    positive: bool,
+    tol: f64,
+    max_iter: usize,
+}
+
+/// A matching pursuit of so many atoms, at most, down to such squares of the residual.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct PursuitInput {
+    count: usize,
+    squares: f64,
+    positive: bool,
+}
+
+/// By name: "descent", "omp" and "ols" with what they take; "refit" has nothing but the codes given.
+fn method(name: &str, options: &Bound<'_, PyDict>) -> PyResult<Method> {
+    let rule = match name {
+        "descent" => {
+            let given: DescentInput = options.extract()?;
+            let penalty = penalty(&given.penalty, given.shape).map_err(|error| {
+                guard::raise(options.py(), "InvalidInputError", error.to_string())
+            })?;
+            let DescentInput { alpha: lambda, positive, tol, max_iter, .. } = given;
+            return Ok(Method::Descent { penalty, lambda, positive, tol, max_iter });
+        }
+        "omp" => Rule::Correlation,
+        "ols" => Rule::Residual,
+        _ => return Ok(Method::Refit),
+    };
+    let PursuitInput { count, squares, positive } = options.extract()?;
+    Ok(Method::Pursuit(Target { rule, count, squares, positive }))
+}
+
+/// Codes the rows of Y by the Gram matrix, into the array given: by a method, with what it takes; by
+/// "refit" where the codes given are not 0.
 #[pyfunction]
 pub fn coding_encode<'py>(
     py: Python<'py>,
     dictionary: DesignInput<'py>,
     signals: &Bound<'py, PyAny>,
     codes: &Bound<'py, PyAny>,
-    input: CodingInput,
-    max_time: Option<f64>,
+    method_name: &str,
+    options: &Bound<'py, PyDict>,
     n_threads: Option<usize>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let limits = guard::Limits { n_threads, max_time, callback: None };
-    let found = dictionary.with(EncodeCall { py, limits, signals, codes, input })??;
+    let limits = guard::Limits::threads(n_threads);
+    let method = method(method_name, options)?;
+    let found = dictionary.with(EncodeCall { py, limits, signals, codes, method })??;
     outcome_columns(py, &found)
 }
 
@@ -148,28 +212,20 @@ struct EncodeCall<'a, 'py> {
     limits: guard::Limits,
     signals: &'a Bound<'py, PyAny>,
     codes: &'a Bound<'py, PyAny>,
-    input: CodingInput,
+    method: Method,
 }
 
 impl DesignTask for EncodeCall<'_, '_> {
     type Answer = PyResult<Vec<Outcome>>;
 
     fn run<T: Float>(self, design: Design<'_, T>) -> Self::Answer {
-        let EncodeCall { py, limits, signals, codes, input } = self;
+        let EncodeCall { py, limits, signals, codes, method } = self;
         let signals: PyReadonlyArray2<'_, T> = signals.extract()?;
         let mut codes: PyReadwriteArray2<'_, T> = codes.extract()?;
+        let shapes = (signals.as_array().dim(), codes.as_array().dim());
         let (y, codes) = (signals.as_slice()?, codes.as_slice_mut()?);
         guard::call(py, limits, |team, stop| {
-            let request = input.request()?;
-            let Request { penalty, lambda, positive, tol, max_iter, .. } = request;
-            let method = match (input.penalty.as_str(), penalty) {
-                ("refit", _) => Method::Refit,
-                (name, Penalty::Largest(count)) => {
-                    let rule = if name == "ols" { Rule::Residual } else { Rule::Correlation };
-                    Method::Pursuit(Target { rule, count, squares: lambda, positive })
-                }
-                _ => Method::Descent { penalty, lambda, positive, tol, max_iter },
-            };
+            require_shapes(shapes.0, shapes.1, [design.rows(), design.columns()])?;
             encode(&design, y, method, codes, team, stop)
         })
     }
@@ -177,20 +233,30 @@ impl DesignTask for EncodeCall<'_, '_> {
 
 /// Applies a proximal operator to numbers in place.
 #[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "what an operator depends on")]
 pub fn coding_prox(
+    py: Python<'_>,
     mut numbers: PyReadwriteArray1<'_, f64>,
     name: &str,
-    shape: f64,
+    shape: Shape,
     alpha: f64,
     step: f64,
     squares: f64,
     positive: bool,
 ) -> PyResult<()> {
-    let penalty = penalty(name, shape).map_err(|e| PyTypeError::new_err(e.to_string()))?;
-    let squares = [squares];
-    let weighted = Weighted { penalty, lambda: alpha, positive, squares: &squares };
-    numbers.as_slice_mut()?.iter_mut().for_each(|u| *u = weighted.prox(0, *u, step));
-    Ok(())
+    /// Numbers between two looks at the clock.
+    const PART: usize = 1 << 14;
+    let numbers = numbers.as_slice_mut()?;
+    guard::call(py, guard::Limits::threads(Some(1)), |_, stop| {
+        let penalty = penalty(name, shape)?;
+        let (total, squares) = (squares, [squares]);
+        let weighted = Weighted { penalty, lambda: alpha, positive, squares: &squares, total };
+        for part in numbers.chunks_mut(PART) {
+            stop.poll()?;
+            part.iter_mut().for_each(|u| *u = weighted.prox(0, *u, step));
+        }
+        Ok(())
+    })
 }
 
 struct MatrixCall<'a, 'py> {
@@ -209,9 +275,11 @@ impl DesignTask for MatrixCall<'_, '_> {
         let MatrixCall { py, limits, signals, codes, is_warm, input } = self;
         let signals: PyReadonlyArray2<'_, T> = signals.extract()?;
         let mut codes: PyReadwriteArray2<'_, T> = codes.extract()?;
+        let shapes = (signals.as_array().dim(), codes.as_array().dim());
         let (y, codes) = (signals.as_slice()?, codes.as_slice_mut()?);
         let start = is_warm.then(|| codes.to_vec());
         guard::call(py, limits, |team, stop| {
+            require_shapes(shapes.0, shapes.1, [design.rows(), design.columns()])?;
             let request = input.request()?;
             solve_with_matrix(&design, y, start.as_deref(), &request, codes, team, stop)
         })
@@ -229,13 +297,16 @@ fn with_operator<T: Float>(
 ) -> PyResult<Solution> {
     let signals: PyReadonlyArray2<'_, T> = signals.extract()?;
     let mut codes: PyReadwriteArray2<'_, T> = codes.extract()?;
+    let shapes = (signals.as_array().dim(), codes.as_array().dim());
     let (y, codes) = (signals.as_slice()?, codes.as_slice_mut()?);
     let start = is_warm.then(|| codes.to_vec());
     // They are not known.
     let squares = vec![0.0; operator.atoms];
     let found = guard::call(py, limits, |team, stop| {
+        require_shapes(shapes.0, shapes.1, [operator.features, operator.atoms])?;
         let request = input.request()?;
-        let settings = request.settings(request.steps.unwrap_or(Steps::Adaptive), &squares);
+        let steps = request.steps.unwrap_or(Steps::Adaptive);
+        let settings = request.settings(steps, &squares, operator.total);
         solve::<T>(operator, y, start.as_deref(), &settings, codes, team, stop)
     });
     match operator.raised.lock().ok().and_then(|mut raised| raised.take()) {
@@ -250,6 +321,8 @@ struct Operator {
     adjoint: Py<PyAny>,
     features: usize,
     atoms: usize,
+    /// About the sum of the squares of its entries.
+    total: f64,
     /// What one of them raised.
     raised: Mutex<Option<PyErr>>,
 }

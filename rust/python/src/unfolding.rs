@@ -8,8 +8,8 @@ use sparrot_design::Design;
 use sparrot_foundation::{Error, Stop, Team, Trace, memory};
 use sparrot_unfolding::Matrix;
 use sparrot_unfolding::training::{
-    Count, Fitted, Gate, Gradient, Loss, Network, Schedule, Shrinkage, Signals, fit, plain_step,
-    transform,
+    Coded, Count, Fitted, Gate, Gradient, Loss, Network, Objective, Run, Schedule, Shrinkage,
+    Signals, fit, plain_step, transform,
 };
 
 use crate::design::{Float, dense};
@@ -63,12 +63,13 @@ pub struct ScheduleInput {
 }
 
 impl ModelInput {
-    fn resolve(&self) -> Result<(Shrinkage, Loss), Error> {
+    fn objective(&self) -> Result<Objective, Error> {
         let unknown = |what, word: &str| Err(Error::invalid(what, format!("is {word}")));
         let alpha = self.alpha;
         let loss = |other| if self.supervised { Loss::Supervised } else { other };
         if self.penalty == "l1" {
-            return Ok((Shrinkage::Soft, loss(Loss::L1 { alpha })));
+            let loss = loss(Loss::L1 { alpha });
+            return Ok(Objective { shrinkage: Shrinkage::Soft, loss });
         }
         let gate = match (self.gate.0.as_str(), self.gate.1) {
             ("exact", _) => Gate::Exact,
@@ -82,7 +83,8 @@ impl ModelInput {
             ("exponential", width) => Count::Exponential { width },
             (other, _) => return unknown("count", other),
         };
-        Ok((Shrinkage::Hard(gate), loss(Loss::L0 { alpha, count })))
+        let loss = loss(Loss::L0 { alpha, count });
+        Ok(Objective { shrinkage: Shrinkage::Hard(gate), loss })
     }
 }
 
@@ -100,7 +102,19 @@ impl<'a, T: Float> View<'a, T> {
 }
 
 impl<T: Float> Data<'_, T> {
+    /// Of arrays that belong together: what is behind this takes them as they are in memory.
     fn view(&self) -> PyResult<View<'_, T>> {
+        let (atoms, features) = self.0.as_array().dim();
+        let (signals, length) = self.1.as_array().dim();
+        let codes = self.2.as_ref().map(|codes| codes.as_array().dim());
+        let is_whole = atoms > 0 && features > 0 && length == features;
+        if !is_whole || codes.is_some_and(|shape| shape != (signals, atoms)) {
+            let message = format!(
+                "X has shape ({signals}, {length}), y {codes:?} and dictionary_ ({features}, {atoms}): \
+                 needs signals of as many features, and codes of as many atoms; fit the network again"
+            );
+            return Err(guard::raise(self.0.py(), "InvalidInputError", message));
+        }
         Ok(View {
             dictionary: dense(&self.0)?,
             signals: self.1.as_slice()?,
@@ -145,6 +159,7 @@ pub fn unfolding_train<'py>(
     let interruption = match outcome {
         Ok(fitted) => {
             result.set_item("ending", fitted.ending.name())?;
+            result.set_item("is_plain", fitted.is_plain)?;
             result.set_item("loss", fitted.loss)?;
             result.set_item("trained_loss", fitted.trained_loss)?;
             result.set_item("plain_loss", fitted.plain_loss)?;
@@ -171,10 +186,11 @@ impl Training {
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Fitted, Error> {
-        let (shrinkage, loss) = self.model.resolve()?;
+        let objective = self.model.objective()?;
         let dictionary = view.matrix(team, stop)?;
+        let run = Run { team, stop };
+        let signals = Signals::new(&dictionary, view.signals, view.codes, run)?;
         let step = plain_step(&view.dictionary, stop)?;
-        let signals = Signals::new(&dictionary, view.signals, view.codes, team, stop)?;
         let given = &self.schedule;
         let network = self.network.insert(Network::plain(given.n_layers, step, self.model.alpha));
         let schedule = Schedule {
@@ -188,7 +204,7 @@ impl Training {
             seed: given.seed,
         };
         let trace = &mut self.trace;
-        fit(&dictionary, &signals, shrinkage, loss, schedule, network, trace, team, stop)
+        fit(&dictionary, &signals, objective, schedule, network, trace, run)
     }
 }
 
@@ -202,7 +218,7 @@ pub fn unfolding_gradient<'py>(
     log_alphas: Vec<f64>,
     n_threads: Option<usize>,
 ) -> PyResult<(f64, Vec<f64>, Vec<f64>)> {
-    let network = Network { log_steps, log_alphas };
+    let network = network(py, log_steps, log_alphas)?;
     let limits = guard::Limits::threads(n_threads);
     match &data {
         DataInput::Double(data) => {
@@ -216,6 +232,18 @@ pub fn unfolding_gradient<'py>(
     }
 }
 
+/// Of as many steps as penalties.
+fn network(py: Python<'_>, log_steps: Vec<f64>, log_alphas: Vec<f64>) -> PyResult<Network> {
+    let (steps, alphas) = (log_steps.len(), log_alphas.len());
+    if steps == 0 || steps != alphas {
+        let message = format!(
+            "steps_ has {steps} layers and penalties_ {alphas}: needs one in both at least"
+        );
+        return Err(guard::raise(py, "InvalidInputError", message));
+    }
+    Ok(Network { log_steps, log_alphas })
+}
+
 fn gradient<T: Float>(
     view: &View<'_, T>,
     model: &ModelInput,
@@ -224,17 +252,18 @@ fn gradient<T: Float>(
     stop: &Stop<'_>,
 ) -> Result<(f64, Vec<f64>, Vec<f64>), Error> {
     const BLOCK: usize = 256;
-    let (shrinkage, loss) = model.resolve()?;
+    let objective = model.objective()?;
     let dictionary = view.matrix(team, stop)?;
-    let signals = Signals::new(&dictionary, view.signals, view.codes, team, stop)?;
+    let run = Run { team, stop };
+    let signals = Signals::new(&dictionary, view.signals, view.codes, run)?;
     let order: Vec<u32> = (0..signals.len() as u32).collect();
     let mut gradient =
         Gradient::new(&dictionary, &signals, BLOCK.min(order.len()), network.depth())?;
-    let mean = gradient.mean(&order, network, (shrinkage, loss), true, team, stop)?;
+    let mean = gradient.mean(&order, network, objective, true, run)?;
     Ok((mean.loss, mean.log_steps, mean.log_alphas))
 }
 
-/// The codes of signals, and whether all are finite.
+/// The codes of signals, whether all are finite, and how many are worse than 0.
 #[pyfunction]
 pub fn unfolding_transform<'py>(
     py: Python<'py>,
@@ -243,18 +272,18 @@ pub fn unfolding_transform<'py>(
     log_steps: Vec<f64>,
     log_alphas: Vec<f64>,
     n_threads: Option<usize>,
-) -> PyResult<(Bound<'py, PyAny>, bool)> {
+) -> PyResult<(Bound<'py, PyAny>, bool, usize)> {
     let shrinkage = if penalty == "l1" { Shrinkage::Soft } else { Shrinkage::Hard(Gate::Exact) };
-    let network = Network { log_steps, log_alphas };
+    let network = network(py, log_steps, log_alphas)?;
     let limits = guard::Limits::threads(n_threads);
     Ok(match &data {
         DataInput::Double(data) => {
-            let (codes, finite) = codes(py, limits, data, &network, shrinkage)?;
-            (codes.into_any(), finite)
+            let (codes, told) = codes(py, limits, data, &network, shrinkage)?;
+            (codes.into_any(), told.finite, told.worse_than_zero)
         }
         DataInput::Single(data) => {
-            let (codes, finite) = codes(py, limits, data, &network, shrinkage)?;
-            (codes.into_any(), finite)
+            let (codes, told) = codes(py, limits, data, &network, shrinkage)?;
+            (codes.into_any(), told.finite, told.worse_than_zero)
         }
     })
 }
@@ -265,16 +294,16 @@ fn codes<'py, T: Float>(
     data: &Data<'py, T>,
     network: &Network,
     shrinkage: Shrinkage,
-) -> PyResult<(Bound<'py, PyArray2<T>>, bool)> {
+) -> PyResult<(Bound<'py, PyArray2<T>>, Coded)> {
     let view = data.view()?;
     let rows = data.1.as_array().nrows();
-    let (codes, finite) = guard::call(py, limits, |team, stop| {
+    let (codes, told) = guard::call(py, limits, |team, stop| {
         let dictionary = view.matrix(team, stop)?;
         let mut codes = memory::zeros("the codes", rows, view.dictionary.columns())?;
-        let finite =
-            transform(&dictionary, view.signals, network, shrinkage, &mut codes, team, stop)?;
+        let run = Run { team, stop };
+        let told = transform(&dictionary, view.signals, network, shrinkage, &mut codes, run)?;
         let codes = Array2::from_shape_vec((rows, view.dictionary.columns()), codes);
-        Ok((codes.map_err(|error| Error::invalid("codes", error.to_string()))?, finite))
+        Ok((codes.map_err(|error| Error::invalid("codes", error.to_string()))?, told))
     })?;
-    Ok((codes.into_pyarray(py), finite))
+    Ok((codes.into_pyarray(py), told))
 }

@@ -26,6 +26,8 @@
 //! iterations wants all signals at the same one: then all blocks are there at once, and take turns of a
 //! few iterations. Their codes have the same bits.
 
+use std::ops::RangeInclusive;
+
 use sparrot_design::Design;
 use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace, memory};
 
@@ -73,10 +75,10 @@ pub struct Request {
 }
 
 impl Request {
-    /// With what the dictionary adds.
-    pub fn settings<'a>(&self, steps: Steps, squares: &'a [f64]) -> Settings<'a> {
+    /// With what the dictionary adds: the squared norms of its atoms, and their sum.
+    pub fn settings<'a>(&self, steps: Steps, squares: &'a [f64], total: f64) -> Settings<'a> {
         let Request { penalty, lambda, positive, momentum, tol, max_iter, is_watched, .. } = *self;
-        let penalty = Weighted { penalty, lambda, positive, squares };
+        let penalty = Weighted { penalty, lambda, positive, squares, total };
         Settings { penalty, steps, momentum, tol, max_iter, is_watched }
     }
 }
@@ -151,7 +153,7 @@ pub fn solve<T: Number>(
 ) -> Result<Solution, Error> {
     let (m, n) = (dictionary.features(), dictionary.atoms());
     let count = signals.len() / m;
-    check(signals, m)?;
+    check("Y", signals, m, T::SQUARES)?;
     let block = dictionary.block(count);
     let at_once = block.unwrap_or(count).max(1);
     let items: Vec<_> = (signals.chunks(at_once * m).zip(codes.chunks_mut(at_once * n)))
@@ -241,23 +243,29 @@ pub fn solve_with_matrix<T: Number>(
             None => Steps::Adaptive,
         },
     };
-    let settings = request.settings(steps, matrix.squares());
+    let total = matrix.squares().iter().sum();
+    let settings = request.settings(steps, matrix.squares(), total);
     solve(&matrix, signals, start, &settings, codes, team, stop)
 }
 
-/// Looks for signals whose squares over- or underflow.
-pub(crate) fn check<T: Number>(signals: &[T], m: usize) -> Result<(), Error> {
-    for (i, y) in signals.chunks(m).enumerate() {
+/// Looks for rows whose squares over- or underflow.
+pub(crate) fn check<T: Number>(
+    name: &'static str,
+    rows: &[T],
+    length: usize,
+    range: RangeInclusive<f64>,
+) -> Result<(), Error> {
+    for (i, y) in rows.chunks(length).enumerate() {
         let squares: f64 = y.iter().map(|y| y.to_f64().powi(2)).sum();
         let is_zero = squares == 0.0 && y.iter().all(|y| y.to_f64() == 0.0);
-        if !is_zero && !(T::LEAST_SQUARES..=T::MOST_SQUARES).contains(&squares) {
+        if !is_zero && !range.contains(&squares) {
             return Err(Error::invalid(
-                "Y",
+                name,
                 format!(
                     "has a row, {i}, whose squares add up to {squares:.3e}: needs 0, or from {:e} to \
                      {:e}, or else products over- or underflow; scale it",
-                    T::LEAST_SQUARES,
-                    T::MOST_SQUARES
+                    range.start(),
+                    range.end()
                 ),
             ));
         }

@@ -13,8 +13,10 @@
 //! at least. (Of a dictionary that is only known by functions, their own rounding is not in it.)
 //!
 //! For the others the residual of the fixed point, `|x - prox(x + t h)| / (sqrt(t) |y|)` (steps far too
-//! short: [`Weighted::unit`]). The gap is told
-//! as a share of the objective at 0, `|y|^2 / 2`; both are then without a scale.
+//! short: [`Weighted::unit`]). Coordinate descent has a step for each atom, `t_j = 1 / |a_j|^2`: a common
+//! one, which the largest atom decides, would be too short for small atoms to tell what they have to gain.
+//!
+//! The gap is told as a share of the objective at 0, `|y|^2 / 2`; both are then without a scale.
 
 use sparrot_foundation::Scalar;
 use sparrot_simd::reduce;
@@ -53,6 +55,16 @@ pub struct Point<'a, T> {
 impl<T: Scalar> Point<'_, T> {
     /// For a step t.
     pub fn certificate(&self, penalty: &Weighted<'_>, t: f64) -> Certificate {
+        self.judged(penalty, |y| self.move_of_a_step(penalty, t) / (penalty.unit(t) * y))
+    }
+
+    /// For the step of each atom.
+    pub fn certificate_by_atoms(&self, penalty: &Weighted<'_>) -> Certificate {
+        self.judged(penalty, |y| self.moves_of_atoms(penalty) / y)
+    }
+
+    /// The gap, or the stationarity that is told for the norm of the signal.
+    fn judged(&self, penalty: &Weighted<'_>, stationarity: impl FnOnce(f64) -> f64) -> Certificate {
         let yy: f64 = self.y.iter().map(|y| y.to_f64().powi(2)).sum();
         let rr = reduce::dot(self.residual, self.residual);
         let atoms = self.places.iter().zip(self.values);
@@ -65,7 +77,7 @@ impl<T: Scalar> Point<'_, T> {
         } else if penalty.is_convex() {
             self.gap(penalty, [yy, rr], paid) / (0.5 * yy)
         } else {
-            self.move_of_a_step(penalty, t) / (penalty.unit(t) * yy.sqrt())
+            stationarity(yy.sqrt())
         };
         Certificate { value: if value.is_nan() { f64::INFINITY } else { value }, objective }
     }
@@ -118,5 +130,22 @@ impl<T: Scalar> Point<'_, T> {
             to[*j as usize] -= v.to_f64();
         }
         reduce::dot(&to, &to).sqrt()
+    }
+
+    /// Of one atom at a time, in the norms of the atoms.
+    fn moves_of_atoms(&self, penalty: &Weighted<'_>) -> f64 {
+        let mut code = vec![0.0; self.correlations.len()];
+        for (j, v) in self.places.iter().zip(self.values) {
+            code[*j as usize] = v.to_f64();
+        }
+        let mut sum = 0.0f64;
+        for (j, (x, h)) in code.iter().zip(self.correlations).enumerate() {
+            let g = penalty.squares[j];
+            if g > 0.0 {
+                let d = penalty.prox(j, x + h / g, 1.0 / g) - x;
+                sum += g * d * d;
+            }
+        }
+        sum.sqrt()
     }
 }

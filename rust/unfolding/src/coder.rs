@@ -55,7 +55,7 @@ pub fn encode<T: Number>(
 ) -> Result<Vec<Outcome>, Error> {
     let (m, n) = (design.rows(), design.columns());
     squared_norms(design, "dictionary", stop)?;
-    batch::check(signals, m)?;
+    batch::check("Y", signals, m, T::SQUARES)?;
     let in_panels = match design {
         Design::Sparse(..) | Design::Rows(..) => None,
         Design::Dense(columns) => {
@@ -188,14 +188,15 @@ impl<T: Number> Coder<'_, T> {
             Method::Pursuit(target) => (Penalty::Largest(target.count), 0.0, target.positive),
             Method::Refit => (Penalty::Largest(self.gram.atoms), 0.0, false),
         };
-        Weighted { penalty, lambda, positive, squares: &self.gram.squares }
+        let squares = &self.gram.squares;
+        Weighted { penalty, lambda, positive, squares, total: squares.iter().sum() }
     }
 
     fn judge(&self, point: &Point<'_, T>, ending: Ending) -> Outcome {
         let Ending { status, iterations } = ending;
         let step = if self.gram.largest > 0.0 { 1.0 / self.gram.largest } else { 1.0 };
         let Certificate { value, objective } = match self.method {
-            Method::Descent { .. } => point.certificate(&self.penalty(), step),
+            Method::Descent { .. } => point.certificate_by_atoms(&self.penalty()),
             Method::Pursuit(_) | Method::Refit => point.orthogonality(&self.gram.squares),
         };
         // What the method believed of it came by way of the Gram matrix, before the code was rounded.

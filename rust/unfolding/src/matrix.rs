@@ -284,7 +284,7 @@ pub(crate) fn squared_norms<T: Number>(
     };
     let squares: Vec<f64> = (0..design.columns()).map(norm).collect::<Result<_, Error>>()?;
     let total: f64 = squares.iter().sum();
-    let fits = |s: &f64| *s == 0.0 || (T::LEAST_SQUARES..=T::MOST_SQUARES).contains(s);
+    let fits = |s: &f64| *s == 0.0 || T::SQUARES.contains(s);
     match squares.iter().position(|s| !fits(s)) {
         None if total <= T::MOST_SQUARES => Ok(squares),
         found => Err(Error::invalid(

@@ -1,6 +1,6 @@
 //! f32 or f64, with what the solvers ask of it.
 
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::ops::{Add, Div, Mul, Neg, RangeInclusive, Sub};
 
 use faer::traits::ComplexField;
 use sparrot_design::Element;
@@ -28,6 +28,8 @@ pub trait Number:
     const LEAST_SQUARES: f64;
     /// and above this may overflow.
     const MOST_SQUARES: f64;
+    /// From the one to the other.
+    const SQUARES: RangeInclusive<f64> = Self::LEAST_SQUARES..=Self::MOST_SQUARES;
     /// `y += alpha_0 column_0 + ... + alpha_3 column_3`.
     fn add4(alpha: [f64; 4], columns: [&[Self]; 4], y: &mut [f64]);
 }

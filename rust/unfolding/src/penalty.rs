@@ -79,6 +79,8 @@ pub struct Weighted<'a> {
     pub positive: bool,
     /// The squared norms of the atoms; zeros if they are not known.
     pub squares: &'a [f64],
+    /// Their sum, at least about.
+    pub total: f64,
 }
 
 impl Weighted<'_> {
@@ -102,7 +104,7 @@ impl Weighted<'_> {
         let squares = self.squares[atom];
         let u = if self.positive { u.max(0.0) } else { u };
         if squares == 0.0 && self.penalty == Penalty::Cel0 {
-            return 0.0; // the limit: of what costs nothing, the smallest
+            return 0.0; // every number costs nothing: the smallest
         }
         scalar!(self.penalty, squares, |phi| phi.prox(self.lambda, u, t), u)
     }
@@ -119,8 +121,7 @@ impl Weighted<'_> {
     /// needed, below 1 over the sum of the squares of A, t itself over that root, or else moves would
     /// count as small only because the step is.
     pub fn unit(&self, t: f64) -> f64 {
-        let total: f64 = self.squares.iter().sum();
-        let least = if total > 0.0 { 1.0 / total } else { 0.0 };
+        let least = if self.total > 0.0 { 1.0 / self.total } else { 0.0 };
         t / t.max(least).sqrt()
     }
 
@@ -243,7 +244,8 @@ mod tests {
                 [false, true].into_iter().flat_map(move |b| [0.5, 1.3].map(|t| (*p, s, b, t)))
             })
         }) {
-            let weighted = Weighted { penalty, lambda: 0.6, positive, squares };
+            let total = squares.iter().sum();
+            let weighted = Weighted { penalty, lambda: 0.6, positive, squares, total };
             let mut expected = u.clone();
             weighted.prox_row(&mut expected, t);
             let operator = weighted.operator::<f64>(t);

@@ -7,8 +7,8 @@ use sparrot_foundation::stop::Unobserved;
 use sparrot_foundation::{Stop, Team, Trace};
 use sparrot_unfolding::Matrix;
 use sparrot_unfolding::training::{
-    Count, Ending, Gate, Gradient, Loss, Network, Schedule, Shrinkage, Signals, fit, plain_step,
-    transform,
+    Coded, Count, Ending, Gate, Gradient, Loss, Network, Objective, Run, Schedule, Shrinkage,
+    Signals, fit, plain_step, transform,
 };
 
 const FEATURES: usize = 9;
@@ -60,11 +60,12 @@ fn gradients_are_those_of_differences() {
     let rows: Vec<u32> = (0..COUNT as u32).collect();
     for (shrinkage, loss) in KINDS {
         let codes = (loss == Loss::Supervised).then_some(&data.codes[..]);
-        let signals = Signals::new(&dictionary, &data.signals, codes, &team, &stop).unwrap();
+        let run = Run { team: &team, stop: &stop };
+        let signals = Signals::new(&dictionary, &data.signals, codes, run).unwrap();
         let mut gradient = Gradient::new(&dictionary, &signals, COUNT, 4).unwrap();
         let mut network = Network::plain(4, 1.3 * plain_step(&design, &stop).unwrap(), ALPHA);
         let mut mean = |network: &Network| {
-            gradient.mean(&rows, network, (shrinkage, loss), true, &team, &stop).unwrap()
+            gradient.mean(&rows, network, Objective { shrinkage, loss }, true, run).unwrap()
         };
         let exact = mean(&network);
         assert!(exact.is_finite && exact.loss > 0.0);
@@ -102,34 +103,26 @@ fn training_lowers_the_loss_with_the_same_bits_for_any_number_of_threads() {
             let design = data.design();
             let dictionary = Matrix::new(&design, "dictionary", usize::MAX, &team, &stop).unwrap();
             let codes = (loss == Loss::Supervised).then_some(&data.codes[..]);
-            let signals = Signals::new(&dictionary, &data.signals, codes, &team, &stop).unwrap();
+            let run = Run { team: &team, stop: &stop };
+            let signals = Signals::new(&dictionary, &data.signals, codes, run).unwrap();
             let mut network = Network::plain(4, plain_step(&design, &stop).unwrap(), ALPHA);
             let mut trace = Trace::default();
             let fitted = fit(
                 &dictionary,
                 &signals,
-                shrinkage,
-                loss,
+                Objective { shrinkage, loss },
                 schedule,
                 &mut network,
                 &mut trace,
-                &team,
-                &stop,
+                run,
             );
             let fitted = fitted.unwrap();
             assert_eq!((fitted.ending, trace.0.len()), (Ending::Finished, 80));
             assert!(fitted.loss < 0.97 * fitted.plain_loss, "{loss:?}: {fitted:?}");
             let mut codes = vec![0.0; COUNT * ATOMS];
-            let finite = transform(
-                &dictionary,
-                &data.signals,
-                &network,
-                shrinkage,
-                &mut codes,
-                &team,
-                &stop,
-            );
-            assert!(finite.unwrap() && codes.iter().any(|x| *x != 0.0));
+            let coded = transform(&dictionary, &data.signals, &network, shrinkage, &mut codes, run);
+            assert_eq!(coded.unwrap(), Coded { finite: true, worse_than_zero: 0 });
+            assert!(codes.iter().any(|x| *x != 0.0));
             (network, codes)
         };
         let one = run(1);

@@ -7,15 +7,16 @@
 //! is used, and moments of its own.
 
 use std::f64::consts::PI;
+use std::ops::Range;
 
 use sparrot_foundation::random::Stream;
-use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
+use sparrot_foundation::{Error, Record, Status, Trace};
 
 use crate::matrix::Matrix;
 use crate::number::Number;
 use crate::training::adam::Adam;
 use crate::training::gradient::{Gradient, Signals};
-use crate::training::{Loss, Network, Shrinkage};
+use crate::training::{Network, Objective, Run};
 
 /// The width of a gate at the end of a stage, relative to that at its beginning.
 const NARROWEST: f64 = 0.1;
@@ -52,7 +53,7 @@ pub enum Ending {
     Callback,
     /// A number was not finite; the parameters are the best of those before, in the stage.
     Diverged,
-    /// All passes are done, and the plain algorithm, which is returned, has the smaller loss.
+    /// All passes are done, and the plain algorithm has the smaller loss.
     NoGain,
 }
 
@@ -74,6 +75,8 @@ impl Ending {
 pub struct Fitted {
     /// How training ended.
     pub ending: Ending,
+    /// Whether the plain algorithm, which has the smaller loss, is what is returned.
+    pub is_plain: bool,
     /// The loss, with exact thresholds and counts.
     pub loss: f64,
     /// That of what training ended with; NaN if it overflows.
@@ -91,25 +94,21 @@ pub struct Fitted {
 ///
 /// # Errors
 /// [`Error::OutOfMemory`]; [`Error::Interrupted`].
-#[allow(clippy::too_many_arguments, reason = "one call site")]
 pub fn fit<T: Number>(
     dictionary: &Matrix<'_, T>,
     signals: &Signals<'_, T>,
-    shrinkage: Shrinkage,
-    loss: Loss,
+    objective: Objective,
     schedule: Schedule,
     network: &mut Network,
     trace: &mut Trace,
-    team: &Team,
-    stop: &Stop<'_>,
+    run: Run<'_>,
 ) -> Result<Fitted, Error> {
     let depth = network.depth();
     let batch = schedule.batch.min(signals.len());
     let plain = network.clone();
     let gradient = Gradient::new(dictionary, signals, batch, depth)?;
     let order = (0..signals.len() as u32).collect();
-    let mut training =
-        Training { gradient, shrinkage, loss, schedule, order, batch, scale: None, team, stop };
+    let mut training = Training { gradient, objective, schedule, order, batch, scale: None, run };
     let mut random = Stream::new(schedule.seed);
     let first = if schedule.incremental { 1 } else { depth };
     let mut ending = Ending::Finished;
@@ -128,15 +127,21 @@ pub fn fit<T: Number>(
 
 struct Training<'a, T: Number> {
     gradient: Gradient<'a, T>,
-    shrinkage: Shrinkage,
-    loss: Loss,
+    objective: Objective,
     schedule: Schedule,
     order: Vec<u32>,
     batch: usize,
     /// The loss of the first batch: gradients are relative to it, so that no scale matters.
     scale: Option<f64>,
-    team: &'a Team,
-    stop: &'a Stop<'a>,
+    run: Run<'a>,
+}
+
+/// Sums over a pass.
+struct Pass {
+    loss: f64,
+    nonzeros: usize,
+    /// By steps, then by penalties.
+    gradient: Vec<f64>,
 }
 
 impl<T: Number> Training<'_, T> {
@@ -150,67 +155,85 @@ impl<T: Number> Training<'_, T> {
     ) -> Result<Ending, Error> {
         let depth = network.depth();
         let count = self.order.len();
-        let batches = count.div_ceil(self.batch);
+        // As numbers: there may be more steps in a stage than integers count.
+        let batches = count.div_ceil(self.batch) as f64;
+        let steps = self.schedule.epochs as f64 * batches;
         let mut adam = Adam::new(2 * depth);
         let mut best = (f64::INFINITY, network.clone());
-        let mut mean = vec![0.0; 2 * depth];
         for epoch in 0..self.schedule.epochs {
             random.shuffle_first(&mut self.order, count);
-            let (mut loss, mut nonzeros) = (0.0, 0);
-            mean.fill(0.0);
-            for (b, rows) in self.order.chunks(self.batch).enumerate() {
-                let done = (epoch * batches + b) as f64 / (self.schedule.epochs * batches) as f64;
-                let shrinkage = self.shrinkage.narrowed(self.width(done));
-                let (loss_kind, team, stop) = (self.loss, self.team, self.stop);
-                let sums = self
-                    .gradient
-                    .sums(rows, network, layers, shrinkage, loss_kind, true, team, stop)?;
-                if !sums.is_finite {
+            let mut pass = Pass { loss: 0.0, nonzeros: 0, gradient: vec![0.0; 2 * depth] };
+            for (b, first) in (0..count).step_by(self.batch).enumerate() {
+                // Here also if the time was used up before training began.
+                if self.run.stop.is_late() {
+                    return Ok(Ending::MaxTime);
+                }
+                let batch = first..count.min(first + self.batch);
+                let done = (epoch as f64 * batches + b as f64) / steps;
+                if !self.step(batch, done, layers, network, &mut adam, &mut pass)? {
                     *network = best.1;
                     return Ok(Ending::Diverged);
                 }
-                let share = rows.len() as f64;
-                let of_first = if sums.loss > 0.0 { sums.loss / share } else { 1.0 };
-                let scale = 1.0 / (share * *self.scale.get_or_insert(of_first));
-                loss += sums.loss;
-                nonzeros += sums.nonzeros;
-                let fall = if self.schedule.decays { 0.5 + 0.5 * (PI * done).cos() } else { 1.0 };
-                let rate = self.schedule.rate * fall;
-                adam.begin();
-                let learned = [
-                    (self.schedule.steps, 0, &mut network.log_steps, &sums.log_steps),
-                    (self.schedule.alphas, depth, &mut network.log_alphas, &sums.log_alphas),
-                ];
-                for (is_learned, first, parameters, derivatives) in learned {
-                    let into = &mut mean[first..first + layers];
-                    into.iter_mut().zip(derivatives).for_each(|(m, d)| *m += d);
-                    if is_learned {
-                        adam.descend(first, &mut parameters[..layers], derivatives, scale, rate);
-                    }
-                }
-                if self.stop.is_late() {
-                    return Ok(Ending::MaxTime);
-                }
             }
-            if loss < best.0 {
-                best = (loss, network.clone());
+            if pass.loss < best.0 {
+                best = (pass.loss, network.clone());
             }
             let record = Record {
                 iteration: trace.0.len() + 1,
-                time: self.stop.seconds(),
-                objective: loss / count as f64,
-                certificate: relative(self.largest(&mean, depth), loss),
-                sparsity: nonzeros / count,
+                time: self.run.stop.seconds(),
+                objective: pass.loss / count as f64,
+                certificate: relative(self.largest(&pass.gradient, depth), pass.loss),
+                sparsity: pass.nonzeros / count,
                 phase: layers as u32,
             };
             trace.0.push(record);
-            match self.stop.after(&record)? {
+            match self.run.stop.after(&record)? {
                 Some(Status::MaxTime) => return Ok(Ending::MaxTime),
                 Some(_) => return Ok(Ending::Callback),
                 None => {}
             }
         }
         Ok(Ending::Finished)
+    }
+
+    /// A step of the parameters of the first layers, by a batch, where so much of the stage is done;
+    /// whether everything was finite.
+    fn step(
+        &mut self,
+        batch: Range<usize>,
+        done: f64,
+        layers: usize,
+        network: &mut Network,
+        adam: &mut Adam,
+        pass: &mut Pass,
+    ) -> Result<bool, Error> {
+        let depth = network.depth();
+        let objective = self.objective.narrowed(self.width(done));
+        let rows = &self.order[batch];
+        let sums = self.gradient.sums(rows, network, layers, objective, true, self.run)?;
+        if !sums.is_finite {
+            return Ok(false);
+        }
+        let share = rows.len() as f64;
+        let of_first = if sums.loss > 0.0 { sums.loss / share } else { 1.0 };
+        let scale = 1.0 / (share * *self.scale.get_or_insert(of_first));
+        pass.loss += sums.loss;
+        pass.nonzeros += sums.nonzeros;
+        let fall = if self.schedule.decays { 0.5 + 0.5 * (PI * done).cos() } else { 1.0 };
+        let rate = self.schedule.rate * fall;
+        adam.begin();
+        let learned = [
+            (self.schedule.steps, 0, &mut network.log_steps, &sums.log_steps),
+            (self.schedule.alphas, depth, &mut network.log_alphas, &sums.log_alphas),
+        ];
+        for (is_learned, first, parameters, derivatives) in learned {
+            let into = &mut pass.gradient[first..first + layers];
+            into.iter_mut().zip(derivatives).for_each(|(m, d)| *m += d);
+            if is_learned {
+                adam.descend(first, &mut parameters[..layers], derivatives, scale, rate);
+            }
+        }
+        Ok(true)
     }
 
     /// The largest derivative by a learned parameter.
@@ -229,17 +252,18 @@ impl<T: Number> Training<'_, T> {
         ending: Ending,
     ) -> Result<Fitted, Error> {
         self.order.sort_unstable();
-        let exact = (self.shrinkage.exact(), self.loss.exact());
-        let last = (self.shrinkage.narrowed(self.width(1.0)), self.loss);
-        let mut mean = |network: &Network, kind, wants_gradient| {
-            let (team, stop) = (self.team, self.stop);
-            self.gradient.mean(&self.order, network, kind, wants_gradient, team, stop)
+        let exact = self.objective.exact();
+        let last = self.objective.narrowed(self.width(1.0));
+        let mut mean = |network: &Network, objective, wants_gradient| {
+            self.gradient.mean(&self.order, network, objective, wants_gradient, self.run)
         };
         // Without a hard threshold both are the same function.
         let is_smooth = exact == last;
         let mut found = mean(network, exact, is_smooth)?;
         let trained_loss = found.loss;
-        let plain_loss = mean(plain, exact, false)?.loss;
+        // Where nothing was trained it is known.
+        let is_known = network == plain && !trained_loss.is_nan();
+        let plain_loss = if is_known { trained_loss } else { mean(plain, exact, false)?.loss };
         let gained = trained_loss <= plain_loss || plain_loss.is_nan();
         if !gained {
             network.clone_from(plain);
@@ -250,9 +274,9 @@ impl<T: Number> Training<'_, T> {
         let smooth = found;
         let gradient = [smooth.log_steps, smooth.log_alphas].concat();
         let stationarity = relative(self.largest(&gradient, network.depth()), smooth.loss);
-        let ending = if gained || ending == Ending::Diverged { ending } else { Ending::NoGain };
+        let ending = if !gained && ending == Ending::Finished { Ending::NoGain } else { ending };
         let loss = if gained { trained_loss } else { plain_loss };
-        Ok(Fitted { ending, loss, trained_loss, plain_loss, stationarity })
+        Ok(Fitted { ending, is_plain: !gained, loss, trained_loss, plain_loss, stationarity })
     }
 
     /// The width of the gate, relative to that asked for, where so much of a stage is done.

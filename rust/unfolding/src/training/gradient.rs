@@ -1,12 +1,13 @@
 //! A batch of signals: tiles, side by side, summed in order.
 
-use sparrot_foundation::{Error, Stop, Team, memory};
+use sparrot_foundation::{Error, memory};
 
+use crate::batch::check;
 use crate::dictionary::Dictionary;
 use crate::matrix::Matrix;
 use crate::number::Number;
 use crate::training::tile::{Tile, share};
-use crate::training::{Loss, Network, Shrinkage};
+use crate::training::{Network, Objective, Run};
 
 /// Signals that are multiplied by the dictionary at a time.
 const BLOCK: usize = 256;
@@ -26,22 +27,28 @@ impl<'a, T: Number> Signals<'a, T> {
     /// Of signals by rows; with true codes, by rows, for a supervised loss.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`]; [`Error::Interrupted`].
+    /// [`Error::InvalidInput`] if squares over- or underflow; [`Error::OutOfMemory`];
+    /// [`Error::Interrupted`].
     pub fn new(
         dictionary: &Matrix<'_, T>,
         signals: &[T],
         codes: Option<&'a [T]>,
-        team: &Team,
-        stop: &Stop<'_>,
+        run: Run<'_>,
     ) -> Result<Signals<'a, T>, Error> {
         let (features, atoms) = (dictionary.features(), dictionary.atoms());
+        // Squares are of double precision; large products are not.
+        check("X", signals, features, f64::LEAST_SQUARES..=T::MOST_SQUARES)?;
+        if let Some(codes) = codes {
+            check("y", codes, atoms, f64::SQUARES)?;
+        }
         let count = signals.len() / features;
         let mut minus_correlations = memory::zeros("products of signals and atoms", count, atoms)?;
         let blocks = signals.chunks(BLOCK * features);
         let items = blocks.zip(minus_correlations.chunks_mut(BLOCK * atoms)).collect();
-        team.run(stop, items, |(signals, out)| dictionary.correlate(signals, -T::ONE, out))?
-            .into_iter()
-            .collect::<Result<(), Error>>()?;
+        let correlate =
+            |(signals, out): (&[T], &mut [T])| dictionary.correlate(signals, -T::ONE, out);
+        let done = run.team.run(run.stop, items, correlate)?;
+        done.into_iter().collect::<Result<(), Error>>()?;
         let (rows, width) = match codes {
             Some(codes) => (codes, atoms),
             None => (signals, features),
@@ -131,25 +138,23 @@ impl<'a, T: Number> Gradient<'a, T> {
     ///
     /// # Errors
     /// [`Error::Interrupted`].
-    #[allow(clippy::too_many_arguments, reason = "one call site each for two of them")]
     pub fn sums(
         &mut self,
         batch: &[u32],
         network: &Network,
         depth: usize,
-        shrinkage: Shrinkage,
-        loss: Loss,
+        objective: Objective,
         wants_gradient: bool,
-        team: &Team,
-        stop: &Stop<'_>,
+        run: Run<'_>,
     ) -> Result<&Sums, Error> {
+        let Objective { shrinkage, loss } = objective;
         let (dictionary, signals) = (self.dictionary, self.signals);
         let n = dictionary.atoms();
         let items: Vec<_> = batch.chunks(self.share).zip(&mut self.tiles).collect();
         let count = items.len();
         // Multiply-adds of sparse rows, a few dozen in a nanosecond.
-        let team = team.for_work(batch.len() * depth * (n * n / 32));
-        let done = team.run(stop, items, |(rows, (tile, sums))| {
+        let team = run.team.for_work(batch.len() * depth * (n * n / 32));
+        let done = team.run(run.stop, items, |(rows, (tile, sums))| {
             sums.clear();
             for (base, row) in tile.base.chunks_mut(n).zip(rows) {
                 let row = *row as usize;
@@ -184,24 +189,14 @@ impl<'a, T: Number> Gradient<'a, T> {
         &mut self,
         rows: &[u32],
         network: &Network,
-        (shrinkage, loss): (Shrinkage, Loss),
+        objective: Objective,
         wants_gradient: bool,
-        team: &Team,
-        stop: &Stop<'_>,
+        run: Run<'_>,
     ) -> Result<Sums, Error> {
         let depth = network.depth();
         let mut mean = Sums::new(depth);
         for batch in rows.chunks(self.share * self.tiles.len()) {
-            mean.add(self.sums(
-                batch,
-                network,
-                depth,
-                shrinkage,
-                loss,
-                wants_gradient,
-                team,
-                stop,
-            )?);
+            mean.add(self.sums(batch, network, depth, objective, wants_gradient, run)?);
         }
         let count = rows.len() as f64;
         mean.loss = if mean.is_finite { mean.loss / count } else { f64::NAN };

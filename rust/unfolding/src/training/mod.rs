@@ -44,6 +44,7 @@
 //! | [`network`] | the parameters of the layers |
 //! | [`shrinkage`] | thresholds, exact and smoothed, with their derivatives |
 //! | [`loss`] | what is minimised, with its derivative |
+//! | [`objective`] | both together |
 //! | [`tile`] | a few signals through all layers and back |
 //! | [`gradient`] | a batch of signals: tiles, side by side |
 //! | [`adam`] | the step of the parameters |
@@ -55,6 +56,7 @@ pub mod fit;
 pub mod gradient;
 pub mod loss;
 pub mod network;
+pub mod objective;
 pub mod shrinkage;
 pub mod tile;
 pub mod transform;
@@ -63,5 +65,17 @@ pub use fit::{Ending, Fitted, Schedule, fit};
 pub use gradient::{Gradient, Signals};
 pub use loss::{Count, Loss};
 pub use network::{Network, plain_step};
+pub use objective::Objective;
 pub use shrinkage::{Gate, Shrinkage};
-pub use transform::transform;
+pub use transform::{Coded, transform};
+
+use sparrot_foundation::{Stop, Team};
+
+/// Who works, and until when.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    /// The threads.
+    pub team: &'a Team,
+    /// Ctrl-C, time, and who is watching.
+    pub stop: &'a Stop<'a>,
+}

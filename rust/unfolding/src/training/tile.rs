@@ -18,6 +18,8 @@ pub const TILE: usize = 32;
 const LEAST: usize = 16;
 /// Tiles of a batch, if they can have that many signals: work for a few threads.
 const TILES: usize = 8;
+/// The rounding of sums of products, in units of that of one.
+const ROUNDING: f64 = 64.0;
 /// Numbers in a register, at most.
 const REGISTER: usize = 16;
 
@@ -26,6 +28,11 @@ const REGISTER: usize = 16;
 pub fn share(batch: usize) -> usize {
     let tiles = batch.div_ceil(batch.div_ceil(TILES).clamp(LEAST, TILE));
     batch.div_ceil(if tiles > 1 { tiles.next_multiple_of(2) } else { 1 }).max(1)
+}
+
+/// A sum of squares without its rounding; NaN stays.
+fn at_least_0(squares: f64) -> f64 {
+    if squares < 0.0 { 0.0 } else { squares }
 }
 
 /// The non-zeros of a layer's output.
@@ -233,6 +240,29 @@ impl<T: Number> Tile<T> {
         out.chunks_mut(atoms).enumerate().for_each(|(i, row)| layer.write(i, row));
     }
 
+    /// Of how many signals the network's output leaves more of a residual than the code 0 would:
+    /// `|y - A x|^2 > |y|^2`, by more than rounding.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn count_worse_than_zero(&mut self, dictionary: &Matrix<'_, T>) -> Result<usize, Error> {
+        self.correlate(dictionary)?;
+        let (n, layer) = (self.columns, &self.layers[self.last]);
+        let is_worse = |i: &usize| {
+            let row = i * n..(i + 1) * n;
+            let (c, base) = (&self.correlations[row.clone()], &self.base[row]);
+            let (mut more, mut size) = (0.0, 0.0);
+            for k in layer.entries(*i) {
+                let (x, j) = (layer.values[k].to_f64(), layer.positions[k] as usize);
+                // |y - A x|^2 - |y|^2 = x'(A'(A x - y) - A'y)
+                more += x * (c[j].to_f64() + base[j].to_f64());
+                size += x.abs() * (c[j].to_f64().abs() + base[j].to_f64().abs());
+            }
+            more > ROUNDING * T::EPSILON * size
+        };
+        Ok((0..self.signals).filter(is_worse).count())
+    }
+
     /// The loss of what [`Self::forward`] found; its derivatives by the output become the start of the
     /// way back. `truth` has the signal's true code, `squares` its norm, or that of the signal.
     ///
@@ -263,7 +293,7 @@ impl<T: Number> Tile<T> {
                     total += wide * (wide - 2.0 * aim);
                     self.upstream[k] = T::from_f64(2.0 * (wide - aim) / atoms);
                 }
-                sums.loss += total.max(0.0) / atoms;
+                sums.loss += at_least_0(total) / atoms;
             } else {
                 let row = i * n..(i + 1) * n;
                 let (c, base) = (&self.correlations[row.clone()], &self.base[row]);
@@ -280,7 +310,7 @@ impl<T: Number> Tile<T> {
                     penalty += value;
                     self.upstream[k] = T::from_f64(c[j].to_f64() + slope);
                 }
-                sums.loss += 0.5 * total.max(0.0) + penalty;
+                sums.loss += 0.5 * at_least_0(total) + penalty;
             }
         }
         sums.nonzeros += layer.starts[self.signals];
@@ -327,5 +357,16 @@ impl<T: Number> Tile<T> {
             rows.enumerate().for_each(|(i, row)| before.read(i, row, &mut self.upstream));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_is_no_sum_of_0() {
+        assert!(at_least_0(f64::NAN).is_nan());
+        assert_eq!([-1e-17, 0.0, 2.0].map(at_least_0), [0.0, 0.0, 2.0]);
     }
 }
