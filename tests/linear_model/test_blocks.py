@@ -149,6 +149,41 @@ def test_gaps_of_groups_are_never_below_the_true_ones(rng):
         assert model.dual_gap_ <= tol * unit
 
 
+@pytest.mark.parametrize("factor", [1e-6, 1e-3, 1e2, 1e4])
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_scales_within_groups_do_not_matter(share, positive, factor, rng):
+    X, y = example(rng, 100, 20)
+    X[:, ::7] *= factor  # columns 0, 7 and 14, of three groups
+    options = {"positive": positive, "tol": 1e-10}
+    model = GroupLasso(4, 0.1, **options)
+    if share:
+        model = SparseGroupLasso(4, 0.1, share, **options)
+    model.fit(X, y)
+    assert model.converged_
+    h, coef = products(model, X, y), model.coef_
+    limit, single = 0.1 * (1 - share), 0.1 * share
+    for group in np.arange(20).reshape(5, 4):
+        g, w, size = h[group], coef[group], X[:, group].std(axis=0)
+        pull = np.maximum((g if positive else np.abs(g)) - single, 0)
+        if not w.any():
+            assert np.linalg.norm(pull) <= limit * (1 + 1e-6)
+            continue
+        slope = limit * w / np.linalg.norm(w) + single * np.sign(w)
+        missed = np.where(w != 0, np.abs(g - slope), pull)
+        assert (missed / np.maximum(size, 1)).max() < 1e-5
+
+
+def test_scales_within_groups_do_not_matter_on_real_data():
+    X, y = load_diabetes(return_X_y=True, scaled=False)
+    X[:, 0] *= 1e4
+    model = GroupLasso(5).fit(X, y)
+    assert model.converged_
+    lasso = Lasso().fit(X, y)
+    norms = np.linalg.norm(lasso.coef_.reshape(2, 5), axis=1).sum()
+    assert model.objective_ < np.mean((y - lasso.predict(X)) ** 2) / 2 + norms
+
+
 @pytest.mark.parametrize("form", [np.asarray, sparse.csc_array])
 def test_several_responses_are_scikit_learns(form, rng):
     X, _ = example(rng, 50, 40)
@@ -157,9 +192,9 @@ def test_several_responses_are_scikit_learns(form, rng):
         options = {"alpha": 0.2, "fit_intercept": intercept}
         expected = theirs.MultiTaskLasso(**options, tol=1e-13, max_iter=10**6).fit(X, Y)
         model = MultiTaskLasso(**options, tol=1e-13).fit(form(X), Y)
-        np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-6)
-        np.testing.assert_allclose(model.intercept_, expected.intercept_, atol=1e-6)
-        np.testing.assert_allclose(model.predict(form(X)), expected.predict(X), atol=1e-5)
+        np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-8)
+        np.testing.assert_allclose(model.intercept_, expected.intercept_, atol=1e-8)
+        np.testing.assert_allclose(model.predict(form(X)), expected.predict(X), atol=1e-7)
         np.testing.assert_array_equal(model.sparse_coef_.toarray(), model.coef_)
     single = MultiTaskLasso(0.1, tol=1e-12).fit(form(X), Y[:, :1])
     np.testing.assert_allclose(

@@ -39,6 +39,11 @@ pub trait BlockPenalty: Clone + Send + Sync {
 
     /// Whether the block has no penalty.
     fn is_free(&self, block: usize) -> bool;
+
+    /// `(lambda_g, lambda)` of a block whose penalty is `lambda_g |w|_2 + lambda |w|_1`, if it is one.
+    fn norms(&self, _block: usize) -> Option<(f64, f64)> {
+        None
+    }
 }
 
 /// lambda of a block: a common one times the block's weight.
@@ -183,6 +188,10 @@ impl BlockPenalty for Group<'_> {
     fn is_free(&self, block: usize) -> bool {
         self.lambda.of(block) == 0.0
     }
+
+    fn norms(&self, block: usize) -> Option<(f64, f64)> {
+        Some((self.lambda.of(block), 0.0))
+    }
 }
 
 /// The norm of a block and its L1 norm.
@@ -257,5 +266,9 @@ impl BlockPenalty for SparseGroup<'_> {
 
     fn is_free(&self, block: usize) -> bool {
         self.group.of(block) == 0.0 && self.lambda == 0.0
+    }
+
+    fn norms(&self, block: usize) -> Option<(f64, f64)> {
+        Some((self.group.of(block), self.lambda))
     }
 }

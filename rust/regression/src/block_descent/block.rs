@@ -5,6 +5,7 @@ use sparrot_foundation::{Error, Stop};
 use sparrot_prox::BlockPenalty;
 use sparrot_simd::{linear, reduce};
 
+use super::face::{Norms, Part};
 use crate::working_set::WorkingSet;
 
 /// Proximal steps on a block in a sweep, at most,
@@ -28,6 +29,8 @@ pub(super) struct Block {
     pub(super) curvature: f64,
     /// if the block is not too large: then what has been enough for steps so far.
     is_known: bool,
+    /// Whether its columns have turned out to differ too much for steps of one length.
+    is_uneven: bool,
 }
 
 /// What a block's minimisation works with: numbers of its columns, each with its tasks.
@@ -46,7 +49,7 @@ impl Block {
     /// Of columns in the set from the first on.
     pub(super) fn new(set: &WorkingSet, group: usize, first: usize, count: usize) -> Block {
         let (curvature, is_known) = curvature(set, first, count);
-        Block { group, first, count, curvature, is_known }
+        Block { group, first, count, curvature, is_known, is_uneven: false }
     }
 
     /// Minimises over it: from `now` with its slope to `next`. How long the first step was.
@@ -83,11 +86,26 @@ impl Block {
             }
             first = if first == 0.0 { length } else { first };
             if is_last {
-                break;
+                return Ok(first);
             }
             slope.iter_mut().zip(&*image).for_each(|(q, i)| *q -= i);
+            if self.is_uneven {
+                break;
+            }
+        }
+        let norms = penalty.norms(self.group).filter(|_| self.is_known && tasks == 1);
+        if let Some((group, single)) = norms {
+            self.is_uneven = true;
+            let norms = Norms { group, single, positive: penalty.is_positive() };
+            let part = Part { gram: &self.part(set), count: self.count };
+            part.minimise(norms, next, slope)?;
         }
         Ok(first)
+    }
+
+    /// Its part of G, by columns.
+    fn part(&self, set: &WorkingSet) -> Vec<f64> {
+        self.range().flat_map(|k| set.gram(k)[self.range()].to_vec()).collect()
     }
 
     pub(super) fn range(&self) -> std::ops::Range<usize> {
