@@ -29,7 +29,7 @@ use crate::certificate::relative;
 use crate::data::Data;
 use crate::groups::Groups;
 use crate::model::{Point, check_finite};
-use crate::working_set::WorkingSet;
+use crate::working_set::{WorkingSet, most_violating};
 
 mod certificate;
 mod critical;
@@ -309,32 +309,19 @@ impl<'a, T: Element> BlockSolver<'a, T> {
     fn violators(&self, left: &[u32], penalty: &impl BlockPenalty) -> Vec<u32> {
         let least = EXCESS * self.yy.sqrt();
         let mut h = vec![];
-        let mut found: Vec<(f64, u32)> = vec![];
-        for g in left.iter().copied() {
-            let group = g as usize;
-            if self.is_in[group] || self.curvatures[group] <= 0.0 {
-                continue;
-            }
-            gather(&self.products, self.groups.columns(group), &mut h);
-            let score = self.move_from_0(penalty, group, &h);
-            if score > least {
-                found.push((score, g));
-            }
-        }
+        let is_outside = |g: &u32| !self.is_in[*g as usize] && self.curvatures[*g as usize] > 0.0;
+        let score = |g: u32| {
+            gather(&self.products, self.groups.columns(g as usize), &mut h);
+            (self.move_from_0(penalty, g as usize, &h), g)
+        };
+        let moves = left.iter().copied().filter(is_outside).map(score);
         let (p, support) = (self.data.moments.len(), self.descent.support_size());
         let size = p.div_ceil(self.groups.len());
         // As many as make their products with the set cost what a pass does: it is of a kind that is
         // several times as fast.
         let balanced = PRODUCTS * self.responses.len() * p / self.set.len().max(1) / size;
         let most = (support / SHARE).max(balanced.min(support)).max(JOIN.div_ceil(size));
-        let better = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-        if found.len() > most {
-            found.select_nth_unstable_by(most, better);
-            found.truncate(most);
-        }
-        let mut new: Vec<u32> = found.into_iter().map(|(_, g)| g).collect();
-        new.sort_unstable();
-        new
+        most_violating(moves.filter(|(score, _)| *score > least), most)
     }
 
     fn point(
