@@ -14,6 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sparrot.errors import ConvergenceWarning, InvalidInputError
 from sparrot.linear_model import (
     BridgeRegression,
+    CEL0Regression,
     GroupLasso,
     L0Regression,
     Lasso,
@@ -35,6 +36,8 @@ NONCONVEX = [MCPRegression, SCADRegression, BridgeRegression]
         MCPRegression(alpha=0.1),
         SCADRegression(alpha=0.1, warm_start=True),
         BridgeRegression(alpha=0.1, power=2 / 3),
+        CEL0Regression(alpha=0.01),
+        CEL0Regression(alpha=0.01, positive=True, warm_start=True),
         L0Regression(alpha=0.1),
         L0Regression(n_nonzero_coefs=1),
     ],
@@ -254,6 +257,43 @@ def test_no_change_of_one_coefficient_is_better(form, positive, estimator, rng):
         d = moved - w[j]
         change = d * (squares[j] * d / 2 - h[j]) + value_of(model, moved) - value_of(model, w[j])
         assert change.min() >= -1e-10
+
+
+@pytest.mark.parametrize("positive", [True, False])
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csc_array])
+def test_cel0_ends_where_no_change_of_one_coefficient_lowers_l0(form, intercept, positive, rng):
+    X, y = example(rng, 60, 80, rho=0.8)
+    X *= 10.0 ** rng.uniform(-3, 3, 80)
+    weights = np.ones(80)
+    weights[[5, 6, 7]] = [0, 2, np.inf]
+    counts = rng.integers(1, 4, size=60)
+    options = {"fit_intercept": intercept, "positive": positive, "weights": weights}
+    model = CEL0Regression(0.05, tol=1e-11, **options).fit(form(X), y, counts)
+    assert model.converged_
+    w, h = model.coef_, products(model, X, y, counts)
+    used = w != 0
+    assert 3 <= used.sum() < 40
+    assert used[5] or positive
+    assert not used[7]
+    centred = X - np.average(X, axis=0, weights=counts) if intercept else X
+    squares = np.average(centred**2, axis=0, weights=counts)
+    np.testing.assert_allclose(h[used] / np.sqrt(squares[used]), 0, atol=1e-9)
+    # What each coefficient is worth, and what one of the others would be.
+    assert (squares * w**2 / 2 >= 0.05 * weights * (1 - 1e-9))[used].all()
+    pull = np.maximum(h, 0) if positive else np.abs(h)
+    assert (pull**2 / (2 * squares) <= 0.05 * weights * (1 + 1e-9))[~used].all()
+    mean = np.average((y - model.predict(X)) ** 2, weights=counts) / 2
+    assert model.objective_ == pytest.approx(mean + 0.05 * weights[used].sum(), rel=1e-12)
+
+
+def test_cel0_does_not_depend_on_scales(rng):
+    X, y = example(rng, 60, 80, rho=0.8)
+    scales = 2.0 ** rng.integers(-20, 20, 80)
+    model = CEL0Regression(0.05).fit(X, y)
+    scaled = CEL0Regression(0.05).fit(X * scales, y)
+    assert model.coef_.any()
+    np.testing.assert_allclose(scaled.coef_ * scales, model.coef_, rtol=1e-9, atol=0)
 
 
 def test_on_correlated_columns_they_are_closer_than_the_lasso():

@@ -14,6 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sparrot.errors import ConvergenceWarning, InvalidInputError
 from sparrot.linear_model import (
     BridgeRegression,
+    CEL0Regression,
     ElasticNet,
     GroupLasso,
     GroupLassoCV,
@@ -301,6 +302,7 @@ PATHS = {
     "sqrt": (SqrtLasso(), numbers),
     "huber": (SparseHuberRegression(), numbers),
     "bridge": (BridgeRegression(), numbers),
+    "cel0": (CEL0Regression(), numbers),
     **{name: (chosen, targets) for name, (_, chosen, targets, _) in CHOICES.items()},
 }
 
@@ -315,7 +317,7 @@ def test_paths_are_of_single_fits(name, rng):
     path = regularization_path(model, X, y, eps=0.02, n_alphas=5, sample_weight=s)
     assert path.converged
     assert not hasattr(model, "coef_")
-    is_convex = name not in ("mcp", "scad", "bridge")
+    is_convex = name not in ("mcp", "scad", "bridge", "cel0")
     certificates = path.dual_gaps if is_convex else path.stationarities
     for k, alpha in enumerate(path.alphas):
         single = clone(model).set_params(alpha=alpha).fit(X, y, s)
