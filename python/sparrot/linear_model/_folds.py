@@ -22,7 +22,7 @@ from sparrot._native import Status, get_num_threads
 from sparrot._sparrot import StopFlag
 from sparrot._validation import FloatArray, as_array, as_max_time, as_threads
 from sparrot.errors import InvalidInputError
-from sparrot.linear_model._model import SparseModel, Task, all_or_nothing
+from sparrot.linear_model._model import AllOrNothing, SparseModel, Task
 from sparrot.linear_model._path import as_alphas, as_grid
 from sparrot.linear_model._solve import Point, as_share
 
@@ -74,7 +74,7 @@ class Validated(SparseModel):
         sparrot.errors.ConvergenceWarning
             If the certificate of any fit is above ``tol``.
         """
-        with all_or_nothing(self):
+        with AllOrNothing(self):
             task = self._read(X, y, sample_weight)
             left = countdown(as_max_time(self.max_time))
             models = self._models()

@@ -1,8 +1,6 @@
 """What sparse models have in common: data in, solutions for penalties, attributes out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -60,16 +58,19 @@ def _is_plain(X: Any, y: Any) -> bool:
     )
 
 
-@contextmanager
-def all_or_nothing(model: BaseEstimator) -> Iterator[None]:
-    """Leave a model as it was where its fit fails, so that it still does what it did before."""
-    before = vars(model).copy()
-    try:
-        yield
-    except BaseException:  # Ctrl-C too
-        vars(model).clear()
-        vars(model).update(before)
-        raise
+class AllOrNothing:
+    """Leaves a model as it was where its fit fails, so that it still does what it did before."""
+
+    def __init__(self, model: BaseEstimator) -> None:
+        self.now = vars(model)
+
+    def __enter__(self) -> None:
+        self.before = self.now.copy()
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if failure is not None:  # Ctrl-C too
+            self.now.clear()
+            self.now.update(self.before)
 
 
 class SparseModel(BaseEstimator, ABC):  # type: ignore[misc]
@@ -176,7 +177,7 @@ class SparseModel(BaseEstimator, ABC):  # type: ignore[misc]
         return self._fit(X, y, sample_weight)
 
     def _fit(self, X: object, y: object, sample_weight: object) -> Self:
-        with all_or_nothing(self):
+        with AllOrNothing(self):
             task = self._read(X, y, sample_weight)
             start = earlier(self, (len(task.targets), task.shape[1]))
             points = self._solve(

@@ -8,7 +8,8 @@
 //!   part of G; one step is exact for a single column, whatever the number of tasks. Then the
 //!   gradient q of all is updated, m operations for each coefficient that changed. For a block so large
 //!   that its eigenvalues cost too much, a mean of them is raised where a step turns out too long. Others
-//!   whose columns differ so much that many steps do not settle are minimised exactly (`face.rs`).
+//!   whose columns differ much in scale, for some of which steps would be too short, are minimised
+//!   exactly (`face.rs`).
 //! - The blocks without a penalty are minimised together at the end of a sweep, with a factor of their
 //!   part of G: what they leave of their gradient would have to be paid for by the dual.
 //! - After every few sweeps the last iterates are extrapolated ([`crate::extrapolation`]), and the

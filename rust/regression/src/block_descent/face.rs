@@ -51,9 +51,14 @@ impl Part<'_> {
         &self.gram[k * self.count..(k + 1) * self.count]
     }
 
-    /// Goes from v, which is not 0, with its slope `q = b - G v`, to the minimum over the block, or
-    /// towards it as far as factors have digits.
-    pub(super) fn minimise(&self, norms: Norms, v: &mut [f64], q: &mut [f64]) -> Result<(), Error> {
+    /// Goes from v, with its slope `q = b - G v`, to the minimum over the block, unless that is 0 or v
+    /// is; whether it has not been kept from it by factors without digits.
+    pub(super) fn minimise(
+        &self,
+        norms: Norms,
+        v: &mut [f64],
+        q: &mut [f64],
+    ) -> Result<bool, Error> {
         let has_signs = norms.single > 0.0 || norms.positive;
         let is_in = |i: usize, v: f64| if has_signs { v != 0.0 } else { self.column(i)[i] > 0.0 };
         let mut signs: Vec<f64> = v
@@ -66,7 +71,7 @@ impl Part<'_> {
             let mut b = q.to_vec();
             (0..self.count).for_each(|k| linear::axpy(v[k], self.column(k), &mut b));
             let c: Vec<f64> = face.iter().map(|i| b[*i] - norms.single * signs[*i]).collect();
-            let Some(end) = self.minimum_on(&face, &c, norms.group)? else { return Ok(()) };
+            let Some(end) = self.minimum_on(&face, &c, norms.group)? else { return Ok(false) };
             let (mut share, mut left) = (1.0, None);
             for (i, end) in face.iter().zip(&end).filter(|_| has_signs) {
                 let reached = v[*i] / (v[*i] - end);
@@ -87,10 +92,10 @@ impl Part<'_> {
             if left.is_some() {
                 continue;
             }
-            let Some((i, sign)) = self.pulled(norms, v, q) else { return Ok(()) };
+            let Some((i, sign)) = self.pulled(norms, v, q) else { return Ok(true) };
             signs[i] = sign;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The number at 0 that is pulled off it most, in units of what it may change the residual by, and
