@@ -56,16 +56,21 @@ def as_floats(
 
 def as_array(value: object, name: str) -> FloatArray:
     """Return an array of whatever type."""
-    if isinstance(value, np.ma.MaskedArray):
-        raise InvalidInputError(
-            f"{name} is a masked array, whose mask would be ignored: fill or drop what is masked"
-        )
+    refuse_masked(value, name)
     try:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
             return np.from_dlpack(value)
         return np.asarray(value)
     except (TypeError, ValueError, BufferError, RuntimeError) as error:
         raise InvalidInputError(f"{name} cannot be read as an array: {error}") from error
+
+
+def refuse_masked(value: object, name: str) -> None:
+    """Raise if it is a masked array."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise InvalidInputError(
+            f"{name} is a masked array, whose mask would be ignored: fill or drop what is masked"
+        )
 
 
 # Numbers that are looked at between two chances for Ctrl-C.

@@ -1,16 +1,21 @@
 """What is not as described is refused, by a message that names it."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import d2_tweedie_score
 
 from sparrot.errors import InvalidInputError
 from sparrot.linear_model import (
     ElasticNetCV,
+    GroupLasso,
     Lasso,
     LassoCV,
+    MultiTaskLasso,
+    SparseLogisticRegression,
     SparsePoissonRegression,
     enet_path,
     lasso_path,
@@ -195,3 +200,64 @@ def test_indices_of_64_bits_are_taken(data):
     np.testing.assert_array_equal(
         lasso_path(wide, y, n_alphas=4)[1], lasso_path(matrix, y, n_alphas=4)[1]
     )
+
+
+MODELS = [Lasso(), GroupLasso(), MultiTaskLasso(), SparseLogisticRegression(), LassoCV(cv=2)]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+def test_masks_are_refused(model, data):
+    X, y = data
+    model = clone(model)
+    y = np.sign(y) if isinstance(model, SparseLogisticRegression) else y
+    y = np.stack([y, y], axis=1) if isinstance(model, MultiTaskLasso) else y
+    masked = np.ma.masked_array(X, X > 1)
+    with pytest.raises(InvalidInputError, match="X is a masked array"):
+        model.fit(masked, y)
+    with pytest.raises(InvalidInputError, match="y is a masked array"):
+        model.fit(X, np.ma.masked_array(y, y > 0))
+    with pytest.raises(InvalidInputError, match="sample_weight is a masked array"):
+        model.fit(X, y, np.ma.masked_array(np.ones(30), X[:, 0] > 1))
+    with pytest.raises(InvalidInputError, match="X is a masked array"):
+        model.fit(X, y).predict(masked)
+
+
+def test_masks_of_counts_are_refused_in_scores(poisson):
+    model, X, y = poisson
+    with pytest.raises(InvalidInputError, match="y is a masked array"):
+        model.score(X, np.ma.masked_array(y, y > 3))
+
+
+def test_groups_that_are_a_matrix(data):
+    with pytest.raises(InvalidInputError, match="groups: needs a size, sizes, or lists"):
+        GroupLasso(sparse.eye(5)).fit(*data)
+
+
+def state(model):
+    return {name: value for name, value in vars(model).items() if name.endswith("_")}
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize("wrong", [{"alpha": 0}, {"tol": -1}, {"n_threads": 0}, {}])
+def test_a_fit_that_is_refused_leaves_the_one_before(model, wrong, data):
+    X, y = data
+    model = clone(model)
+    names = np.where(y > 0, "yes", "no")
+    y = names if isinstance(model, SparseLogisticRegression) else y
+    y = np.stack([y, y], axis=1) if isinstance(model, MultiTaskLasso) else y
+    model.fit(X, y)
+    before, predicted = state(model), model.predict(X)
+    if isinstance(model, LassoCV):
+        wrong = {"alphas" if name == "alpha" else name: value for name, value in wrong.items()}
+    given = model.get_params()
+    other = np.arange(30) % 3 if y is names else y[::-1]
+    # Of another width, with names, and, where no parameter is wrong, with an infinite number.
+    wider = pd.DataFrame(np.column_stack([X, X[:, 0]])).rename(columns=str)
+    if not wrong:
+        wider.iloc[3, 2] = np.inf
+    with pytest.raises(InvalidInputError):
+        model.set_params(**wrong).fit(wider, other)
+    after = state(model.set_params(**given))
+    assert after.keys() == before.keys()
+    assert all(after[name] is before[name] for name in before)
+    np.testing.assert_array_equal(model.predict(X), predicted)

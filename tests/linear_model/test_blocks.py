@@ -14,6 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sparrot.errors import ConvergenceWarning, InvalidInputError
 from sparrot.linear_model import (
     BridgeRegression,
+    CEL0Regression,
     GroupLasso,
     L0Regression,
     Lasso,
@@ -35,6 +36,8 @@ NONCONVEX = [MCPRegression, SCADRegression, BridgeRegression]
         MCPRegression(alpha=0.1),
         SCADRegression(alpha=0.1, warm_start=True),
         BridgeRegression(alpha=0.1, power=2 / 3),
+        CEL0Regression(alpha=0.01),
+        CEL0Regression(alpha=0.01, positive=True, warm_start=True),
         L0Regression(alpha=0.1),
         L0Regression(n_nonzero_coefs=1),
     ],
@@ -149,6 +152,41 @@ def test_gaps_of_groups_are_never_below_the_true_ones(rng):
         assert model.dual_gap_ <= tol * unit
 
 
+@pytest.mark.parametrize("factor", [1e-6, 1e-3, 1e2, 1e4])
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_scales_within_groups_do_not_matter(share, positive, factor, rng):
+    X, y = example(rng, 100, 20)
+    X[:, ::7] *= factor  # columns 0, 7 and 14, of three groups
+    options = {"positive": positive, "tol": 1e-10}
+    model = GroupLasso(4, 0.1, **options)
+    if share:
+        model = SparseGroupLasso(4, 0.1, share, **options)
+    model.fit(X, y)
+    assert model.converged_
+    h, coef = products(model, X, y), model.coef_
+    limit, single = 0.1 * (1 - share), 0.1 * share
+    for group in np.arange(20).reshape(5, 4):
+        g, w, size = h[group], coef[group], X[:, group].std(axis=0)
+        pull = np.maximum((g if positive else np.abs(g)) - single, 0)
+        if not w.any():
+            assert np.linalg.norm(pull) <= limit * (1 + 1e-6)
+            continue
+        slope = limit * w / np.linalg.norm(w) + single * np.sign(w)
+        missed = np.where(w != 0, np.abs(g - slope), pull)
+        assert (missed / np.maximum(size, 1)).max() < 1e-5
+
+
+def test_scales_within_groups_do_not_matter_on_real_data():
+    X, y = load_diabetes(return_X_y=True, scaled=False)
+    X[:, 0] *= 1e4
+    model = GroupLasso(5).fit(X, y)
+    assert model.converged_
+    lasso = Lasso().fit(X, y)
+    norms = np.linalg.norm(lasso.coef_.reshape(2, 5), axis=1).sum()
+    assert model.objective_ < np.mean((y - lasso.predict(X)) ** 2) / 2 + norms
+
+
 @pytest.mark.parametrize("form", [np.asarray, sparse.csc_array])
 def test_several_responses_are_scikit_learns(form, rng):
     X, _ = example(rng, 50, 40)
@@ -157,9 +195,9 @@ def test_several_responses_are_scikit_learns(form, rng):
         options = {"alpha": 0.2, "fit_intercept": intercept}
         expected = theirs.MultiTaskLasso(**options, tol=1e-13, max_iter=10**6).fit(X, Y)
         model = MultiTaskLasso(**options, tol=1e-13).fit(form(X), Y)
-        np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-6)
-        np.testing.assert_allclose(model.intercept_, expected.intercept_, atol=1e-6)
-        np.testing.assert_allclose(model.predict(form(X)), expected.predict(X), atol=1e-5)
+        np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-8)
+        np.testing.assert_allclose(model.intercept_, expected.intercept_, atol=1e-8)
+        np.testing.assert_allclose(model.predict(form(X)), expected.predict(X), atol=1e-7)
         np.testing.assert_array_equal(model.sparse_coef_.toarray(), model.coef_)
     single = MultiTaskLasso(0.1, tol=1e-12).fit(form(X), Y[:, :1])
     np.testing.assert_allclose(
@@ -219,6 +257,43 @@ def test_no_change_of_one_coefficient_is_better(form, positive, estimator, rng):
         d = moved - w[j]
         change = d * (squares[j] * d / 2 - h[j]) + value_of(model, moved) - value_of(model, w[j])
         assert change.min() >= -1e-10
+
+
+@pytest.mark.parametrize("positive", [True, False])
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csc_array])
+def test_cel0_ends_where_no_change_of_one_coefficient_lowers_l0(form, intercept, positive, rng):
+    X, y = example(rng, 60, 80, rho=0.8)
+    X *= 10.0 ** rng.uniform(-3, 3, 80)
+    weights = np.ones(80)
+    weights[[5, 6, 7]] = [0, 2, np.inf]
+    counts = rng.integers(1, 4, size=60)
+    options = {"fit_intercept": intercept, "positive": positive, "weights": weights}
+    model = CEL0Regression(0.05, tol=1e-11, **options).fit(form(X), y, counts)
+    assert model.converged_
+    w, h = model.coef_, products(model, X, y, counts)
+    used = w != 0
+    assert 3 <= used.sum() < 40
+    assert used[5] or positive
+    assert not used[7]
+    centred = X - np.average(X, axis=0, weights=counts) if intercept else X
+    squares = np.average(centred**2, axis=0, weights=counts)
+    np.testing.assert_allclose(h[used] / np.sqrt(squares[used]), 0, atol=1e-9)
+    # What each coefficient is worth, and what one of the others would be.
+    assert (squares * w**2 / 2 >= 0.05 * weights * (1 - 1e-9))[used].all()
+    pull = np.maximum(h, 0) if positive else np.abs(h)
+    assert (pull**2 / (2 * squares) <= 0.05 * weights * (1 + 1e-9))[~used].all()
+    mean = np.average((y - model.predict(X)) ** 2, weights=counts) / 2
+    assert model.objective_ == pytest.approx(mean + 0.05 * weights[used].sum(), rel=1e-12)
+
+
+def test_cel0_does_not_depend_on_scales(rng):
+    X, y = example(rng, 60, 80, rho=0.8)
+    scales = 2.0 ** rng.integers(-20, 20, 80)
+    model = CEL0Regression(0.05).fit(X, y)
+    scaled = CEL0Regression(0.05).fit(X * scales, y)
+    assert model.coef_.any()
+    np.testing.assert_allclose(scaled.coef_ * scales, model.coef_, rtol=1e-9, atol=0)
 
 
 def test_on_correlated_columns_they_are_closer_than_the_lasso():

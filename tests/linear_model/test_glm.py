@@ -124,11 +124,11 @@ def test_logistic_as_scikit_learns():
         alpha = 0.02
         ours = SparseLogisticRegression(alpha, l1_ratio=l1_ratio, tol=1e-13).fit(X, y)
         theirs = LogisticRegression(
-            solver="saga", l1_ratio=l1_ratio, C=1 / (alpha * len(y)), tol=1e-10, max_iter=10**5
+            solver="saga", l1_ratio=l1_ratio, C=1 / (alpha * len(y)), tol=1e-14, max_iter=10**6
         ).fit(X, y)
-        np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-6)
-        np.testing.assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-6)
-        np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-6)
+        np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-8)
+        np.testing.assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-8)
+        np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-8)
         np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
 
 

@@ -1,5 +1,6 @@
 """Lasso and elastic net: solutions, certificates, and scikit-learn's checks."""
 
+import joblib
 import numpy as np
 import pytest
 from scipy import sparse
@@ -11,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from sparrot import get_num_threads
 from sparrot.errors import ConvergenceWarning, InvalidInputError
 from sparrot.linear_model import (
     ElasticNet,
@@ -66,8 +68,8 @@ def test_solutions_are_scikit_learns(shape, positive, intercept, share, rng):
             expected = theirs.ElasticNet(**options, tol=1e-13, max_iter=10**6).fit(X, y, weights)
             for data in (X, sparse.csc_array(X)):
                 found = ElasticNet(**options, tol=1e-13).fit(data, y, weights)
-                np.testing.assert_allclose(found.coef_, expected.coef_, atol=1e-7)
-                np.testing.assert_allclose(found.intercept_, expected.intercept_, atol=1e-7)
+                np.testing.assert_allclose(found.coef_, expected.coef_, atol=1e-8)
+                np.testing.assert_allclose(found.intercept_, expected.intercept_, atol=1e-8)
 
 
 def gap_of(X, y, coef, alpha):
@@ -190,6 +192,21 @@ def test_in_a_pipeline_on_real_data():
     assert search.best_score_ > 0.4
 
 
+def threads(model, X, y):
+    return float(get_num_threads())
+
+
+def test_workers_of_a_search_share_the_processors(rng, monkeypatch):
+    for name in ("SPARROT_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    X, y = correlated(rng, 60, 10)
+    grid = {"lasso__alpha": [0.1, 1.0]}
+    model = make_pipeline(StandardScaler(), Lasso())
+    search = GridSearchCV(model, grid, scoring=threads, n_jobs=2, cv=3).fit(X, y)
+    found = np.stack([search.cv_results_[f"split{k}_test_score"] for k in range(3)])
+    assert ((found >= 1) & (found <= max(1, joblib.cpu_count() // 2))).all()
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -275,7 +292,9 @@ def test_arrays_of_numbers_are_what_scikit_learn_makes_of_lists(order, dtype, rn
     X, y = np.asarray(X, dtype=dtype, order=order), y.astype(dtype)
     model = Lasso(0.1).fit(X, y)
     listed = Lasso(0.1).fit(X if dtype == np.float32 else X.tolist(), y.tolist())
-    np.testing.assert_array_equal(model.coef_, listed.coef_)
+    by_rows = Lasso(0.1).fit(np.ascontiguousarray(X), y)  # as lists become
+    np.testing.assert_array_equal(by_rows.coef_, listed.coef_)
+    np.testing.assert_allclose(model.coef_, by_rows.coef_, rtol=1e-6)
     assert model.coef_.dtype == dtype
     swapped = Lasso(0.1).fit(X.astype(X.dtype.newbyteorder()), y)
     np.testing.assert_allclose(model.coef_, swapped.coef_, rtol=1e-6)
@@ -306,3 +325,8 @@ def test_names_of_an_earlier_fit_are_forgotten(rng):
 def test_arrays_that_are_no_data_raise_what_scikit_learn_raises(X, y, message):
     with pytest.raises(ValueError, match=message):
         Lasso(0.1).fit(X, y)
+
+
+def test_the_share_of_the_lasso_is_scikit_learns():
+    assert Lasso().l1_ratio == theirs.Lasso().l1_ratio == 1.0
+    assert ElasticNet().l1_ratio == theirs.ElasticNet().l1_ratio == 0.5

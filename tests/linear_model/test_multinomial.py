@@ -11,6 +11,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning as TheirConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -274,6 +275,19 @@ def test_columns_without_a_penalty(intercept, form, rng):
         SparseLogisticRegression(positive=True, **options).fit(X, y)
     model = SparseLogisticRegression(0.02, l1_ratio=0.5, tol=1e-11, **options).fit(X, y)
     assert gain(model, X, y, v=weights) <= model.dual_gap_ + 1e-15
+
+
+@pytest.mark.parametrize("unit", [1.0, 1.1, 1e-3])
+@pytest.mark.parametrize("names", [[0, 1, 2], [1, 2, 0], [2, 0, 1]])
+def test_columns_without_a_penalty_enter(names, unit):
+    X = unit * np.array([[0, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 1.0]]).T
+    y = np.array(names)[[0, 1, 2, 0, 2, 0, 2, 1, 0, 2, 2, 1]]
+    model = SparseLogisticRegression(weights=[0], tol=1e-10).fit(X, y)
+    # Both numbers of the column have the shares of the classes there.
+    for value in (0, unit):
+        shares = np.bincount(y[X[:, 0] == value]) / (X[:, 0] == value).sum()
+        np.testing.assert_allclose(model.predict_proba([[value]])[0], shares, atol=1e-5)
+    np.testing.assert_allclose(model.objective_, log_loss(y, model.predict_proba(X)), rtol=1e-10)
 
 
 def test_classes_without_weight_are_named(rng):

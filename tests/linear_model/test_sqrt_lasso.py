@@ -1,5 +1,7 @@
 """The square-root Lasso: its solution, its certificate, and what it is for."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -75,6 +77,54 @@ def test_without_noise_there_is_a_floor(rng):
     zero = SqrtLasso().fit(X, np.zeros(60))
     assert zero.converged_
     assert not zero.coef_.any()
+
+
+@pytest.mark.parametrize("value", [0.1, -7.3, 1e200, 1e-200])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_response_that_is_constant_has_nothing_to_explain(value, weighted, rng):
+    X, _ = example(rng, n=41, p=8)
+    y = np.full(41, value)
+    weights = rng.random(41) * (np.arange(41) > 0) if weighted else None
+    y[0] = 2 * value if weighted else value
+    for model in (SqrtLasso(), Lasso(1e-3)):
+        model.fit(X, y, weights)
+        assert model.converged_
+        assert not model.coef_.any()
+        assert model.intercept_ == value
+        assert model.objective_ == 0
+
+
+def test_it_starts_from_the_last_fit(rng):
+    X, y = example(rng)
+    cold = SqrtLasso(0.2, tol=1e-9).fit(X, y)
+    warm = SqrtLasso(0.2, tol=1e-9, warm_start=True).fit(X, y)
+    assert warm.n_iter_ == cold.n_iter_
+    warm.fit(X, y)
+    assert warm.n_iter_ < cold.n_iter_
+    assert len(warm.trace_["time"]) < len(cold.trace_["time"])
+    np.testing.assert_allclose(warm.coef_, cold.coef_, atol=1e-7)
+    warm.set_params(alpha=0.15).fit(X, y)
+    expected = SqrtLasso(0.15, tol=1e-9).fit(X, y)
+    np.testing.assert_allclose(warm.coef_, expected.coef_, atol=1e-7)
+    np.testing.assert_allclose(warm.objective_, expected.objective_, rtol=1e-8)
+    # A perfect fit before is below the floor of the scale.
+    warm.fit(X, X @ warm.coef_ + warm.intercept_)
+    assert warm.converged_
+    with pytest.raises(InvalidInputError, match="warm_start: coef_ has shape"):
+        warm.fit(X[:, 1:], y)
+
+
+def test_the_scale_takes_no_copy_of_x(rng):
+    X = np.asfortranarray(rng.normal(size=(500, 800)), dtype=np.float32)
+    y = X[:, 0] + 0.1 * rng.normal(size=500)
+    SqrtLasso().fit(X, y)
+    tracemalloc.start()
+    try:
+        SqrtLasso().fit(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.1 * X.nbytes
 
 
 def test_units_change_nothing(rng):

@@ -8,6 +8,7 @@ import pytest
 from sparrot.errors import ConvergenceWarning, InvalidInputError
 from sparrot.linear_model import (
     BridgeRegression,
+    CEL0Regression,
     ElasticNet,
     ElasticNetCV,
     GroupLasso,
@@ -47,7 +48,12 @@ CONVEX = [
     SparsePoissonRegression(0.01),
     SparseHuberRegression(0.01),
 ]
-OTHERS = [MCPRegression(0.01), SCADRegression(0.01), BridgeRegression(0.01)]
+OTHERS = [
+    MCPRegression(0.01),
+    SCADRegression(0.01),
+    BridgeRegression(0.01),
+    CEL0Regression(0.001),
+]
 VALIDATED = [
     LassoCV,
     ElasticNetCV,

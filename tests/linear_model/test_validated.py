@@ -1,17 +1,20 @@
 """Penalties chosen by cross-validation, and paths: what a loop over single fits would find."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import sparse
 from sklearn import linear_model as theirs
 from sklearn.base import clone
 from sklearn.metrics import log_loss, mean_poisson_deviance, mean_squared_error
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sparrot.errors import ConvergenceWarning, InvalidInputError
 from sparrot.linear_model import (
     BridgeRegression,
+    CEL0Regression,
     ElasticNet,
     GroupLasso,
     GroupLassoCV,
@@ -208,6 +211,82 @@ def test_folds_that_cannot_be_fitted_are_named(rng):
             model(alphas=0).fit(X, of)
 
 
+@pytest.mark.parametrize("entry", [0, 5000, -5000])
+def test_rows_without_weight_do_not_judge(entry):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(60, 5))
+    y = rng.poisson(np.exp(X[:, 0]))
+    weights = (np.arange(60) != 7).astype(float)
+    X[7, 0] = entry  # exp of what is predicted there overflows
+    model = SparsePoissonRegressionCV(alphas=10, cv=3, eps=0.01).fit(X, y, weights)
+    X[7] = 0
+    expected = SparsePoissonRegressionCV(alphas=10, cv=3, eps=0.01).fit(X, y, weights)
+    assert np.isfinite(model.deviance_path_).all()
+    assert model.alpha_ == expected.alpha_ < model.alphas_[0]
+    np.testing.assert_allclose(model.deviance_path_, expected.deviance_path_)
+
+
+def test_predictions_that_overflow_are_the_worst(rng):
+    X = rng.normal(size=(60, 5))
+    y = rng.poisson(np.exp(X[:, 0]))
+    X[7, 0] = 5000
+    model = SparsePoissonRegressionCV(alphas=4, cv=KFold(3), tol=1e-4).fit(X, y)
+    # The fold that is judged by that row rules out the penalties that let the column in.
+    is_out = np.isinf(model.deviance_path_).any(axis=1)
+    assert np.isfinite(model.deviance_path_[:, 1:]).all()
+    np.testing.assert_array_equal(is_out, [False, False, True, True])
+    assert not is_out[list(model.alphas_).index(model.alpha_)]
+
+
+def test_penalties_that_some_fold_has_not_reached_are_not_chosen(rng, monkeypatch):
+    X, y = linear(rng)
+    folds = KFold(3)
+    full = LassoCV(alphas=6, cv=folds, n_threads=1).fit(X, y)
+    solve, calls = Lasso._solve, []
+
+    def hurried(self, task, alphas, *args, **options):
+        points = solve(self, task, alphas, *args, **options)
+        calls.append(len(alphas))
+        return points[:2] if len(calls) == 3 else points  # of the second fold
+
+    monkeypatch.setattr(Lasso, "_solve", hurried)
+    with pytest.warns(ConvergenceWarning, match="4 of 19 penalties have not been reached"):
+        model = LassoCV(alphas=6, cv=folds, n_threads=1).fit(X, y)
+    assert model.status_ == "max_time"
+    assert full.alpha_ < model.alpha_ == full.alphas_[1]
+    np.testing.assert_array_equal(np.isnan(model.mse_path_[:, 1]), [0, 0, 1, 1, 1, 1])
+    np.testing.assert_array_equal(model.mse_path_[:2], full.mse_path_[:2])
+
+
+@pytest.mark.parametrize("form", [np.asfortranarray, sparse.csc_array])
+def test_x_is_not_copied(form, rng):
+    X = form(rng.normal(size=(600, 1000)))
+    y = X[:, [0]].sum(axis=1) + 0.1 * rng.normal(size=600)
+    LassoCV(alphas=3, cv=3, eps=0.3).fit(X, y)
+    tracemalloc.start()
+    try:
+        LassoCV(alphas=3, cv=3, eps=0.3).fit(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.1 * 8 * X.size if form is np.asfortranarray else 1.5 * 12 * X.nnz
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_rows_of_a_group_stay_together(name, rng):
+    chooser, _, targets, errors = CHOICES[name]
+    X, y = linear(rng)
+    y, labels = targets(y, rng), rng.permutation(np.repeat(list("abcdef"), 10))
+    model = clone(chooser).set_params(alphas=4, cv=GroupKFold(3)).fit(X, y, split_groups=labels)
+    splits = list(GroupKFold(3).split(X, y, labels))
+    expected = clone(chooser).set_params(alphas=4, cv=splits).fit(X, y)
+    np.testing.assert_array_equal(getattr(model, errors), getattr(expected, errors))
+    with pytest.raises(ValueError, match="groups"):
+        model.fit(X, y)
+    with pytest.raises(InvalidInputError, match=r"split_groups has shape \(59,\): .* 60 rows"):
+        model.fit(X, y, split_groups=labels[:-1])
+
+
 def test_the_worst_of_all_fits_is_told(rng):
     X, y = rng.normal(size=(50, 100)), rng.normal(size=50)
     with pytest.warns(ConvergenceWarning, match="of 11 penalties, the worst at alpha") as caught:
@@ -223,6 +302,7 @@ PATHS = {
     "sqrt": (SqrtLasso(), numbers),
     "huber": (SparseHuberRegression(), numbers),
     "bridge": (BridgeRegression(), numbers),
+    "cel0": (CEL0Regression(), numbers),
     **{name: (chosen, targets) for name, (_, chosen, targets, _) in CHOICES.items()},
 }
 
@@ -237,7 +317,7 @@ def test_paths_are_of_single_fits(name, rng):
     path = regularization_path(model, X, y, eps=0.02, n_alphas=5, sample_weight=s)
     assert path.converged
     assert not hasattr(model, "coef_")
-    is_convex = name not in ("mcp", "scad", "bridge")
+    is_convex = name not in ("mcp", "scad", "bridge", "cel0")
     certificates = path.dual_gaps if is_convex else path.stationarities
     for k, alpha in enumerate(path.alphas):
         single = clone(model).set_params(alpha=alpha).fit(X, y, s)

@@ -13,6 +13,7 @@ names and meaning: sample weights ``w``, an intercept ``b`` or none.
 :class:`MCPRegression`             the minimax concave penalty
 :class:`SCADRegression`            smoothly clipped absolute deviations
 :class:`BridgeRegression`          powers below 1
+:class:`CEL0Regression`            the continuous relaxation of their number
 :class:`L0Regression`              the number of coefficients
 :class:`SparseLogisticRegression`  L1 and squared L2 penalty, for two or more classes
 :class:`SparsePoissonRegression`   the same with Poisson's likelihood, for counts
@@ -42,6 +43,7 @@ from typing import TYPE_CHECKING, Any
 from sparrot.linear_model._path import enet_path, lasso_path
 
 if TYPE_CHECKING:
+    from sparrot.linear_model._cel0 import CEL0Regression
     from sparrot.linear_model._estimators import ElasticNet, Lasso
     from sparrot.linear_model._groups import GroupLasso, SparseGroupLasso
     from sparrot.linear_model._huber import SparseHuberRegression
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BridgeRegression",
+    "CEL0Regression",
     "ElasticNet",
     "ElasticNetCV",
     "GroupLasso",
@@ -99,6 +102,7 @@ __all__ = [
 # Where those are that need scikit-learn.
 _MODELS = {
     "BridgeRegression": "_nonconvex",
+    "CEL0Regression": "_cel0",
     "ElasticNet": "_estimators",
     "ElasticNetCV": "_validated",
     "GroupLasso": "_groups",

@@ -58,7 +58,7 @@ class BlockRegression(SparseModel):
                 "fit_intercept": as_flag(self.fit_intercept, "fit_intercept"),
                 "sample_weight": as_shares(sample, rows),
                 "weights": self._weights(columns, penalty),
-                "positive": as_flag(getattr(self, "positive", False), "positive"),
+                "positive": as_flag(self.positive, "positive"),
                 "start": None if start is None else as_start(start),
                 "tol": as_positive(self.tol, "tol", zero=True),
                 "max_iter": as_count(self.max_iter, "max_iter"),
@@ -86,7 +86,7 @@ def as_groups(value: object, columns: int) -> Groups:
         return Groups(sizes, np.arange(columns, dtype=np.uint32))
     try:
         parts = [np.asarray(part) for part in value]  # type: ignore[attr-defined]
-    except ValueError:  # lists in lists
+    except (TypeError, ValueError):  # lists in lists, or what only looks like a list
         parts = []
     if any(part.dtype.kind not in "iu" for part in parts if part.size) or not parts:
         raise InvalidInputError("groups: needs a size, sizes, or lists of columns, all of integers")

@@ -48,20 +48,16 @@ class ElasticModel(SparseModel):
         del task
         return "least-squares"
 
-    def _share(self) -> object:
-        return self.l1_ratio
-
     def _structure(self, columns: int) -> tuple[Groups | None, FloatArray | None]:
         """Return the groups, if there are some, and the weights, of them or of the columns."""
-        given = getattr(self, "groups", None)
-        if given is None:
+        if self.groups is None:
             return None, as_weights(self.weights, columns)
         if as_flag(self.positive, "positive") or self.bounds is not None:
             other = "positive=True" if self.positive else "bounds"
             raise InvalidInputError(
                 f"groups are given with {other}: norms of groups are offered without; leave one out"
             )
-        groups = as_groups(given, columns)
+        groups = as_groups(self.groups, columns)
         return groups, as_group_weights(self.weights, groups.sizes)
 
     def _solve(
@@ -76,7 +72,7 @@ class ElasticModel(SparseModel):
         n_threads: int | None = None,
     ) -> list[Point]:
         settings = Settings.of(
-            l1_ratio=self._share(),
+            l1_ratio=self.l1_ratio,
             fit_intercept=self.fit_intercept,
             tol=self.tol,
             max_iter=self.max_iter,
@@ -92,7 +88,7 @@ class ElasticModel(SparseModel):
             sample_weight=sample,
             groups=groups,
             weights=weights,
-            bounds=as_bounds(getattr(self, "bounds", None), self.positive, task.shape[1]),
+            bounds=as_bounds(self.bounds, self.positive, task.shape[1]),
             loss=self._loss(task),
             start=start,
             stop_flag=stop_flag,

@@ -220,6 +220,7 @@ class Lasso(ElasticNet):
     ) -> None:
         super().__init__(
             alpha,
+            l1_ratio=1.0,
             fit_intercept=fit_intercept,
             weights=weights,
             positive=positive,
@@ -230,6 +231,3 @@ class Lasso(ElasticNet):
             warm_start=warm_start,
             n_threads=n_threads,
         )
-
-    def _share(self) -> object:
-        return 1.0

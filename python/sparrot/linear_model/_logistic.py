@@ -6,12 +6,11 @@ import numpy as np
 from scipy.special import log_expit
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
 
 from sparrot._validation import FloatArray
 from sparrot.errors import InvalidInputError
 from sparrot.linear_model._elastic import ElasticModel
-from sparrot.linear_model._model import DTYPES, Alphas, Task
+from sparrot.linear_model._model import Alphas, Task
 from sparrot.linear_model._solve import Point, as_weights
 from sparrot.special import logsumexp
 
@@ -157,9 +156,7 @@ class SparseLogisticRegression(ClassifierMixin, ElasticModel):  # type: ignore[m
         return self._fit(X, y, sample_weight)
 
     def _read(self, X: object, y: object, sample_weight: object) -> Task:
-        data, labels = validate_data(
-            self, X, y, accept_sparse="csc", dtype=DTYPES, ensure_all_finite=False
-        )
+        data, labels = self._checked(X, y)
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         count = len(self.classes_)

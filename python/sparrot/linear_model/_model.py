@@ -18,7 +18,7 @@ except ImportError as error:
 from sparrot._design import Design, as_design
 from sparrot._native import Status
 from sparrot._sparrot import StopFlag
-from sparrot._validation import FloatArray, as_max_time, as_positive
+from sparrot._validation import FloatArray, as_max_time, as_positive, refuse_masked
 from sparrot.linear_model._solve import Point, as_sample_weight, earlier, warn_unless_converged
 
 DTYPES = [np.float64, np.float32]
@@ -58,13 +58,33 @@ def _is_plain(X: Any, y: Any) -> bool:
     )
 
 
+class AllOrNothing:
+    """Leaves a model as it was where its fit fails, so that it still does what it did before."""
+
+    def __init__(self, model: BaseEstimator) -> None:
+        self.now = vars(model)
+
+    def __enter__(self) -> None:
+        self.before = self.now.copy()
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if failure is not None:  # Ctrl-C too
+            self.now.clear()
+            self.now.update(self.before)
+
+
 class SparseModel(BaseEstimator, ABC):  # type: ignore[misc]
     """A model is what reads its data, solves for penalties, and takes a solution over."""
 
     _certificate = "dual_gap"
     _missed = "a gap of {:.3g} of the objective at zero"
     alpha: Any
-    l1_ratio: Any
+    # Parameters that some of the models do not have, as they are then.
+    l1_ratio: Any = 1.0
+    groups: Any = None
+    bounds: Any = None
+    positive: Any = False
+    warm_start: Any = False
 
     @abstractmethod
     def _solve(
@@ -92,20 +112,26 @@ class SparseModel(BaseEstimator, ABC):  # type: ignore[misc]
             target = np.ascontiguousarray(y, dtype=np.float64)
             if np.isfinite(target).all():
                 return X, target
-        data, target = validate_data(
+        data, target = self._checked(X, y, y_numeric=True, **options)
+        if not np.isfinite(target).all():
+            # Says what scikit-learn says of y.
+            validate_data(self, X, y, accept_sparse="csc", y_numeric=True, **options)
+        return data, np.ascontiguousarray(target, dtype=np.float64)
+
+    def _checked(self, X: object, y: object, **options: Any) -> tuple[Any, FloatArray]:
+        """Return what scikit-learn makes of both; their numbers may be anything."""
+        refuse_masked(X, "X")
+        refuse_masked(y, "y")
+        checked: tuple[Any, FloatArray] = validate_data(
             self,
             X,
             y,
             accept_sparse="csc",
             dtype=DTYPES,
-            y_numeric=True,
             ensure_all_finite=False,
             **options,
         )
-        if not np.isfinite(target).all():
-            # Says what scikit-learn says of y.
-            validate_data(self, X, y, accept_sparse="csc", y_numeric=True, **options)
-        return data, np.ascontiguousarray(target, dtype=np.float64)
+        return checked
 
     def _take_shape(self, X: Any) -> None:
         """Do what ``validate_data`` does with columns that have no names."""
@@ -150,17 +176,18 @@ class SparseModel(BaseEstimator, ABC):  # type: ignore[misc]
         return self._fit(X, y, sample_weight)
 
     def _fit(self, X: object, y: object, sample_weight: object) -> Self:
-        task = self._read(X, y, sample_weight)
-        start = earlier(self, (len(task.targets), task.shape[1]))
-        points = self._solve(
-            task,
-            [self._alpha(task)],
-            task.sample,
-            start=start,
-            max_time=as_max_time(self.max_time),
-            n_threads=self.n_threads,
-        )
-        self._take(task, points[0])
+        with AllOrNothing(self):
+            task = self._read(X, y, sample_weight)
+            start = earlier(self, (len(task.targets), task.shape[1]))
+            points = self._solve(
+                task,
+                [self._alpha(task)],
+                task.sample,
+                start=start,
+                max_time=as_max_time(self.max_time),
+                n_threads=self.n_threads,
+            )
+            self._take(task, points[0])
         self._warn(points, stacklevel=4)
         return self
 
@@ -194,6 +221,7 @@ class SparseModel(BaseEstimator, ABC):  # type: ignore[misc]
 
     def _linear(self, X: object) -> FloatArray:
         check_is_fitted(self)
+        refuse_masked(X, "X")
         data = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=DTYPES, reset=False)
         values: FloatArray = data @ self.coef_.T + self.intercept_
         return values

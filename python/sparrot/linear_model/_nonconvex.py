@@ -350,7 +350,8 @@ class L0Regression(Nonconvex):
     Parameters
     ----------
     alpha : float, default=1.0
-        The penalty of each coefficient, above 0; not used with ``n_nonzero_coefs``.
+        The penalty of each coefficient, above 0; with ``n_nonzero_coefs`` it changes nothing, but
+        must still be such a number.
     n_nonzero_coefs : int, default=None
         How many coefficients there may be.
     fit_intercept : bool, default=True

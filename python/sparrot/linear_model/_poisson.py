@@ -8,7 +8,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import column_or_1d
 
 from sparrot._design import as_targets
-from sparrot._validation import FloatArray
+from sparrot._validation import FloatArray, refuse_masked
 from sparrot.errors import InvalidInputError
 from sparrot.linear_model._elastic import ElasticModel
 from sparrot.linear_model._model import Task
@@ -135,9 +135,7 @@ class SparsePoissonRegression(RegressorMixin, ElasticModel):  # type: ignore[mis
     def _read(self, X: object, y: object, sample_weight: object) -> Task:
         task = super()._read(X, y, sample_weight)
         counts = task.targets[0]
-        if (counts < 0).any():
-            i = int(np.flatnonzero(counts < 0)[0])
-            raise InvalidInputError(f"y[{i}] is {counts[i]}: needs non-negative counts")
+        _require_counts(counts)
         if self.fit_intercept and not _weighted(counts, task.sample).any():
             raise InvalidInputError(
                 "y is 0 wherever there is weight: the intercept would be -inf; needs a count"
@@ -201,17 +199,15 @@ class SparsePoissonRegression(RegressorMixin, ElasticModel):  # type: ignore[mis
             If ``y`` is a column.
         """
         expected = self.predict(X)
+        refuse_masked(y, "y")
         counts = as_targets(column_or_1d(y, warn=True), "y", len(expected), "X")
-        if (counts < 0).any():
-            i = int(np.flatnonzero(counts < 0)[0])
-            raise InvalidInputError(f"y[{i}] is {counts[i]}: needs non-negative counts")
+        _require_counts(counts)
         given = as_sample_weight(sample_weight, len(counts))
         weights = np.ones(len(counts)) if given is None else given / given.max()
         used = weights > 0  # else 0 times inf
         counts, expected, weights = counts[used], expected[used], weights[used]
         mean = np.average(counts, weights=weights)
-        rows = np.where(expected < np.inf, kl_div(counts, expected), np.inf)
-        left = float(np.average(rows, weights=weights))
+        left = float(np.average(half_deviances(counts, expected), weights=weights))
         whole = float(np.average(kl_div(counts, mean), weights=weights))
         # Its terms are of the size of the counts: no more than this is what rounding makes of 0.
         rounding = 4 * np.finfo(np.float64).eps * mean
@@ -223,6 +219,18 @@ class SparsePoissonRegression(RegressorMixin, ElasticModel):  # type: ignore[mis
         tags = super().__sklearn_tags__()
         tags.target_tags.positive_only = True
         return tags
+
+
+def half_deviances(counts: FloatArray, expected: FloatArray) -> FloatArray:
+    """Return half the deviance of each count: infinite where the expectation is."""
+    halves: FloatArray = np.where(expected < np.inf, kl_div(counts, expected), np.inf)
+    return halves
+
+
+def _require_counts(counts: FloatArray) -> None:
+    if (counts < 0).any():
+        i = int(np.flatnonzero(counts < 0)[0])
+        raise InvalidInputError(f"y[{i}] is {counts[i]}: needs non-negative counts")
 
 
 def _weighted(counts: FloatArray, sample: FloatArray | None) -> FloatArray:

@@ -220,7 +220,7 @@ def as_start(coef: FloatArray, weights: FloatArray | None = None) -> tuple[Float
 
 def earlier(model: Any, shape: tuple[int, int]) -> FloatArray | None:
     """Return the coefficients of an earlier fit, by response, if the model is to start there."""
-    if not as_flag(getattr(model, "warm_start", False), "warm_start"):
+    if not as_flag(model.warm_start, "warm_start"):
         return None
     if not hasattr(model, "coef_"):
         return None

@@ -36,6 +36,8 @@ class SqrtLasso(Linear, ElasticModel):
         Passes over the columns, at most.
     max_time : float, default=None
         Seconds, at most: the answer is what has been reached by then, with its certificate.
+    warm_start : bool, default=False
+        Whether to start from the coefficients of the last fit, and their scale.
     n_threads : int, default=None
         See :func:`sparrot.get_num_threads`.
 
@@ -102,6 +104,7 @@ class SqrtLasso(Linear, ElasticModel):
         tol: float = 1e-6,
         max_iter: int = 1000,
         max_time: float | None = None,
+        warm_start: bool = False,
         n_threads: int | None = None,
     ) -> None:
         self.alpha = alpha
@@ -111,14 +114,12 @@ class SqrtLasso(Linear, ElasticModel):
         self.tol = tol
         self.max_iter = max_iter
         self.max_time = max_time
+        self.warm_start = warm_start
         self.n_threads = n_threads
 
     def _loss(self, task: Task) -> str:
         del task
         return "square-root"
-
-    def _share(self) -> float:
-        return 1.0
 
     def _alpha(self, task: Task) -> float:
         rows, columns = task.shape
@@ -135,6 +136,8 @@ class SqrtLasso(Linear, ElasticModel):
 
     def _take(self, task: Task, point: Point) -> None:
         super()._take(task, point)
-        coef = point.dense(task.shape[1], np.float64)[0]
-        residual = task.targets[0] - task.data @ coef - point.intercepts[0]
-        self.sigma_ = float(np.sqrt(as_shares(task.sample, task.shape[0]) @ residual**2))
+        # Of the columns in use: with all of them float32 data would be copied.
+        fitted = task.data[:, point.columns] @ point.coefficients[:, 0]
+        residual = task.targets[0] - fitted - point.intercepts[0]
+        roots = np.sqrt(as_shares(task.sample, task.shape[0]))
+        self.sigma_ = float(np.linalg.norm(roots * residual))

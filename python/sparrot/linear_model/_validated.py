@@ -7,8 +7,9 @@ from sparrot.linear_model._folds import Validated
 class ElasticNetCV(Validated, ElasticNet):
     """Elastic net with the penalty, and the share of its parts, chosen by cross-validation.
 
-    For each fold, training rows are those with a weight: ``X`` is not copied. The folds are solved
-    side by side, each by one thread.
+    For each fold, training rows are those with a weight: to fit it ``X`` is not copied; to judge it
+    the columns in use of the rows left out are. The folds are solved side by side, each by one
+    thread.
 
     Parameters
     ----------

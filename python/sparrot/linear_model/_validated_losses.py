@@ -1,14 +1,13 @@
 """Classes and counts: the penalty chosen by cross-validation."""
 
 import numpy as np
-from scipy.special import kl_div
 
 from sparrot._validation import FloatArray
 from sparrot.errors import InvalidInputError
 from sparrot.linear_model._folds import Fold, Validated
 from sparrot.linear_model._logistic import SparseLogisticRegression, log_losses
 from sparrot.linear_model._model import Task
-from sparrot.linear_model._poisson import SparsePoissonRegression
+from sparrot.linear_model._poisson import SparsePoissonRegression, half_deviances
 
 
 class SparseLogisticRegressionCV(Validated, SparseLogisticRegression):
@@ -271,5 +270,7 @@ class SparsePoissonRegressionCV(Validated, SparsePoissonRegression):
             raise InvalidInputError(f"fold {k} has only counts of 0 to train on: needs a count")
 
     def _row_errors(self, targets: FloatArray, values: FloatArray) -> FloatArray:
-        deviances: FloatArray = 2 * kl_div(targets, np.exp(values))[:, 0]
+        with np.errstate(over="ignore"):  # the deviance says so
+            expected = np.exp(values)
+        deviances: FloatArray = 2 * half_deviances(targets, expected)[:, 0]
         return deviances

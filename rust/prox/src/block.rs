@@ -2,14 +2,14 @@
 //!
 //! | penalty | of block g |
 //! |---|---|
-//! | [`Separable`] | the sum of a penalty of a number over the block |
+//! | [`Separable`] | the sum of a penalty of a number over the block, the same for all blocks or not |
 //! | [`Group`] | `lambda_g` times its Euclidean norm (Yuan and Lin, JRSS B 68, 2006) |
 //! | [`SparseGroup`] | that, and lambda times its L1 norm (Simon, Friedman, Hastie and Tibshirani, J. Comput. Graph. Statist. 22, 2013) |
 //!
 //! With `positive`, numbers must not be negative. The proximal operators are then those of the positive
 //! part: a penalty that does not fall in the magnitude never makes a negative number positive.
 
-use crate::scalar::{L1, ScalarPenalty};
+use crate::scalar::{Cel0, L1, ScalarPenalty};
 
 /// A penalty that is a sum over blocks.
 pub trait BlockPenalty: Clone + Send + Sync {
@@ -39,6 +39,11 @@ pub trait BlockPenalty: Clone + Send + Sync {
 
     /// Whether the block has no penalty.
     fn is_free(&self, block: usize) -> bool;
+
+    /// `(lambda_g, lambda)` of a block whose penalty is `lambda_g |w|_2 + lambda |w|_1`, if it is one.
+    fn norms(&self, _block: usize) -> Option<(f64, f64)> {
+        None
+    }
 }
 
 /// lambda of a block: a common one times the block's weight.
@@ -76,6 +81,36 @@ fn norm(u: &[f64], positive: bool) -> f64 {
     u.iter().map(|u| if positive { u.max(0.0) } else { *u }).map(|u| u * u).sum::<f64>().sqrt()
 }
 
+/// A penalty of the numbers of a block, which may depend on the block.
+pub trait OfBlock: Copy + Send + Sync {
+    /// Its kind.
+    type Scalar: ScalarPenalty;
+
+    /// That of a block.
+    fn of(&self, block: usize) -> Self::Scalar;
+}
+
+/// The same for all.
+impl<P: ScalarPenalty> OfBlock for P {
+    type Scalar = P;
+
+    fn of(&self, _block: usize) -> P {
+        *self
+    }
+}
+
+/// [`Cel0`] for columns with these squared norms, each a block.
+#[derive(Clone, Copy, Debug)]
+pub struct Cel0OfColumns<'a>(pub &'a [f64]);
+
+impl OfBlock for Cel0OfColumns<'_> {
+    type Scalar = Cel0;
+
+    fn of(&self, block: usize) -> Cel0 {
+        Cel0 { squares: self.0[block] }
+    }
+}
+
 /// A penalty of a number, of every number of a block.
 #[derive(Clone, Copy, Debug)]
 pub struct Separable<'a, P> {
@@ -87,22 +122,22 @@ pub struct Separable<'a, P> {
     pub positive: bool,
 }
 
-impl<P: ScalarPenalty> BlockPenalty for Separable<'_, P> {
-    const IS_CONVEX: bool = P::IS_CONVEX;
+impl<P: OfBlock> BlockPenalty for Separable<'_, P> {
+    const IS_CONVEX: bool = P::Scalar::IS_CONVEX;
 
     fn is_positive(&self) -> bool {
         self.positive
     }
 
     fn value(&self, block: usize, w: &[f64]) -> f64 {
-        let lambda = self.lambda.of(block);
-        w.iter().filter(|w| **w != 0.0).map(|w| self.penalty.value(lambda, *w)).sum()
+        let (lambda, penalty) = (self.lambda.of(block), self.penalty.of(block));
+        w.iter().filter(|w| **w != 0.0).map(|w| penalty.value(lambda, *w)).sum()
     }
 
     fn prox(&self, block: usize, u: &mut [f64], t: f64) {
-        let lambda = self.lambda.of(block);
+        let (lambda, penalty) = (self.lambda.of(block), self.penalty.of(block));
         positive_part(u, self.positive);
-        u.iter_mut().for_each(|u| *u = self.penalty.prox(lambda, *u, t));
+        u.iter_mut().for_each(|u| *u = penalty.prox(lambda, *u, t));
     }
 
     fn share(&self, block: usize, h: &[f64]) -> f64 {
@@ -183,6 +218,10 @@ impl BlockPenalty for Group<'_> {
     fn is_free(&self, block: usize) -> bool {
         self.lambda.of(block) == 0.0
     }
+
+    fn norms(&self, block: usize) -> Option<(f64, f64)> {
+        Some((self.lambda.of(block), 0.0))
+    }
 }
 
 /// The norm of a block and its L1 norm.
@@ -257,5 +296,9 @@ impl BlockPenalty for SparseGroup<'_> {
 
     fn is_free(&self, block: usize) -> bool {
         self.group.of(block) == 0.0 && self.lambda == 0.0
+    }
+
+    fn norms(&self, block: usize) -> Option<(f64, f64)> {
+        Some((self.group.of(block), self.lambda))
     }
 }

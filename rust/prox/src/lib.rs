@@ -17,5 +17,5 @@
 pub mod block;
 pub mod scalar;
 
-pub use block::{BlockPenalty, Group, Separable, SparseGroup};
+pub use block::{BlockPenalty, Cel0OfColumns, Group, OfBlock, Separable, SparseGroup};
 pub use scalar::{Cel0, L0, L1, Mcp, Pieces, Power, Scad, ScalarPenalty};

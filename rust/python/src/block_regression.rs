@@ -6,15 +6,15 @@ use pyo3::types::PyDict;
 use sparrot_design::{Design, Element};
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_prox::block::Weighted;
-use sparrot_prox::{BlockPenalty, Group, Mcp, Power, Scad, ScalarPenalty, Separable, SparseGroup};
-use sparrot_regression::{
-    BlockSolver, Data, Groups, Limits, Point, Rule, best_subset, from_lassos,
+use sparrot_prox::{
+    BlockPenalty, Cel0OfColumns, Group, Mcp, OfBlock, Power, Scad, Separable, SparseGroup,
 };
+use sparrot_regression::{BlockSolver, Data, Groups, Limits, Rule, best_subset, from_lassos};
 
-use crate::design::{DesignInput, DesignTask, Indices};
+use crate::design::{DesignInput, Indices};
 use crate::guard;
 use crate::observer::StopFlag;
-use crate::regression::{AlphasInput, GroupsInput, as_groups, results};
+use crate::path::{self, AlphasInput, Found, GroupsInput, Path, as_groups};
 
 type Vector<'py> = PyReadonlyArray1<'py, f64>;
 
@@ -54,7 +54,7 @@ pub fn block_regression_path<'py>(
     let rows = y.as_array().ncols();
     let responses: Vec<&[f64]> = y.as_slice()?.chunks(rows.max(1)).collect();
     let weights = path.weights.as_ref().map(Vector::as_slice).transpose()?;
-    let task = Path {
+    let task = BlockPath {
         penalty: &path.penalty,
         shape: path.shape,
         groups: path.groups.as_ref().map(as_groups).transpose()?,
@@ -71,11 +71,10 @@ pub fn block_regression_path<'py>(
         limits: Limits { tol: path.tol, max_iter: path.max_iter },
     };
     let limits = guard::Limits { n_threads, max_time: path.max_time, callback: None };
-    let (alphas, points) = design.with(DesignCall { py, limits, stop_flag, task })??;
-    Ok((alphas, results(py, points)?))
+    path::call(py, &design, &task, limits, stop_flag)
 }
 
-struct Path<'a> {
+struct BlockPath<'a> {
     penalty: &'a str,
     shape: f64,
     groups: Option<Groups>,
@@ -89,25 +88,7 @@ struct Path<'a> {
     limits: Limits,
 }
 
-type Found = (Vec<f64>, Vec<Point>);
-
-struct DesignCall<'a, 'py> {
-    py: Python<'py>,
-    limits: guard::Limits,
-    stop_flag: Option<PyRef<'py, StopFlag>>,
-    task: Path<'a>,
-}
-
-impl DesignTask for DesignCall<'_, '_> {
-    type Answer = PyResult<Found>;
-
-    fn run<T: Element>(self, design: Design<'_, T>) -> PyResult<Found> {
-        let DesignCall { py, limits, stop_flag, task } = self;
-        guard::call_until(py, limits, stop_flag, |team, stop| task.solve(&design, team, stop))
-    }
-}
-
-impl Path<'_> {
+impl Path for BlockPath<'_> {
     fn solve<T: Element>(
         &self,
         design: &Design<'_, T>,
@@ -130,13 +111,19 @@ impl Path<'_> {
             }
             "mcp" => self.separable(data, Mcp { gamma: shape }, team, stop),
             "scad" => self.separable(data, Scad { a: shape }, team, stop),
+            "cel0" => {
+                let squares: Vec<f64> = data.moments.iter().map(|m| m.squares).collect();
+                self.separable(data, Cel0OfColumns(&squares), team, stop)
+            }
             "l0" => self.subsets(data, team, stop),
             "l1/2" => self.separable(data, Power::Half, team, stop),
             "l2/3" => self.separable(data, Power::TwoThirds, team, stop),
             _ => Err(Error::invalid("penalty", format!("is {}", self.penalty))),
         }
     }
+}
 
+impl BlockPath<'_> {
     /// At 0.
     fn solver<'a, T: Element>(
         &self,
@@ -154,7 +141,7 @@ impl Path<'_> {
     fn separable<T: Element>(
         &self,
         data: Data<'_, T>,
-        penalty: impl ScalarPenalty,
+        penalty: impl OfBlock,
         team: &Team,
         stop: &Stop<'_>,
     ) -> Result<Found, Error> {
@@ -209,13 +196,8 @@ impl Path<'_> {
         if let Some((columns, coefficients)) = self.start {
             solver.start(columns, coefficients, stop)?;
         }
-        let mut points = Vec::with_capacity(alphas.len());
-        for alpha in &alphas {
-            if !points.is_empty() && stop.is_late() {
-                break;
-            }
-            points.push(solver.solve(&penalty.scaled(*alpha), self.limits, team, stop)?);
-        }
-        Ok((alphas, points))
+        path::along(alphas, stop, |alpha| {
+            solver.solve(&penalty.scaled(alpha), self.limits, team, stop)
+        })
     }
 }

@@ -18,6 +18,7 @@ mod ksparse;
 mod least_squares;
 mod moments;
 mod observer;
+mod path;
 mod regression;
 mod relatives;
 mod router;

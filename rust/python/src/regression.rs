@@ -1,6 +1,6 @@
 //! `sparrot_regression` for Python.
 
-use numpy::{IntoPyArray, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use sparrot_design::loss::{Huber, Logistic, Poisson, RowLoss};
@@ -8,36 +8,16 @@ use sparrot_design::{Design, Element};
 use sparrot_foundation::{Error, Stop, Team};
 use sparrot_regression::model::lambda_max;
 use sparrot_regression::{
-    Bounds, Data, Glm, Grouped, Groups, Interval, Model, Multinomial, Point, Settings, Single,
-    Solver, SqrtLasso, Structure,
+    Bounds, Data, Glm, Grouped, Groups, Interval, Model, Multinomial, Settings, Single, Solver,
+    SqrtLasso, Structure,
 };
 
-use crate::design::{DesignInput, DesignTask, Indices};
-use crate::guard::{self, Limits};
-use crate::observer::{StopFlag, trace_columns};
+use crate::design::{DesignInput, Indices};
+use crate::guard::Limits;
+use crate::observer::StopFlag;
+use crate::path::{self, AlphasInput, Found, GroupsInput, Path, as_groups};
 
 type Vector<'py> = PyReadonlyArray1<'py, f64>;
-
-/// Regularisations: these, or so many between the largest of interest and a share of it.
-#[derive(FromPyObject)]
-pub enum AlphasInput {
-    Grid(f64, usize),
-    Given(Vec<f64>),
-}
-
-impl AlphasInput {
-    /// The regularisations.
-    pub fn resolve(&self, largest: impl FnOnce() -> Result<f64, Error>) -> Result<Vec<f64>, Error> {
-        Ok(match self {
-            AlphasInput::Given(alphas) => alphas.clone(),
-            AlphasInput::Grid(share, count) => {
-                let largest = largest()?;
-                let step = |k: usize| k as f64 / (count - 1).max(1) as f64;
-                (0..*count).map(|k| largest * share.powf(step(k))).collect()
-            }
-        })
-    }
-}
 
 /// A loss: its name, or its name and its parameter.
 #[derive(FromPyObject)]
@@ -64,14 +44,6 @@ impl BoundsInput<'_> {
             }
         })
     }
-}
-
-/// Sizes of groups, and the columns one group after the other.
-pub type GroupsInput<'py> = (Indices<'py>, Indices<'py>);
-
-/// Those groups.
-pub fn as_groups((sizes, columns): &GroupsInput<'_>) -> PyResult<Groups> {
-    Ok(Groups::new(sizes.as_slice()?.iter().copied(), columns.as_slice()?.to_vec()))
 }
 
 /// What makes a path, besides the data.
@@ -115,7 +87,7 @@ pub fn regression_path<'py>(
     let targets: Vec<&[f64]> = y.as_slice()?.chunks(rows.max(1)).collect();
     let (sample_weight, weights) = (slice(&path.sample_weight)?, slice(&path.weights)?);
     let intervals = path.bounds.intervals()?;
-    let task = Path {
+    let task = LossPath {
         loss: &path.loss,
         targets: &targets,
         sample_weight: sample_weight.as_deref(),
@@ -136,11 +108,10 @@ pub fn regression_path<'py>(
         max_iter: path.max_iter,
     };
     let limits = Limits { n_threads, max_time: path.max_time, callback: None };
-    let (alphas, points) = design.with(DesignCall { py, limits, stop_flag, task })??;
-    Ok((alphas, results(py, points)?))
+    path::call(py, &design, &task, limits, stop_flag)
 }
 
-struct Path<'a> {
+struct LossPath<'a> {
     loss: &'a LossInput,
     targets: &'a [&'a [f64]],
     sample_weight: Option<&'a [f64]>,
@@ -155,25 +126,7 @@ struct Path<'a> {
     max_iter: usize,
 }
 
-type Found = (Vec<f64>, Vec<Point>);
-
-struct DesignCall<'a, 'py> {
-    py: Python<'py>,
-    limits: Limits,
-    stop_flag: Option<PyRef<'py, StopFlag>>,
-    task: Path<'a>,
-}
-
-impl DesignTask for DesignCall<'_, '_> {
-    type Answer = PyResult<Found>;
-
-    fn run<T: Element>(self, design: Design<'_, T>) -> PyResult<Found> {
-        let DesignCall { py, limits, stop_flag, task } = self;
-        guard::call_until(py, limits, stop_flag, |team, stop| task.solve(&design, team, stop))
-    }
-}
-
-impl Path<'_> {
+impl Path for LossPath<'_> {
     fn solve<T: Element>(
         &self,
         design: &Design<'_, T>,
@@ -205,7 +158,9 @@ impl Path<'_> {
             }
         }
     }
+}
 
+impl LossPath<'_> {
     fn solve_glm<T: Element>(
         &self,
         design: &Design<'_, T>,
@@ -251,12 +206,8 @@ impl Path<'_> {
         if let Some((columns, coefficients)) = self.start {
             model.start(columns, coefficients, stop)?;
         }
-        let mut points = Vec::with_capacity(alphas.len());
-        for alpha in &alphas {
-            if !points.is_empty() && stop.is_late() {
-                break;
-            }
-            let settings = settings(*alpha);
+        path::along(alphas, stop, |alpha| {
+            let settings = settings(alpha);
             if !(settings.lambda.is_finite() && settings.mu.is_finite()) {
                 let message = format!("is {alpha:e}, times the weights of the rows too large");
                 return Err(Error::invalid("alpha", message));
@@ -265,27 +216,7 @@ impl Path<'_> {
             point.objective /= total;
             point.certificate /= total;
             point.trace.0.iter_mut().for_each(|record| record.objective /= total);
-            points.push(point);
-        }
-        Ok((alphas, points))
+            Ok(point)
+        })
     }
-}
-
-/// A dict for each point.
-pub fn results(py: Python<'_>, points: Vec<Point>) -> PyResult<Vec<Bound<'_, PyDict>>> {
-    points.into_iter().map(|point| result(py, point)).collect()
-}
-
-fn result(py: Python<'_>, point: Point) -> PyResult<Bound<'_, PyDict>> {
-    let result = PyDict::new(py);
-    let columns: Vec<i64> = point.columns.into_iter().map(i64::from).collect();
-    result.set_item("columns", columns.into_pyarray(py))?;
-    result.set_item("coefficients", point.coefficients.into_pyarray(py))?;
-    result.set_item("intercepts", point.intercepts.into_pyarray(py))?;
-    result.set_item("objective", point.objective)?;
-    result.set_item("certificate", point.certificate)?;
-    result.set_item("status", point.status.name())?;
-    result.set_item("n_iter", point.iterations)?;
-    result.set_item("trace", trace_columns(py, &point.trace)?)?;
-    Ok(result)
 }

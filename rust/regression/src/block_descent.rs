@@ -7,7 +7,9 @@
 //! - A block is minimised by proximal gradient steps on it alone, with the largest eigenvalue of its
 //!   part of G; one step is exact for a single column, whatever the number of tasks. Then the
 //!   gradient q of all is updated, m operations for each coefficient that changed. For a block so large
-//!   that its eigenvalues cost too much, a mean of them is raised where a step turns out too long.
+//!   that its eigenvalues cost too much, a mean of them is raised where a step turns out too long. Others
+//!   whose columns differ much in scale, for some of which steps would be too short, are minimised
+//!   exactly (`face.rs`).
 //! - The blocks without a penalty are minimised together at the end of a sweep, with a factor of their
 //!   part of G: what they leave of their gradient would have to be paid for by the dual.
 //! - After every few sweeps the last iterates are extrapolated ([`crate::extrapolation`]), and the
@@ -26,6 +28,7 @@ use crate::working_set::WorkingSet;
 use sparrot_design::factor::Factor;
 
 mod block;
+mod face;
 
 use block::{Block, Step};
 

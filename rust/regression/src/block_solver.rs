@@ -29,7 +29,8 @@ use crate::certificate::relative;
 use crate::data::Data;
 use crate::groups::Groups;
 use crate::model::{Point, check_finite};
-use crate::working_set::WorkingSet;
+use crate::progress::Progress;
+use crate::working_set::{WorkingSet, most_violating};
 
 mod certificate;
 mod critical;
@@ -52,8 +53,6 @@ const STAGE_STATIONARITY: f64 = 1e-3;
 /// have just joined.
 const SET_SHARE: f64 = 0.3;
 const LOOSE: f64 = 0.05;
-/// So many passes in a row that change little are the last.
-const IDLE: usize = 3;
 
 /// How far to go.
 #[derive(Clone, Copy, Debug)]
@@ -189,8 +188,8 @@ impl<'a, T: Element> BlockSolver<'a, T> {
         let unit = if P::IS_CONVEX { 0.5 * self.yy } else { self.yy.sqrt() };
         let mut factor = self.first_factor(penalty);
         let (mut best_dual, mut iterations) = (f64::NEG_INFINITY, 0);
-        let (mut trace, sweeps) = (Trace::default(), self.descent.sweeps);
-        let (mut idle, mut last) = (0, f64::INFINITY);
+        let sweeps = self.descent.sweeps;
+        let mut progress = Progress::new(limits.tol, limits.max_iter, stop);
         let mut had_new = true;
         let (status, certificate) = loop {
             let is_last = factor <= 1.0;
@@ -230,22 +229,8 @@ impl<'a, T: Element> BlockSolver<'a, T> {
                 sparsity: self.descent.support_size(),
                 phase: 0,
             };
-            trace.0.push(record);
-            let ended = stop.after(&record)?;
-            if is_last && relative <= limits.tol {
-                break (Status::Converged, certificate);
-            }
-            if let Some(status) = ended {
+            if let Some(status) = progress.end_of(record, had_new || !is_last)? {
                 break (status, certificate);
-            }
-            if iterations >= limits.max_iter {
-                break (Status::MaxIter, certificate);
-            }
-            let is_idle = !had_new && is_last && certificate > 0.9 * last;
-            idle = if is_idle { idle + 1 } else { 0 };
-            last = certificate;
-            if idle == IDLE {
-                break (Status::Stalled, certificate);
             }
             if is_last && P::IS_CONVEX {
                 self.screen(&mut left, &stage, &seen);
@@ -267,6 +252,7 @@ impl<'a, T: Element> BlockSolver<'a, T> {
         };
         let objective = self.primal(penalty);
         let steps = self.descent.sweeps - sweeps;
+        let trace = progress.trace;
         let point = self.point(objective, certificate, status, iterations, steps, trace);
         check_finite(objective, point.coefficients.iter().chain(&point.intercepts))?;
         Ok(point)
@@ -309,32 +295,19 @@ impl<'a, T: Element> BlockSolver<'a, T> {
     fn violators(&self, left: &[u32], penalty: &impl BlockPenalty) -> Vec<u32> {
         let least = EXCESS * self.yy.sqrt();
         let mut h = vec![];
-        let mut found: Vec<(f64, u32)> = vec![];
-        for g in left.iter().copied() {
-            let group = g as usize;
-            if self.is_in[group] || self.curvatures[group] <= 0.0 {
-                continue;
-            }
-            gather(&self.products, self.groups.columns(group), &mut h);
-            let score = self.move_from_0(penalty, group, &h);
-            if score > least {
-                found.push((score, g));
-            }
-        }
+        let is_outside = |g: &u32| !self.is_in[*g as usize] && self.curvatures[*g as usize] > 0.0;
+        let score = |g: u32| {
+            gather(&self.products, self.groups.columns(g as usize), &mut h);
+            (self.move_from_0(penalty, g as usize, &h), g)
+        };
+        let moves = left.iter().copied().filter(is_outside).map(score);
         let (p, support) = (self.data.moments.len(), self.descent.support_size());
         let size = p.div_ceil(self.groups.len());
         // As many as make their products with the set cost what a pass does: it is of a kind that is
         // several times as fast.
         let balanced = PRODUCTS * self.responses.len() * p / self.set.len().max(1) / size;
         let most = (support / SHARE).max(balanced.min(support)).max(JOIN.div_ceil(size));
-        let better = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-        if found.len() > most {
-            found.select_nth_unstable_by(most, better);
-            found.truncate(most);
-        }
-        let mut new: Vec<u32> = found.into_iter().map(|(_, g)| g).collect();
-        new.sort_unstable();
-        new
+        most_violating(moves.filter(|(score, _)| *score > least), most)
     }
 
     fn point(

@@ -12,7 +12,7 @@
 
 use sparrot_design::Element;
 use sparrot_foundation::{Error, Stop, Team};
-use sparrot_prox::{ScalarPenalty, Separable};
+use sparrot_prox::{OfBlock, ScalarPenalty, Separable};
 
 use crate::block_solver::{BlockSolver, Limits};
 use crate::bounds::Bounds;
@@ -29,7 +29,7 @@ const START_GAP: f64 = 1e-9;
 ///
 /// # Errors
 /// [`Error::Interrupted`], [`Error::OutOfMemory`].
-pub fn from_lassos<T: Element, P: ScalarPenalty>(
+pub fn from_lassos<T: Element, P: OfBlock>(
     data: Data<'_, T>,
     penalties: &[Separable<'_, P>],
     limits: Limits,
@@ -69,16 +69,13 @@ pub fn from_lassos<T: Element, P: ScalarPenalty>(
 }
 
 /// Of each column, the least product with the residual at which it enters.
-fn thresholds<T: Element, P: ScalarPenalty>(
-    data: &Data<'_, T>,
-    penalty: &Separable<'_, P>,
-) -> Vec<f64> {
+fn thresholds<T: Element, P: OfBlock>(data: &Data<'_, T>, penalty: &Separable<'_, P>) -> Vec<f64> {
     let of = |j: usize| {
         let (lambda, squares) = (penalty.lambda.of(j), data.moments[j].squares);
         if lambda == f64::INFINITY || squares <= 0.0 {
             return f64::INFINITY;
         }
-        squares * penalty.penalty.threshold(lambda, 1.0 / squares)
+        squares * penalty.penalty.of(j).threshold(lambda, 1.0 / squares)
     };
     (0..data.moments.len()).map(of).collect()
 }

@@ -195,7 +195,14 @@ impl<'a, T: Element> Data<'a, T> {
 /// A response less its mean, times the roots of the weights; and that mean, or 0.
 fn centre(response: &[f64], weights: &[f64], roots: &[f64], centred: bool) -> (Vec<f64>, f64) {
     let total: f64 = weights.iter().sum();
-    let mean = if centred { reduce::dot(weights, response) / total } else { 0.0 };
+    let mut weighted = response.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(y, _)| *y);
+    let first = weighted.next().unwrap_or(0.0);
+    let mean = match centred {
+        false => 0.0,
+        // By the sum it would be off by rounding, and that be left to explain.
+        true if weighted.all(|y| y == first) => first,
+        true => reduce::dot(weights, response) / total,
+    };
     (response.iter().zip(roots).map(|(y, r)| r * (y - mean)).collect(), mean)
 }
 

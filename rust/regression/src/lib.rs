@@ -18,6 +18,7 @@
 //! | [`active`] | the problem of the set: an active set with Newton steps |
 //! | [`certificate`] | the duality gap |
 //! | [`model`] | what is asked, and what is answered |
+//! | [`progress`] | the rounds of a solver, and when they are over |
 //! | [`solve`] | the outer loop for least squares |
 //! | [`glm`] | other losses: proximal Newton steps, each of them such a problem |
 //! | [`glm::multinomial`] | several classes together: such a model for each, in turn |
@@ -52,6 +53,7 @@ pub mod glm;
 pub mod grouped;
 pub mod groups;
 pub mod model;
+pub mod progress;
 pub mod row_descent;
 pub mod solve;
 pub mod sqrt_lasso;

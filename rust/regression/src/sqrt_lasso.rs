@@ -39,12 +39,14 @@ const ROUNDS: usize = 60;
 /// A solver.
 pub struct SqrtLasso<'a, T> {
     lasso: Solver<'a, T>,
+    /// Of coefficients that were given to start from, sigma.
+    started: Option<f64>,
 }
 
 impl<'a, T: Element> SqrtLasso<'a, T> {
     /// On that of the Lasso.
     pub fn new(lasso: Solver<'a, T>) -> SqrtLasso<'a, T> {
-        SqrtLasso { lasso }
+        SqrtLasso { lasso, started: None }
     }
 }
 
@@ -78,7 +80,10 @@ impl<T: Element> Model for SqrtLasso<'_, T> {
         coefficients: &[f64],
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
-        self.lasso.start(columns, coefficients, stop)
+        self.lasso.start(columns, coefficients, stop)?;
+        let residual = self.lasso.residual();
+        self.started = Some(reduce::dot(residual, residual).sqrt());
+        Ok(())
     }
 
     /// `mu` must be 0.
@@ -91,17 +96,18 @@ impl<T: Element> Model for SqrtLasso<'_, T> {
         let unit = self.lasso.data().yy.sqrt();
         let floor = FLOOR * unit;
         let candidates = settings.candidates(self.lasso.moments());
-        let (mut sigma, mut share_of_tol) = (unit, SHARE);
+        let first = self.started.take().map_or(unit, |sigma| sigma.clamp(floor, unit));
+        let (mut sigma, mut share_of_tol) = (first, SHARE);
         let mut last: Option<(f64, f64)> = None;
         let all = (floor * (1.0 - SETTLED), unit * (1.0 + SETTLED));
         let (mut low, mut high) = all;
         let (mut trace, mut iterations, mut steps) = (Trace::default(), 0, 0);
         for round in 0..ROUNDS {
-            // Columns of the Lasso are left out for its own lambda only.
             // A gap of the Lasso is one of sigma times that much here.
             let tol = (share_of_tol * settings.tol * sigma / unit).max(LEAST);
             let at = Settings { lambda: settings.lambda * sigma, tol, ..*settings };
             let mut point = self.lasso.solve(&at, team, stop)?;
+            // Columns of the Lasso are left out for its own lambda only.
             self.lasso.products(&candidates, team, stop)?;
             iterations += point.iterations;
             steps += point.steps;

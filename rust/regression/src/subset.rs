@@ -34,7 +34,7 @@ use crate::data::Data;
 use crate::model::{Model, Point, Settings, check_finite, lambda_max};
 use crate::solve::Solver;
 use crate::tableau::{Move, Tableau};
-use crate::working_set::WorkingSet;
+use crate::working_set::{WorkingSet, most_violating};
 
 /// Columns that join the set at once, at least, if there are so many.
 const JOIN: usize = 64;
@@ -292,17 +292,9 @@ impl<T: Element> Search<'_, T> {
         let least = WORTHWHILE * self.data.yy;
         let outside = self.candidates.iter().copied();
         let outside = outside.filter(|j| !self.set.holds[*j as usize]);
-        let mut new: Vec<(f64, u32)> =
-            outside.map(|j| (gain(j), j)).filter(|(gain, _)| *gain > least).collect();
+        let gains = outside.map(|j| (gain(j), j)).filter(|(gain, _)| *gain > least);
         let most = JOIN.max(self.w.iter().filter(|w| **w != 0.0).count());
-        let better = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-        if new.len() > most {
-            new.select_nth_unstable_by(most, better);
-            new.truncate(most);
-        }
-        let mut new: Vec<u32> = new.into_iter().map(|(_, j)| j).collect();
-        new.sort_unstable();
-        new
+        most_violating(gains, most)
     }
 
     fn point(

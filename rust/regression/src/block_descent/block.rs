@@ -5,6 +5,7 @@ use sparrot_foundation::{Error, Stop};
 use sparrot_prox::BlockPenalty;
 use sparrot_simd::{linear, reduce};
 
+use super::face::{Norms, Part};
 use crate::working_set::WorkingSet;
 
 /// Proximal steps on a block in a sweep, at most,
@@ -15,6 +16,8 @@ const SETTLED: f64 = 0.1;
 const LARGE: usize = 512;
 /// An eigenvalue is right to rounding of the largest: a little above it is safe.
 const ROUNDING: f64 = 1.0 + 1e-13;
+/// Steps of one length are too short for a block the squares of whose columns differ by this factor.
+const UNEVEN: f64 = 1e3;
 /// What a step has shown to be too little is raised by this.
 const RAISE: f64 = 1.5;
 
@@ -28,6 +31,8 @@ pub(super) struct Block {
     pub(super) curvature: f64,
     /// if the block is not too large: then what has been enough for steps so far.
     is_known: bool,
+    /// Whether its columns differ too much in scale for steps of one length.
+    is_uneven: bool,
 }
 
 /// What a block's minimisation works with: numbers of its columns, each with its tasks.
@@ -46,7 +51,10 @@ impl Block {
     /// Of columns in the set from the first on.
     pub(super) fn new(set: &WorkingSet, group: usize, first: usize, count: usize) -> Block {
         let (curvature, is_known) = curvature(set, first, count);
-        Block { group, first, count, curvature, is_known }
+        let squares = (first..first + count).map(|k| set.gram(k)[k]).filter(|s| *s > 0.0);
+        let least = squares.clone().fold(f64::INFINITY, f64::min);
+        let is_uneven = is_known && squares.fold(0.0, f64::max) > UNEVEN * least;
+        Block { group, first, count, curvature, is_known, is_uneven }
     }
 
     /// Minimises over it: from `now` with its slope to `next`. How long the first step was.
@@ -59,6 +67,7 @@ impl Block {
         stop: &Stop<'_>,
     ) -> Result<f64, Error> {
         next.clone_from(now);
+        let norms = penalty.norms(self.group).filter(|_| self.is_uneven && tasks == 1);
         let mut first = 0.0;
         for _ in 0..STEPS {
             let step = 1.0 / self.curvature;
@@ -86,8 +95,20 @@ impl Block {
                 break;
             }
             slope.iter_mut().zip(&*image).for_each(|(q, i)| *q -= i);
+            if let Some((group, single)) = norms {
+                let norms = Norms { group, single, positive: penalty.is_positive() };
+                let part = Part { gram: &self.part(set), count: self.count };
+                if part.minimise(norms, next, slope)? {
+                    break;
+                }
+            }
         }
         Ok(first)
+    }
+
+    /// Its part of G, by columns.
+    fn part(&self, set: &WorkingSet) -> Vec<f64> {
+        self.range().flat_map(|k| set.gram(k)[self.range()].to_vec()).collect()
     }
 
     pub(super) fn range(&self) -> std::ops::Range<usize> {

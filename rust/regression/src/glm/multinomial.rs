@@ -22,13 +22,14 @@
 
 use sparrot_design::loss::Logistic;
 use sparrot_design::{Design, Element, Moments};
-use sparrot_foundation::{Error, Record, Status, Stop, Team, Trace};
+use sparrot_foundation::{Error, Record, Stop, Team};
 
-use super::{Glm, IDLE, LOOSE, MODEL_SHARE, SET_SHARE};
+use super::{Glm, LOOSE, MODEL_SHARE, SET_SHARE};
 use crate::bounds::Bounds;
 use crate::certificate::relative;
 use crate::extrapolation::mixture;
 use crate::model::{Model, Point, Settings, check_finite};
+use crate::progress::Progress;
 use crate::structure::Single;
 
 use values::log_add;
@@ -109,9 +110,10 @@ impl<'a, T: Element> Multinomial<'a, T> {
     ) -> Result<Point, Error> {
         let left = settings.candidates(self.moments());
         let free = self.free(&left, settings);
-        let (mut trace, steps) = (Trace::default(), self.steps());
+        let steps = self.steps();
         let (mut best_dual, mut iterations) = (f64::NEG_INFINITY, 0);
-        let (mut idle, mut last_gap, mut had_new) = (0, f64::INFINITY, true);
+        let mut progress = Progress::new(settings.tol, settings.max_iter, stop);
+        let mut had_new = true;
         let (status, gap) = loop {
             self.refresh(stop)?;
             let seen = self.look(Some(&left), &free, settings, team, stop)?;
@@ -126,21 +128,8 @@ impl<'a, T: Element> Multinomial<'a, T> {
                 sparsity: self.classes.iter().map(Glm::support_size).sum(),
                 phase: 0,
             };
-            trace.0.push(record);
-            let ended = stop.after(&record)?;
-            if relative <= settings.tol {
-                break (Status::Converged, gap);
-            }
-            if let Some(status) = ended {
+            if let Some(status) = progress.end_of(record, had_new)? {
                 break (status, gap);
-            }
-            if iterations >= settings.max_iter {
-                break (Status::MaxIter, gap);
-            }
-            idle = if !had_new && gap > 0.9 * last_gap { idle + 1 } else { 0 };
-            last_gap = gap;
-            if idle == IDLE {
-                break (Status::Stalled, gap);
             }
             had_new = false;
             for class in &mut self.classes {
@@ -167,7 +156,7 @@ impl<'a, T: Element> Multinomial<'a, T> {
             status,
             iterations,
             steps: self.steps() - steps,
-            trace,
+            trace: progress.trace,
         })
     }
 

@@ -88,7 +88,9 @@ impl<T: Element> Multinomial<'_, T> {
         rows.iter().zip(sample).map(|(row, s)| if *s > 0.0 { of((row, s)) } else { 0.0 }).collect()
     }
 
-    /// Of the problem of these columns, or of that of the sets; they are read.
+    /// Of the problem of these columns, or of that of the sets; they are read. What is certified is
+    /// orthogonal to columns without a penalty: of those, products are with the residuals at hand, so that
+    /// it can be told which of them are missing.
     ///
     /// # Errors
     /// [`Error::Interrupted`], [`Error::OutOfMemory`].
@@ -113,6 +115,11 @@ impl<T: Element> Multinomial<'_, T> {
                 }
             }
             (gap, share) = self.best_gap(columns, &certified, settings, stop)?;
+            if columns.is_some() && !free.is_empty() {
+                self.read_balanced(free, team, stop)?;
+            }
+        } else if let Some(columns) = columns {
+            self.read_balanced(columns, team, stop)?;
         }
         // What is always known: the infimum of the losses.
         let gap = gap.min(certificate::gap(primal + rounding, 0.0));
