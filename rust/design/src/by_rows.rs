@@ -12,8 +12,8 @@ use std::ops::Range;
 
 use crate::Element;
 
-/// Columns of a strip: as many as have so many numbers,
-const STRIP_WORK: usize = 1 << 21;
+/// Columns of a strip: as many as have so many numbers, or a thread has,
+const STRIP_WORK: usize = 1 << 24;
 /// in these bounds, of which the lower one is a line of the cache.
 const STRIP: (usize, usize) = (8, 512);
 /// Strips are read whole if at least one in so many of their columns is asked for.
@@ -55,9 +55,10 @@ impl<'a, T: Element> Grid<'a, T> {
         self.values.iter().skip(j).step_by(self.columns).copied()
     }
 
-    /// Columns to work on between two looks at the clock.
-    pub(crate) fn strip(&self) -> usize {
-        (STRIP_WORK / self.rows().max(1)).clamp(STRIP.0, STRIP.1).next_multiple_of(STRIP.0)
+    /// Columns that one of so many threads is to work on between two looks at the clock.
+    pub(crate) fn strip(&self, threads: usize) -> usize {
+        let columns = self.columns.div_ceil(threads).min(STRIP_WORK / self.rows().max(1));
+        columns.clamp(STRIP.0, STRIP.1).next_multiple_of(STRIP.0)
     }
 
     /// Rows whose sums are added up before they are added to others.
@@ -157,10 +158,25 @@ impl<'a, T: Element> Grid<'a, T> {
 
     /// Adds columns, each less its shift and times its factor.
     pub fn add_columns(&self, columns: &[(u32, f64, f64)], out: &mut [f64]) {
-        for (row, out) in self.values.chunks(self.columns).zip(out) {
-            let part =
-                |(j, shift, factor): &(u32, f64, f64)| factor * (row[*j as usize].to_f64() - shift);
-            *out += columns.iter().map(part).sum::<f64>();
+        let rows = self.values.chunks(TOGETHER * self.columns);
+        for (rows, out) in rows.zip(out.chunks_mut(TOGETHER)) {
+            // Sums of several rows side by side need not wait for each other.
+            let mut sums = [0.0; TOGETHER];
+            if rows.len() < TOGETHER * self.columns {
+                for (row, sum) in rows.chunks(self.columns).zip(&mut sums) {
+                    for (j, shift, factor) in columns {
+                        *sum += factor * (row[*j as usize].to_f64() - shift);
+                    }
+                }
+            } else {
+                for (j, shift, factor) in columns {
+                    for (r, sum) in sums.iter_mut().enumerate() {
+                        let x = rows[r * self.columns + *j as usize].to_f64();
+                        *sum += factor * (x - shift);
+                    }
+                }
+            }
+            out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum);
         }
     }
 
@@ -174,10 +190,10 @@ impl<'a, T: Element> Grid<'a, T> {
     ) {
         for first in rows.clone().step_by(TOGETHER) {
             let rows = first..rows.end.min(first + TOGETHER);
+            let values = &self.values[first * self.columns..rows.end * self.columns];
             for (k, j) in columns.iter().enumerate() {
-                for i in rows.clone() {
-                    visit(k, i, self.values[i * self.columns + *j as usize].to_f64());
-                }
+                let column = values.iter().skip(*j as usize).step_by(self.columns);
+                rows.clone().zip(column).for_each(|(i, x)| visit(k, i, x.to_f64()));
             }
         }
     }

@@ -224,7 +224,7 @@ impl<T: Element> Design<'_, T> {
         let count = vectors.len();
         let per_column = (self.entries() / self.columns().max(1) + 1) * count;
         let at_once = match self {
-            Design::Rows(grid) => grid.strip(),
+            Design::Rows(grid) => grid.strip(team.threads()),
             _ => CHUNK.div_ceil(per_column).next_multiple_of(4),
         };
         let one = |chosen: &[u32]| -> Vec<f64> {

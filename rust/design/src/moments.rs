@@ -64,7 +64,7 @@ impl<T: Element> Design<'_, T> {
             Moments { product, mean, squares: if about < ROUNDING * squares { 0.0 } else { about } }
         };
         let at_once = match self {
-            Design::Rows(grid) => grid.strip(),
+            Design::Rows(grid) => grid.strip(team.threads()),
             _ => CHUNK.div_ceil(self.entries() / self.columns().max(1) + 1),
         };
         let starts: Vec<usize> = (0..self.columns()).step_by(at_once).collect();
