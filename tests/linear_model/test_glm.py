@@ -314,3 +314,17 @@ def test_many_columns_are_solved_by_rows(intercept, positive, l1_ratio, form, es
     np.testing.assert_allclose(h[w != 0], (lam * np.sign(w))[w != 0], atol=3e-6)
     rest = h[w == 0] if positive else np.abs(h[w == 0])
     assert (rest <= lam[w == 0] + 3e-6).all()
+
+
+@pytest.mark.parametrize("size", [1e4, 1e7])
+@pytest.mark.parametrize("seed", range(5))
+def test_an_extreme_entry_does_not_hold_the_others_back(size, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((40, 8))
+    y = 2 * X[:, 0] - X[:, 1] + 0.3 * rng.standard_normal(40) > 0
+    X[0, 0] = size if y[0] else -size
+    model = SparseLogisticRegression(0.05).fit(X, y)
+    assert model.converged_
+    # A row that nothing can move any more, of the same model without it.
+    rest = SparseLogisticRegression(0.05 * 40 / 39).fit(X[1:], y[1:])
+    assert model.objective_ <= 39 / 40 * rest.objective_ + 1e-6

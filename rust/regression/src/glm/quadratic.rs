@@ -20,8 +20,8 @@ use crate::working_set::WorkingSet;
 const INEXACT: f64 = 0.1;
 /// Models of so many columns are solved by descent on rows.
 const MANY: usize = 100;
-/// Curvatures are at least this share of their bound, if they have one: rows that are far on the
-/// right side have none.
+/// Curvatures are at least this share of their bound, if they have one, times the slope: rows that are far
+/// on the wrong side have none, and those on the right side need none.
 const LEAST_CURVATURE: f64 = 1e-8;
 
 /// The model, of the columns of the set: a least-squares problem of weighted rows.

@@ -84,7 +84,8 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
         (sum, certificate::rounding(self.y.len() + 4) * sizes)
     }
 
-    /// s times the second derivatives, each at least this share of their bound, and that of a majorant.
+    /// s times the second derivatives, each at least this share of their bound times the first, and that of
+    /// a majorant.
     pub(super) fn curvatures(&self, least: f64, caution: f64) -> Vec<f64> {
         let bound = self.loss.bound();
         let least = if bound.is_finite() { least * bound } else { 0.0 };
@@ -93,9 +94,10 @@ impl<T: Element, L: RowLoss, S: Structure> Glm<'_, T, L, S> {
             if s == 0.0 {
                 return 0.0;
             }
-            let h = self.loss.curvature(self.y[i], self.values[i], self.derivatives[i] / s);
+            let r = self.derivatives[i] / s;
+            let h = self.loss.curvature(self.y[i], self.values[i], r);
             let majorant = self.loss.majorant(self.y[i], self.values[i]).unwrap_or(0.0);
-            s * h.max(caution * majorant).max(least).max(f64::MIN_POSITIVE)
+            s * h.max(caution * majorant).max(least * r.abs()).max(f64::MIN_POSITIVE)
         };
         (0..self.y.len()).map(of).collect()
     }
