@@ -4,6 +4,8 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+# It has a number of jobs of its own.
+CARGO := env -u MAKEFLAGS cargo
 PEERS := .venv-peers
 OTHER_LEVELS = $(shell $(BIN)/python -c "from sparrot import _sparrot as s; print(*s.simd_levels()[:-1])")
 SOLVER_TESTS := $(addprefix tests/,transport special property descent graph linear_model sparse_coding sketching)
@@ -33,14 +35,14 @@ test-python: install  ## the Python tests, then those of the solvers at each oth
 	printf '%s\n' $(OTHER_LEVELS) | xargs -P 2 -I LEVEL env SPARROT_SIMD=LEVEL $(BIN)/python -m pytest -q -p no:cacheprovider $(SOLVER_TESTS)
 
 test-rust:  ## the Rust tests
-	cargo test --locked --quiet --workspace --exclude sparrot-python
+	$(CARGO) test --locked --quiet --workspace --exclude sparrot-python
 
 lint: lint-rust lint-python  ## formatting and lints of both languages
 
 lint-rust:
-	cargo fmt --all --check
-	cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --workspace --exclude sparrot-python
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --quiet --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --quiet --no-deps --workspace --exclude sparrot-python
 
 lint-python: install
 	$(BIN)/ruff check .
