@@ -11,7 +11,7 @@ OTHER_LEVELS = $(shell $(BIN)/python -c "from sparrot import _sparrot as s; prin
 SOLVER_TESTS := $(addprefix tests/,transport special property descent graph linear_model sparse_coding sketching)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-python test-rust check lint lint-rust lint-python types bench bench-peers bench-softmax clean
+.PHONY: help install demo test test-python test-rust build-tests check lint lint-rust lint-python types bench bench-peers bench-softmax clean
 
 help:  ## this page
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ test: test-rust test-python  ## all tests
 test-python: install  ## the Python tests, then those of the solvers at each other instruction set, two at a time
 	$(BIN)/python -m pytest -q
 	printf '%s\n' $(OTHER_LEVELS) | xargs -P 2 -I LEVEL env SPARROT_SIMD=LEVEL $(BIN)/python -m pytest -q -p no:cacheprovider $(SOLVER_TESTS)
+
+build-tests:
+	$(CARGO) test --locked --quiet --no-run --workspace --exclude sparrot-python
 
 test-rust:  ## the Rust tests
 	$(CARGO) test --locked --quiet --workspace --exclude sparrot-python
