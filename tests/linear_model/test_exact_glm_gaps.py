@@ -269,7 +269,7 @@ def random_problem(rng, kind, has_groups=False):
     n, p = int(rng.integers(5, 30)), int(rng.integers(2, 8))
     if classes > 1:
         n, p = int(rng.integers(7, 12)), int(rng.integers(2, 4))
-    X = columns(rng, n, p)
+    X = np.asarray(columns(rng, n, p), order="CF"[n % 2])
     y = targets(rng, kind, X)
     has_intercept = bool(rng.random() < 0.6)
     s = rng.random(n) * (rng.random(n) < 0.9) if rng.random() < 0.3 else None
